@@ -1,0 +1,193 @@
+package credentials
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tink-crypto/tink-go/v2/aead/subtle"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/mac"
+	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"switchgear/db"
+	"switchgear/internal/fault"
+)
+
+// Purpose names what a keyset is for. A keyset opens for its own purpose only.
+type Purpose string
+
+// The purposes of this stage.
+const (
+	PurposeAPIKey Purpose = "apikey"
+	PurposeAudit  Purpose = "audit"
+)
+
+func purposes() []Purpose { return []Purpose{PurposeAPIKey, PurposeAudit} }
+
+// Deps are what the key ring works with; all are required.
+type Deps struct {
+	DB     *db.DB
+	Source KeySource
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// Keyring holds the opened keysets. It is immutable and safe for concurrent use.
+type Keyring struct {
+	fingerprint string
+	created     bool
+	macs        map[Purpose]tink.MAC
+}
+
+// SealedError means that the database holds keysets which the present master key cannot open. The
+// process must then refuse all work that needs a key and change nothing, until the right key is back.
+type SealedError struct {
+	// Reason is a sentence for the operator.
+	Reason string
+	// Expected and Got are fingerprints; Got is empty when there is no usable key.
+	Expected, Got string
+}
+
+// Error returns the reason.
+func (e *SealedError) Error() string { return "sealed: " + e.Reason }
+
+// Fingerprint identifies the master key in use, such as kek_ab12cd34. It gives nothing away.
+func (k *Keyring) Fingerprint() string { return k.fingerprint }
+
+// Created reports whether this start made the master key, so that someone is told to back it up.
+func (k *Keyring) Created() bool { return k.created }
+
+// MAC returns a function that computes the MAC of a message under the keyset of a purpose. The result
+// is deterministic until the keyset is rotated; compare it in constant time.
+func (k *Keyring) MAC(purpose Purpose) (func(message []byte) []byte, error) {
+	m, ok := k.macs[purpose]
+	if !ok {
+		return nil, fault.Newf(fault.Internal, "credentials: no keyset for purpose %q", purpose)
+	}
+	return func(message []byte) []byte {
+		sum, err := m.ComputeMAC(message)
+		if err != nil {
+			// HMAC fails only for a misconfigured key, which NewHandle has ruled out. An empty MAC
+			// must never be compared or stored, so this cannot go on.
+			panic(fmt.Errorf("credentials: compute mac for %s: %w", purpose, err))
+		}
+		return sum
+	}, nil
+}
+
+type keysetRow struct {
+	purpose, wrapped, fingerprint string
+}
+
+// OpenKeyring opens the keysets with the master key, making what does not exist yet: the key file when
+// the database holds no keyset, and the keyset of every purpose that has none.
+//
+// It returns a *SealedError when keysets exist and the master key is missing, unusable or another one.
+func OpenKeyring(ctx context.Context, deps Deps) (*Keyring, error) {
+	rows, err := loadKeysets(ctx, deps.DB)
+	if err != nil {
+		return nil, err
+	}
+	key, created, err := resolveMasterKey(deps.Source, rows)
+	if err != nil {
+		return nil, err
+	}
+	if created {
+		deps.Logger.LogAttrs(ctx, slog.LevelInfo, "master key created",
+			slog.String("file", deps.Source.File), slog.String("fingerprint", key.fingerprint()))
+	}
+	installation, err := ensureInstallation(ctx, deps.DB)
+	if err != nil {
+		return nil, err
+	}
+	wrapper, err := subtle.NewXChaCha20Poly1305(key.bytes)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: master key: %w", err)
+	}
+	ring := &Keyring{fingerprint: key.fingerprint(), created: created, macs: map[Purpose]tink.MAC{}}
+	for _, row := range rows {
+		handle, err := unwrap(wrapper, row.wrapped, installation, Purpose(row.purpose))
+		if err != nil {
+			return nil, &SealedError{
+				Reason: fmt.Sprintf("the keyset %q does not open with the master key %s; the database may come from another installation or be damaged", row.purpose, key.fingerprint()),
+				Got:    key.fingerprint(), Expected: row.fingerprint,
+			}
+		}
+		if ring.macs[Purpose(row.purpose)], err = mac.New(handle); err != nil {
+			return nil, fmt.Errorf("credentials: keyset %s: %w", row.purpose, err)
+		}
+	}
+	return ring, ring.addMissing(ctx, deps, wrapper, installation)
+}
+
+func resolveMasterKey(source KeySource, rows []keysetRow) (key masterKey, created bool, err error) {
+	key, err = source.load()
+	switch {
+	case len(rows) == 0 && errors.Is(err, errNoMasterKey):
+		key, err = source.create()
+		return key, true, err
+	case len(rows) == 0:
+		return key, false, err
+	}
+	expected := rows[0].fingerprint
+	switch {
+	case errors.Is(err, errNoMasterKey):
+		return key, false, &SealedError{Expected: expected, Reason: fmt.Sprintf(
+			"the master key is missing: expected %s in %s. Put the key file back (or set SWITCHGEAR_KEY) and restart", expected, source.File)}
+	case err != nil:
+		return key, false, &SealedError{Expected: expected, Reason: fmt.Sprintf("%s. Expected the key %s", fault.PublicMessage(err), expected)}
+	case key.fingerprint() != expected:
+		return key, false, &SealedError{Expected: expected, Got: key.fingerprint(), Reason: fmt.Sprintf(
+			"wrong master key: expected %s, got %s. Put the right key back and restart", expected, key.fingerprint())}
+	}
+	return key, false, nil
+}
+
+func (k *Keyring) addMissing(ctx context.Context, deps Deps, wrapper tink.AEAD, installation string) error {
+	for _, p := range purposes() {
+		if _, ok := k.macs[p]; ok {
+			continue
+		}
+		handle, err := keyset.NewHandle(mac.HMACSHA256Tag256KeyTemplate())
+		if err != nil {
+			return fmt.Errorf("credentials: new keyset %s: %w", p, err)
+		}
+		wrapped, err := wrap(wrapper, handle, installation, p)
+		if err != nil {
+			return fmt.Errorf("credentials: wrap keyset %s: %w", p, err)
+		}
+		if err := insertKeyset(ctx, deps.DB, keysetRow{string(p), wrapped, k.fingerprint}, deps.Now()); err != nil {
+			return err
+		}
+		if k.macs[p], err = mac.New(handle); err != nil {
+			return fmt.Errorf("credentials: keyset %s: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// associated binds a wrapped keyset to where it belongs.
+func associated(installation string, p Purpose) []byte {
+	return []byte("switchgear keyset v1|" + installation + "|" + string(p))
+}
+
+func wrap(wrapper tink.AEAD, handle *keyset.Handle, installation string, p Purpose) (string, error) {
+	var buf bytes.Buffer
+	if err := handle.WriteWithAssociatedData(keyset.NewBinaryWriter(&buf), wrapper, associated(installation, p)); err != nil {
+		return "", err
+	}
+	return base64.StdEncoding.EncodeToString(buf.Bytes()), nil
+}
+
+func unwrap(wrapper tink.AEAD, wrapped, installation string, p Purpose) (*keyset.Handle, error) {
+	raw, err := base64.StdEncoding.DecodeString(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	return keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(raw)), wrapper, associated(installation, p))
+}
