@@ -1,0 +1,116 @@
+# Switchgear. `make` lists the commands; each does its own set-up.
+
+# Pinned tools. They are installed into .bin, never into the machine.
+TEMPL_VERSION    := v0.3.1020
+GOLANGCI_VERSION := v2.15.0
+
+# Tunables: make fuzz FUZZTIME=5m, make run ARGS="--addr 127.0.0.1:9000", make bench BENCH=Writer
+ARGS         ?=
+BENCH        ?= .
+FUZZTIME     ?= 30s
+PACKAGES     ?= ./...
+TEST_TIMEOUT ?= 10m
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+BIN         := $(CURDIR)/.bin
+TMP         := $(CURDIR)/.tmp
+
+# What the machine's owner prefers must not change what we build. Listed in full, because an empty value
+# would let the settings file of the Go tool speak.
+export GOFLAGS     := -mod=readonly
+export CGO_ENABLED := 1
+unexport GOEXPERIMENT
+
+# Outside a repository, or in one that git refuses to read, there is no commit to record.
+BUILDVCS = $(shell git log -1 >/dev/null 2>&1 && echo true || echo false)
+
+GENERATED = find web/templates -name '*_templ.go' -print; echo docs/configuration.md
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo generate verify lint test bench fuzz build clean
+.PHONY: toolchain chromium
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: toolchain chromium $(BIN)/templ $(BIN)/golangci-lint ## Fetch everything that the other commands need
+	go mod download
+
+run: build ## Build and start the console on http://127.0.0.1:8080, data in ./data
+	@exec $(BIN)/console serve $(ARGS)
+
+demo: ## Start the console with the built-in pretend provider
+	@echo "make demo: the demonstration arrives together with the built-in sandbox provider; until then use make run." >&2
+	@exit 1
+
+generate: toolchain $(BIN)/templ ## Rewrite generated files: templates and docs/configuration.md
+	$(BIN)/templ generate -path web/templates
+	go test ./internal/config -run '^TestMarkdownIsCommitted$$' -update
+
+# Compares with the files as they are, committed or not, so that it works on a changed tree.
+verify: toolchain $(BIN)/templ ## Fail when generated files are not current (and bring them up to date)
+	@rm -rf $(TMP)/verify && mkdir -p $(TMP)/verify/before $(TMP)/verify/after
+	@{ $(GENERATED); } | while read -r f; do [ ! -e "$$f" ] || cp --parents "$$f" $(TMP)/verify/before; done
+	@$(MAKE) --no-print-directory generate
+	@{ $(GENERATED); } | while read -r f; do cp --parents "$$f" $(TMP)/verify/after; done
+	@cd $(TMP)/verify && diff -ruN before after > diff || { head -n 200 diff; echo "make verify: the files above were not current; they are now. Commit them." >&2; exit 1; }
+	@rm -rf $(TMP)/verify
+	@echo "make verify: generated files are current."
+
+lint: toolchain $(BIN)/golangci-lint ## Run the linters
+	$(BIN)/golangci-lint run $(PACKAGES)
+
+test: toolchain chromium ## Vet and run every test, with the race detector and a browser
+	go vet $(PACKAGES)
+	go test -race -timeout $(TEST_TIMEOUT) $(PACKAGES)
+
+bench: toolchain ## Run the benchmarks (BENCH=pattern)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m $(PACKAGES)
+
+fuzz: toolchain ## Fuzz every target for FUZZTIME each
+	@mkdir -p $(TMP); \
+	go test -list '^Fuzz' $(PACKAGES) | awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' > $(TMP)/fuzz-targets; \
+	trap 'rm -f $(TMP)/fuzz-targets' EXIT; \
+	[ -s $(TMP)/fuzz-targets ] || { echo "make fuzz: no targets found." >&2; exit 1; }; \
+	while read -r package target; do \
+		echo "== $$package $$target"; \
+		go test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) </dev/null; \
+	done < $(TMP)/fuzz-targets
+
+build: toolchain ## Build .bin/console
+	go build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-s -w' -o $(BIN)/console ./cmd/console
+
+clean: ## Remove what was built and fetched; data and keys stay
+	rm -rf $(BIN) $(TMP)
+
+toolchain:
+	@command -v go >/dev/null || { echo "Go is missing. Install the version that go.mod names: https://go.dev/dl/" >&2; exit 1; }
+	@command -v gcc >/dev/null || { echo "gcc is missing; SQLite is compiled with it. Try: apt-get install gcc libc6-dev" >&2; exit 1; }
+
+# The browser tests drive Debian's chromium.
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+		command -v apt-get >/dev/null || { echo "The browser tests need chromium, and there is no apt-get to install it. Install chromium by hand." >&2; exit 1; }; \
+		sudo=; \
+		if [ "$$(id -u)" != 0 ]; then \
+			command -v sudo >/dev/null || { echo "The browser tests need chromium. Run as root: apt-get install chromium" >&2; exit 1; }; \
+			sudo=sudo; \
+		fi; \
+		echo "Installing chromium for the browser tests."; \
+		{ $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; } \
+			|| { echo "chromium could not be installed. Install it by hand, then run this again." >&2; exit 1; }; \
+	}
+
+# install <name> <module> <package> <version>: builds a tool unless this version of it is there.
+define install
+$(BIN)/$(1): FORCE | toolchain
+	@go version -m $$@ 2>/dev/null | grep -q "mod[[:space:]]$(2)[[:space:]]$(4)[[:space:]]*" || { \
+		echo "Installing $(1) $(4)."; \
+		GOBIN=$(BIN) go install $(3)@$(4) || { echo "$(1) $(4) could not be installed; is the module proxy reachable?" >&2; exit 1; }; \
+	}
+endef
+.PHONY: FORCE
+FORCE:
+$(eval $(call install,templ,github.com/a-h/templ,github.com/a-h/templ/cmd/templ,$(TEMPL_VERSION)))
+$(eval $(call install,golangci-lint,github.com/golangci/golangci-lint/v2,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$(GOLANGCI_VERSION)))
