@@ -30,11 +30,11 @@ type Config struct {
 	KeyFile         string           `env:"KEY_FILE" example:"/etc/switchgear/switchgear.key" desc:"The file that holds the master key. It must lie outside the data directory. Empty: switchgear.key beside the data directory."`
 	Key             telemetry.Secret `env:"KEY" desc:"The master key itself, 32 bytes in base64, for platforms that inject secrets. Empty: it is read from the key file. It has no flag, because other users can read the flags of a process."`
 	PublicURL       string           `env:"PUBLIC_URL" example:"https://switchgear.example.com" desc:"How browsers and providers reach the console: scheme and host, no path. Needed behind a reverse proxy; https makes cookies secure."`
-	EgressAllow     []string         `env:"EGRESS_ALLOW" example:"127.0.0.1=127.0.0.0/8:9000-9100" desc:"Private addresses that connections may reach, as a comma-separated list of HOST=CIDR:PORTS. PORTS is 443, 9000-9100, 80+443 or *. Public addresses need no rule."`
+	EgressAllow     []string         `env:"EGRESS_ALLOW" example:"127.0.0.1=127.0.0.0/8:9000-9100" desc:"Private addresses that connections may reach, as a comma-separated list of HOST=CIDR:PORTS. PORTS is 443, 9000-9100, 80+443 or *. Public addresses need no rule. It is checked now and used once connections exist."`
 	LogLevel        slog.Level       `env:"LOG_LEVEL" envDefault:"info" example:"debug" desc:"The least severe level that is logged: debug, info, warn or error."`
 	TrustedProxies  int              `env:"TRUSTED_PROXIES" envDefault:"0" example:"1" desc:"How many reverse proxies stand in front. That many entries at the end of X-Forwarded-For are believed; 0 believes none."`
 	InsecureHTTP    bool             `env:"INSECURE_HTTP" envDefault:"false" example:"true" desc:"Allow the console over plain HTTP beyond this machine. Passwords and sessions can then be read on the network."`
-	Dev             bool             `env:"DEV" envDefault:"false" example:"true" desc:"Development mode: serve the gallery of components at /gallery."`
+	Dev             bool             `env:"DEV" envDefault:"false" example:"true" desc:"Development mode: serve the gallery of components at /dev/gallery."`
 	DrainTimeout    time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"25s" example:"25s" desc:"How long running requests may take to finish after a request to stop. Between 1s and 10m."`
 	SessionLifetime time.Duration    `env:"SESSION_LIFETIME" envDefault:"12h" example:"12h" desc:"How long a sign-in lasts. Between 5m and 720h."`
 

@@ -12,6 +12,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/mac"
+	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"switchgear/db"
@@ -44,14 +45,17 @@ type Keyring struct {
 	macs        map[Purpose]tink.MAC
 }
 
-// SealedError means that the database holds keysets which the present master key cannot open. The
-// process must then refuse all work that needs a key and change nothing, until the right key is back.
-type SealedError struct {
+// Sealed says why the keysets of the database do not open.
+type Sealed struct {
 	// Reason is a sentence for the operator.
 	Reason string
 	// Expected and Got are fingerprints; Got is empty when there is no usable key.
 	Expected, Got string
 }
+
+// SealedError means that the database holds keysets which the present master key cannot open. The
+// process must then refuse all work that needs a key and change nothing, until the right key is back.
+type SealedError struct{ Sealed }
 
 // Error returns the reason.
 func (e *SealedError) Error() string { return "sealed: " + e.Reason }
@@ -62,8 +66,8 @@ func (k *Keyring) Fingerprint() string { return k.fingerprint }
 // Created reports whether this start made the master key, so that someone is told to back it up.
 func (k *Keyring) Created() bool { return k.created }
 
-// MAC returns a function that computes the MAC of a message under the keyset of a purpose. The result
-// is deterministic until the keyset is rotated; compare it in constant time.
+// MAC returns a function that computes the MAC of a message (32 bytes) under the keyset of a purpose.
+// The result is deterministic until the keyset is rotated; compare it in constant time.
 func (k *Keyring) MAC(purpose Purpose) (func(message []byte) []byte, error) {
 	m, ok := k.macs[purpose]
 	if !ok {
@@ -113,10 +117,10 @@ func OpenKeyring(ctx context.Context, deps Deps) (*Keyring, error) {
 	for _, row := range rows {
 		handle, err := unwrap(wrapper, row.wrapped, installation, Purpose(row.purpose))
 		if err != nil {
-			return nil, &SealedError{
+			return nil, &SealedError{Sealed{
 				Reason: fmt.Sprintf("the keyset %q does not open with the master key %s; the database may come from another installation or be damaged", row.purpose, key.fingerprint()),
 				Got:    key.fingerprint(), Expected: row.fingerprint,
-			}
+			}}
 		}
 		if ring.macs[Purpose(row.purpose)], err = mac.New(handle); err != nil {
 			return nil, fmt.Errorf("credentials: keyset %s: %w", row.purpose, err)
@@ -137,13 +141,13 @@ func resolveMasterKey(source KeySource, rows []keysetRow) (key masterKey, create
 	expected := rows[0].fingerprint
 	switch {
 	case errors.Is(err, errNoMasterKey):
-		return key, false, &SealedError{Expected: expected, Reason: fmt.Sprintf(
-			"the master key is missing: expected %s in %s. Put the key file back (or set SWITCHGEAR_KEY) and restart", expected, source.File)}
+		return key, false, &SealedError{Sealed{Expected: expected, Reason: fmt.Sprintf(
+			"the master key is missing: expected %s in %s. Put the key file back (or set SWITCHGEAR_KEY) and restart", expected, source.File)}}
 	case err != nil:
-		return key, false, &SealedError{Expected: expected, Reason: fmt.Sprintf("%s. Expected the key %s", fault.PublicMessage(err), expected)}
+		return key, false, &SealedError{Sealed{Expected: expected, Reason: fmt.Sprintf("%s. Expected the key %s", fault.PublicMessage(err), expected)}}
 	case key.fingerprint() != expected:
-		return key, false, &SealedError{Expected: expected, Got: key.fingerprint(), Reason: fmt.Sprintf(
-			"wrong master key: expected %s, got %s. Put the right key back and restart", expected, key.fingerprint())}
+		return key, false, &SealedError{Sealed{Expected: expected, Got: key.fingerprint(), Reason: fmt.Sprintf(
+			"wrong master key: expected %s, got %s. Put the right key back and restart", expected, key.fingerprint())}}
 	}
 	return key, false, nil
 }
@@ -153,7 +157,11 @@ func (k *Keyring) addMissing(ctx context.Context, deps Deps, wrapper tink.AEAD, 
 		if _, ok := k.macs[p]; ok {
 			continue
 		}
-		handle, err := keyset.NewHandle(mac.HMACSHA256Tag256KeyTemplate())
+		// Without a prefix a MAC is 32 bytes and does not tell which key made it; once keysets rotate,
+		// every key of the set is tried.
+		template := mac.HMACSHA256Tag256KeyTemplate()
+		template.OutputPrefixType = tinkpb.OutputPrefixType_RAW
+		handle, err := keyset.NewHandle(template)
 		if err != nil {
 			return fmt.Errorf("credentials: new keyset %s: %w", p, err)
 		}

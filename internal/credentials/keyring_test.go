@@ -64,6 +64,9 @@ func TestFirstStartMakesKeyAndKeysets(t *testing.T) {
 	if !strings.HasPrefix(ring.Fingerprint(), "kek_") {
 		t.Errorf("fingerprint = %q", ring.Fingerprint())
 	}
+	if got := len(macOf(t, ring, PurposeAudit)); got != 32 {
+		t.Errorf("a MAC has %d bytes, want 32", got)
+	}
 	if bytes.Equal(macOf(t, ring, PurposeAPIKey), macOf(t, ring, PurposeAudit)) {
 		t.Error("two purposes share a key")
 	}

@@ -1,0 +1,262 @@
+// Package app is the composition root: it alone knows every other package, builds them in order, and
+// owns their lifetime.
+//
+//	New    opens the data directory and the listeners, and builds every part; nothing runs yet
+//	Run    serves until its context ends or a part fails for good, then stops
+//	Stop   is what Run does at the end; safe to call on an App that never ran
+//
+// Invariants: teardown is registered when a part comes to exist (see cleanup); every goroutine is
+// supervised or waited for; a process whose master key does not fit its database starts sealed, answers
+// /livez and explains itself, and changes nothing.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/thejerf/suture/v4"
+
+	"switchgear/internal/config"
+	"switchgear/internal/live"
+	"switchgear/internal/telemetry"
+)
+
+// Deps are what an App works with; all are required.
+type Deps struct {
+	Config config.Config
+	Logger *slog.Logger
+	// Notices receives what is meant for the person who started the process, such as the set-up link.
+	Notices io.Writer
+}
+
+// App is one console process.
+type App struct {
+	cfg      config.Config
+	logger   *slog.Logger
+	notices  io.Writer
+	core     *core
+	hub      *live.Hub
+	registry *prometheus.Registry
+	metrics  *telemetry.HTTPMetrics
+	started  time.Time
+	stack    *cleanup
+	draining atomic.Bool
+	servers  []server
+	stopped  chan struct{}
+}
+
+// server is an HTTP server on a listener that is already open, so that its address is known early.
+type server struct {
+	name     string
+	address  string
+	http     *http.Server
+	listener net.Listener
+}
+
+// New builds the process: data directory, keys, features, routes and open listeners. When it fails,
+// everything it had built is torn down again.
+func New(ctx context.Context, deps Deps) (_ *App, err error) {
+	a := &App{
+		cfg: deps.Config, logger: deps.Logger, notices: deps.Notices, started: time.Now(),
+		stack: &cleanup{logger: deps.Logger}, stopped: make(chan struct{}),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.stack.unwind(context.WithoutCancel(ctx)))
+		}
+	}()
+
+	a.hub = live.New(live.Deps{Logger: deps.Logger, Now: time.Now}, live.Config{})
+	a.stack.add("live streams", func(context.Context) error { a.hub.Close(); return nil })
+	publish := func(topic string) { a.hub.Publish(topic) }
+	if a.core, err = openCore(ctx, deps.Config, deps.Logger, publish, a.stack); err != nil {
+		return nil, err
+	}
+	a.registry = telemetry.NewRegistry()
+	a.metrics = telemetry.NewHTTPMetrics(a.registry)
+	routes, err := a.routes()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.listen(ctx, routes); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// listen opens every listener; a port that is taken is found here, before anything runs.
+func (a *App) listen(ctx context.Context, routes routes) error {
+	for _, l := range []struct {
+		name, addr string
+		handler    http.Handler
+	}{
+		{"console", a.cfg.Addr, routes.main},
+		{"gateway", a.cfg.GatewayAddr, routes.gateway},
+		{"metrics", a.cfg.MetricsAddr, routes.metrics},
+	} {
+		if l.addr == "" {
+			continue
+		}
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr)
+		if err != nil {
+			return fmt.Errorf("listen for %s: %w", l.name, err)
+		}
+		a.addServer(ctx, l.name, listener.Addr().String(), newHTTPServer(l.handler, a.logger), listener)
+	}
+	if a.core.sealed != nil {
+		return nil
+	}
+	listener, err := listenAdmin(ctx, a.cfg.Data)
+	if err != nil {
+		return fmt.Errorf("listen for admin socket: %w", err)
+	}
+	socketFile := filepath.Join(a.cfg.Data, adminSocketName)
+	a.stack.addCloser("admin socket file", func() error { return ignoreNotExist(os.Remove(socketFile)) })
+	a.addServer(ctx, "admin", socketFile, newAdminServer(a.core, a.logger), listener)
+	return nil
+}
+
+func (a *App) addServer(ctx context.Context, name, address string, srv *http.Server, l net.Listener) {
+	// Streams end when the server begins to shut down, or Shutdown would wait for them in vain.
+	srv.RegisterOnShutdown(a.hub.Close)
+	a.servers = append(a.servers, server{name: name, address: address, http: srv, listener: l})
+	a.stack.addCloser(name+" listener", func() error { return ignoreClosed(l.Close()) })
+	a.logger.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("listener", name), slog.String("addr", address))
+}
+
+func newHTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// Addr is the address of the console listener, with the port the system chose if it was asked to.
+func (a *App) Addr() string { return a.addr("console") }
+
+// GatewayAddr is the address of the gateway listener, empty when the console serves it too.
+func (a *App) GatewayAddr() string { return a.addr("gateway") }
+
+// MetricsAddr is the address of the metrics listener, empty when the console serves it too.
+func (a *App) MetricsAddr() string { return a.addr("metrics") }
+
+func (a *App) addr(name string) string {
+	for _, s := range a.servers {
+		if s.name == name {
+			return s.address
+		}
+	}
+	return ""
+}
+
+// Run serves until ctx ends or a listener fails, then stops within the drain timeout. It returns nil
+// after a clean stop. Run may be called once.
+func (a *App) Run(ctx context.Context) error {
+	workers, stopWorkers := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorkers()
+	workersDone := a.supervise(workers)
+
+	failed := make(chan error, len(a.servers))
+	for _, s := range a.servers {
+		go func() {
+			if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("%s listener: %w", s.name, err)
+			}
+		}()
+	}
+	if err := a.announce(ctx); err != nil {
+		a.logger.LogAttrs(ctx, slog.LevelError, "set-up link not printed", slog.Any("error", err))
+	}
+	a.logger.LogAttrs(ctx, slog.LevelInfo, "ready", slog.Int64("start_ms", time.Since(a.started).Milliseconds()),
+		slog.String("version", telemetry.Version()), slog.Bool("sealed", a.core.sealed != nil))
+
+	var cause error
+	select {
+	case <-ctx.Done():
+	case cause = <-failed:
+	}
+	return errors.Join(cause, a.stop(context.WithoutCancel(ctx), stopWorkers, workersDone))
+}
+
+// supervise starts the background workers; the channel closes when all have ended.
+func (a *App) supervise(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	if a.core.sealed != nil {
+		close(done)
+		return done
+	}
+	root := suture.New("switchgear", suture.Spec{
+		EventHook: func(e suture.Event) {
+			a.logger.LogAttrs(ctx, slog.LevelWarn, "worker event", slog.String("event", e.String()))
+		},
+		FailureBackoff: 2 * time.Second,
+		Timeout:        10 * time.Second,
+	})
+	root.Add(a.core.access)
+	go func() {
+		defer close(done)
+		if err := root.Serve(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			a.logger.LogAttrs(ctx, slog.LevelError, "supervisor ended", slog.Any("error", err))
+		}
+	}()
+	return done
+}
+
+// stop drains: not ready → no new connections → running requests end → workers end → teardown.
+func (a *App) stop(ctx context.Context, stopWorkers context.CancelFunc, workersDone <-chan struct{}) error {
+	a.draining.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.DrainTimeout)
+	defer cancel()
+	a.logger.LogAttrs(ctx, slog.LevelInfo, "stopping", slog.String("drain_timeout", a.cfg.DrainTimeout.String()))
+
+	results := make(chan error, len(a.servers))
+	for _, s := range a.servers {
+		go func() {
+			if err := s.http.Shutdown(ctx); err != nil {
+				results <- fmt.Errorf("%s: requests still running after %s were cut: %w", s.name, a.cfg.DrainTimeout, errors.Join(err, s.http.Close()))
+				return
+			}
+			results <- nil
+		}()
+	}
+	errs := make([]error, 0, len(a.servers)+1)
+	for range a.servers {
+		errs = append(errs, <-results)
+	}
+	stopWorkers()
+	<-workersDone
+	errs = append(errs, a.stack.unwind(context.WithoutCancel(ctx)))
+	err := errors.Join(errs...)
+	a.logger.LogAttrs(ctx, slog.LevelInfo, "stopped", slog.Bool("clean", err == nil))
+	return err
+}
+
+// Close tears down an App that never ran.
+func (a *App) Close(ctx context.Context) error { return a.stack.unwind(ctx) }
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func ignoreNotExist(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}

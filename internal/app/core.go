@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"switchgear/db"
+	"switchgear/internal/access"
+	"switchgear/internal/audit"
+	"switchgear/internal/config"
+	"switchgear/internal/credentials"
+)
+
+// core is the store and those who write to it: what the server and a one-shot command have in common.
+type core struct {
+	db      *db.DB
+	keyring *credentials.Keyring
+	audit   *audit.Log
+	access  *access.Service
+	// sealed is set, and everything above but db unset, when the master key does not fit the database.
+	sealed *credentials.Sealed
+}
+
+// openCore opens the data directory of cfg. Teardown is registered on stack as parts come to exist, so
+// the caller unwinds it whether openCore fails or not. notify is called after each committed change
+// with the name of what changed.
+func openCore(ctx context.Context, cfg config.Config, logger *slog.Logger, notify func(topic string), stack *cleanup) (*core, error) {
+	store, err := db.Open(ctx, db.Config{Dir: cfg.Data})
+	if err != nil {
+		return nil, err
+	}
+	stack.addCloser("database", store.Close)
+
+	c := &core{db: store}
+	c.keyring, err = credentials.OpenKeyring(ctx, credentials.Deps{
+		DB:     store,
+		Source: credentials.KeySource{File: cfg.EffectiveKeyFile(), Value: cfg.Key},
+		Logger: logger,
+		Now:    time.Now,
+	})
+	if sealed, ok := errors.AsType[*credentials.SealedError](err); ok {
+		c.sealed = &sealed.Sealed
+		return c, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	auditMAC, err := c.keyring.MAC(credentials.PurposeAudit)
+	if err != nil {
+		return nil, err
+	}
+	keyMAC, err := c.keyring.MAC(credentials.PurposeAPIKey)
+	if err != nil {
+		return nil, err
+	}
+	if c.audit, err = audit.New(audit.Deps{DB: store, MAC: auditMAC, Now: time.Now}); err != nil {
+		return nil, err
+	}
+	//nolint:contextcheck // New reads the keys once, before anything can cancel it.
+	c.access, err = access.New(access.Deps{
+		DB: store, Audit: c.audit, KeyMAC: keyMAC, Notify: notify, Logger: logger, Now: time.Now,
+	}, access.Config{SessionLifetime: cfg.SessionLifetime, SecureCookies: cfg.SecureCookies()})
+	return c, err
+}

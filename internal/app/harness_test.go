@@ -1,0 +1,213 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"switchgear/internal/config"
+	"switchgear/internal/telemetry"
+)
+
+const (
+	ownerEmail    = "owner@example.com"
+	ownerPassword = "correct horse battery staple nine"
+)
+
+// process is a console that runs inside the test, on ports of its own.
+type process struct {
+	*App
+
+	dir     string
+	logs    *lockedBuffer
+	notices *lockedBuffer
+	cancel  context.CancelFunc
+	done    chan error
+}
+
+// start runs a console on a new data directory; settings are SWITCHGEAR_ names without the prefix.
+func start(t *testing.T, settings map[string]string) *process {
+	t.Helper()
+	return startIn(t, t.TempDir(), settings)
+}
+
+func startIn(t *testing.T, dir string, settings map[string]string) *process {
+	t.Helper()
+	p := &process{dir: dir, logs: &lockedBuffer{}, notices: &lockedBuffer{}, done: make(chan error, 1)}
+	environ := map[string]string{
+		"SWITCHGEAR_ADDR": "127.0.0.1:0", "SWITCHGEAR_DATA": filepath.Join(dir, "data"), "SWITCHGEAR_LOG_LEVEL": "debug",
+	}
+	for name, value := range settings {
+		environ["SWITCHGEAR_"+name] = value
+	}
+	cfg, err := config.Load(environ, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	p.cancel = cancel
+	p.App, err = New(ctx, Deps{Config: cfg, Logger: telemetry.NewLogger(p.logs, cfg.LogLevel), Notices: p.notices})
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	go func() { p.done <- p.Run(ctx) }()
+	t.Cleanup(func() { p.stop(t) })
+	return p
+}
+
+// stop ends the console and waits; it may be called more than once.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.cancel()
+	err, ok := <-p.done
+	if ok {
+		close(p.done)
+	}
+	if err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+func (p *process) url(path string) string { return "http://" + p.Addr() + path }
+
+// setupLink waits for the link that the console prints.
+func (p *process) setupLink(t *testing.T) string {
+	t.Helper()
+	link := regexp.MustCompile(`http://\S+/setup\?token=\S+`)
+	return p.notices.waitFor(t, func(text string) string { return link.FindString(text) })
+}
+
+// browser keeps cookies and follows redirects, as a browser does.
+type browser struct {
+	t      *testing.T
+	client *http.Client
+	base   string
+}
+
+func (p *process) browser(t *testing.T) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &browser{t: t, client: &http.Client{Jar: jar}, base: "http://" + p.Addr()}
+}
+
+// page is what a browser got.
+type page struct {
+	status int
+	header http.Header
+	body   string
+	path   string
+}
+
+func (b *browser) do(method, target, contentType string, body io.Reader, header ...string) page {
+	b.t.Helper()
+	if strings.HasPrefix(target, "/") {
+		target = b.base + target
+	}
+	r, err := http.NewRequestWithContext(b.t.Context(), method, target, body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := b.client.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return page{resp.StatusCode, resp.Header, string(text), resp.Request.URL.RequestURI()}
+}
+
+func (b *browser) get(target string, header ...string) page {
+	b.t.Helper()
+	return b.do(http.MethodGet, target, "", nil, header...)
+}
+
+// post sends a form the way a page of ours would.
+func (b *browser) post(target string, form url.Values, header ...string) page {
+	b.t.Helper()
+	header = append([]string{"Origin", b.base, "Sec-Fetch-Site", "same-origin"}, header...)
+	return b.do(http.MethodPost, target, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()), header...)
+}
+
+// owner sets the console up and returns the signed-in browser of its owner.
+func (p *process) owner(t *testing.T) *browser {
+	t.Helper()
+	link, err := url.Parse(p.setupLink(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := p.browser(t)
+	got := b.post("/setup", url.Values{
+		"token": {link.Query().Get("token")}, "email": {ownerEmail}, "name": {"Olive Owner"},
+		"password": {ownerPassword}, "repeat": {ownerPassword}, "key_saved": {"yes"},
+	})
+	if got.status != http.StatusOK || got.path != "/" {
+		t.Fatalf("set-up ended at %s with %d:\n%s", got.path, got.status, got.body)
+	}
+	return b
+}
+
+// lockedBuffer is a buffer that many goroutines write and a test reads.
+type lockedBuffer struct {
+	mu      sync.Mutex
+	buf     bytes.Buffer
+	changed chan struct{}
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// waitFor returns what find finds in the buffer, waiting for more to be written.
+func (b *lockedBuffer) waitFor(t *testing.T, find func(text string) string) string {
+	t.Helper()
+	for {
+		b.mu.Lock()
+		text := b.buf.String()
+		if b.changed == nil {
+			b.changed = make(chan struct{})
+		}
+		changed := b.changed
+		b.mu.Unlock()
+		if found := find(text); found != "" {
+			return found
+		}
+		select {
+		case <-changed:
+		case <-t.Context().Done():
+			t.Fatalf("not found in:\n%s", text)
+		}
+	}
+}

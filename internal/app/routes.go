@@ -1,0 +1,163 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"switchgear/internal/api"
+	"switchgear/internal/console"
+	"switchgear/internal/telemetry"
+	"switchgear/web/static"
+	aboutview "switchgear/web/templates/about"
+)
+
+// routes are the handlers of the three listeners. metrics is served only when it has a listener of its
+// own, which is why it asks for no key; gateway takes the machine routes off main the same way.
+type routes struct {
+	main, gateway, metrics http.Handler
+}
+
+func (a *App) routes() (routes, error) {
+	assets, err := static.New()
+	if err != nil {
+		return routes{}, err
+	}
+	health := api.Health(a.checks, a.logger)
+	if a.core.sealed != nil {
+		sealed := a.wrap(splitPaths(health, console.NewSealed(console.SealedDeps{
+			Assets: assets, Sealed: *a.core.sealed, KeyFile: a.cfg.EffectiveKeyFile(), Now: time.Now, Logger: a.logger,
+		}), "/livez", "/readyz"))
+		return routes{main: sealed, gateway: a.wrap(health), metrics: a.wrap(health)}, nil
+	}
+	exposition := promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})
+	machine := api.New(api.Deps{Keys: a.core.access, Metrics: exposition, Ready: a.checks, Logger: a.logger})
+	pages, err := console.New(console.Deps{
+		Access: a.core.access, Audit: a.core.audit, Live: a.hub, Assets: assets, Logger: a.logger, Now: time.Now,
+		About: a.about, SetupDone: a.removeSetupLink,
+	}, console.Config{
+		Origin: a.cfg.Origin(), Secure: a.cfg.SecureCookies(), Dev: a.cfg.Dev, Version: telemetry.Version(),
+		KeyFile: a.keyFile(), Fingerprint: a.core.keyring.Fingerprint(), LinkFile: a.setupLinkFile(), BaseURL: a.baseURL,
+	})
+	if err != nil {
+		return routes{}, err
+	}
+	metrics := http.NewServeMux()
+	metrics.Handle("GET /metrics", exposition)
+	metrics.Handle("/", health)
+
+	out := routes{gateway: a.wrap(machine), metrics: a.wrap(metrics)}
+	if a.cfg.GatewayAddr != "" {
+		out.main = a.wrap(splitPaths(health, pages, "/livez", "/readyz"))
+	} else {
+		out.main = a.wrap(splitPaths(machine, pages, "/livez", "/readyz", "/metrics", "/api/"))
+	}
+	return out, nil
+}
+
+// splitPaths sends the named paths to machine and the rest to people. The two never share a cookie.
+func splitPaths(machine, people http.Handler, paths ...string) http.Handler {
+	mux := http.NewServeMux()
+	for _, p := range paths {
+		mux.Handle(p, machine)
+	}
+	mux.Handle("/", people)
+	return mux
+}
+
+// wrap puts around every listener what all requests share: a request id, metrics, and the client's
+// address past the reverse proxies that are configured.
+func (a *App) wrap(h http.Handler) http.Handler {
+	h = a.metrics.Middleware(routePattern)(h)
+	if n := a.cfg.TrustedProxies; n > 0 {
+		h = middleware.ClientIPFromXFFTrustedProxies(n)(h)
+	} else {
+		h = middleware.ClientIPFromRemoteAddr(h)
+	}
+	h = telemetry.AssignRequestID(h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The routers further in fill this in, so that the metrics know the pattern afterwards.
+		ctx := context.WithValue(r.Context(), chi.RouteCtxKey, chi.NewRouteContext())
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+func routePattern(r *http.Request) string { return chi.RouteContext(r.Context()).RoutePattern() }
+
+// keyFile is the file that has to be backed up; empty when the master key comes from the environment.
+func (a *App) keyFile() string {
+	if !a.cfg.Key.IsZero() {
+		return ""
+	}
+	return a.cfg.EffectiveKeyFile()
+}
+
+// checks are the conditions of readiness.
+func (a *App) checks(ctx context.Context) []api.Check {
+	sealed := api.Check{Name: "master key", OK: a.core.sealed == nil}
+	if !sealed.OK {
+		sealed.Reason = "sealed: " + a.core.sealed.Reason
+	}
+	draining := api.Check{Name: "accepting", OK: !a.draining.Load()}
+	if !draining.OK {
+		draining.Reason = "the process is stopping"
+	}
+	store := api.Check{Name: "database", OK: true}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	var one int
+	if err := a.core.db.QueryRow(ctx, `SELECT 1`).Scan(&one); err != nil {
+		store.OK, store.Reason = false, "the database does not answer"
+	}
+	return []api.Check{store, sealed, draining}
+}
+
+// about describes the process for its page.
+func (a *App) about(ctx context.Context) (aboutview.View, error) {
+	info, err := a.core.db.Info(ctx)
+	if err != nil {
+		return aboutview.View{}, fmt.Errorf("about: %w", err)
+	}
+	v := aboutview.View{
+		Version: telemetry.Version(), GoVersion: runtime.Version(), StartedAt: a.started, PublicURL: a.baseURL(),
+		KeyFile: a.keyFile(), KeyFingerprint: a.core.keyring.Fingerprint(), ProcessID: os.Getpid(),
+		Database: aboutview.Database{
+			Path: info.Path, SizeBytes: info.SizeBytes, WALBytes: info.WALBytes,
+			SQLiteVersion: info.SQLiteVersion, SchemaVersion: info.SchemaVersion,
+		},
+	}
+	for name, value := range info.Pragmas {
+		v.Database.Pragmas = append(v.Database.Pragmas, aboutview.Pragma{Name: name, Value: value})
+	}
+	slices.SortFunc(v.Database.Pragmas, func(x, y aboutview.Pragma) int { return strings.Compare(x.Name, y.Name) })
+	for _, s := range a.servers {
+		v.Listeners = append(v.Listeners, aboutview.Listener{Name: s.name, Address: s.address, Serves: a.serves(s.name)})
+	}
+	for _, l := range static.Vendored() {
+		v.Licences = append(v.Licences, aboutview.Licence{Name: l.Name, Version: l.Version, Licence: l.Licence})
+	}
+	return v, nil
+}
+
+func (a *App) serves(listener string) string {
+	switch {
+	case listener == "gateway":
+		return "machine API, gateway, health"
+	case listener == "metrics":
+		return "metrics without a key, health"
+	case listener == "admin":
+		return "administrative commands of this machine"
+	case a.cfg.GatewayAddr != "":
+		return "console, health"
+	}
+	return "console, machine API, metrics for API keys, health"
+}

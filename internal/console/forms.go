@@ -1,0 +1,73 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"switchgear/internal/fault"
+)
+
+// maxForm bounds the body of a form.
+const maxForm = 64 << 10
+
+// parseForm reads a submitted form. A body that is too large or not a form is the visitor's error.
+func parseForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			return nil, fault.Wrap(err, fault.TooLarge, "", "The form is too large.")
+		}
+		return nil, fault.Wrap(err, fault.Invalid, "", "The form could not be read.")
+	}
+	return r.PostForm, nil
+}
+
+// formErrors splits err into messages beside fields. ok is false when err is not about what the visitor
+// entered, and has to be answered as an error page.
+func formErrors(err error) (messages map[string]string, status int, ok bool) {
+	e, is := errors.AsType[*fault.Error](err)
+	if !is {
+		return nil, 0, false
+	}
+	if !slices.Contains([]fault.Kind{fault.Invalid, fault.Unprocessable, fault.Conflict, fault.RateLimited}, e.Kind) {
+		return nil, 0, false
+	}
+	message := e.Message
+	if e.Details.Suggestion != "" {
+		message += " " + e.Details.Suggestion
+	}
+	return map[string]string{e.Details.Field: message}, e.Kind.Status(), true
+}
+
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+)
+
+// paging reads ?page= and ?limit=, falling back to sane values for anything else: an address that was
+// typed by hand shows a page, not an error.
+func paging(q url.Values) (page, limit int) {
+	page, err := strconv.Atoi(q.Get("page"))
+	if err != nil || page < 1 || page > 1_000_000 {
+		page = 1
+	}
+	limit, err = strconv.Atoi(q.Get("limit"))
+	if err != nil || limit < 1 || limit > maxLimit {
+		limit = defaultLimit
+	}
+	return page, limit
+}
+
+// reason reads why something with consequences is done. The console insists on one: whoever reads the
+// audit log later will ask.
+func reason(form url.Values) (string, error) {
+	text := strings.TrimSpace(form.Get("reason"))
+	if text == "" {
+		return "", fault.Field("REASON_MISSING", "reason", "Say why. The reason goes into the audit log.")
+	}
+	return text, nil
+}

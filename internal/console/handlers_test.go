@@ -1,0 +1,282 @@
+package console
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
+
+	"switchgear/internal/access"
+	"switchgear/internal/audit"
+	"switchgear/internal/dbtest"
+	"switchgear/internal/fault"
+	"switchgear/internal/live"
+	"switchgear/internal/telemetry"
+	"switchgear/web/static"
+	aboutview "switchgear/web/templates/about"
+)
+
+const password = "correct horse battery staple nine"
+
+// site is the console on a real database behind a real HTTP server.
+type site struct {
+	*httptest.Server
+
+	access *access.Service
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	d := dbtest.New(t)
+	mac := func(key string) func([]byte) []byte {
+		return func(message []byte) []byte {
+			m := hmac.New(sha256.New, []byte(key))
+			m.Write(message)
+			return m.Sum(nil)
+		}
+	}
+	log, err := audit.New(audit.Deps{DB: d, MAC: mac("audit"), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := live.New(live.Deps{Logger: telemetry.Discard(), Now: time.Now}, live.Config{})
+	t.Cleanup(hub.Close)
+	svc, err := access.New(access.Deps{
+		DB: d, Audit: log, KeyMAC: mac("apikey"), Notify: func(topic string) { hub.Publish(topic) }, Logger: telemetry.Discard(), Now: time.Now,
+	}, access.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	assets, err := static.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server *httptest.Server
+	handler, err := New(Deps{
+		Access: svc, Audit: log, Live: hub, Assets: assets, Logger: telemetry.Discard(), Now: time.Now, SetupDone: func() {},
+		About: func(context.Context) (aboutview.View, error) { return aboutview.View{Version: "test"}, nil },
+	}, Config{Version: "test", BaseURL: func() string { return server.URL }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server = httptest.NewServer(middleware.ClientIPFromRemoteAddr(telemetry.AssignRequestID(handler)))
+	t.Cleanup(server.Close)
+	return &site{Server: server, access: svc}
+}
+
+// signedIn makes a user with the role and returns a client with their session.
+func (s *site) signedIn(t *testing.T, role access.Role) *http.Client {
+	t.Helper()
+	email := string(role) + "@example.com"
+	if _, err := s.access.CreateUser(t.Context(), access.System(), access.NewUser{
+		Email: email, Name: string(role), Role: role, Password: telemetry.NewSecret(password),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	form := url.Values{"email": {email}, "password": {password}}
+	status, _, _ := s.do(t, client, http.MethodPost, "/sign-in", strings.NewReader(form.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+	if status != http.StatusSeeOther {
+		t.Fatalf("sign-in as %s: status %d", role, status)
+	}
+	return client
+}
+
+func (s *site) do(t *testing.T, client *http.Client, method, path string, body io.Reader, header ...string) (status int, got http.Header, text string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+		}
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(content)
+}
+
+// Every route is tried by every role and by nobody: the guard decides, whatever the handler does after.
+func TestRolesReachWhatTheyMay(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	clients := map[access.Role]*http.Client{}
+	for _, role := range access.Roles() {
+		clients[role] = s.signedIn(t, role)
+	}
+	stranger := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	routes := (&Console{}).routes()
+	for _, rt := range routes {
+		switch rt.pattern {
+		case "/sessions/revoke-others", "/profile/password":
+			continue // they would end the sessions this test lives on
+		case "/sessions/{id}/revoke":
+			continue // whose session it is decides, not the role
+		}
+		if rt.guard.public {
+			continue
+		}
+		path := strings.NewReplacer("{id}", "nothing", "{seq}", "1").Replace(rt.pattern)
+		form := func() io.Reader {
+			if rt.method == http.MethodPost {
+				return strings.NewReader("")
+			}
+			return nil
+		}
+		contentType := []string{"Content-Type", "application/x-www-form-urlencoded"}
+		status, header, _ := s.do(t, stranger, rt.method, path, form(), contentType...)
+		if status != http.StatusSeeOther || !strings.HasPrefix(header.Get("Location"), "/sign-in") {
+			t.Errorf("nobody: %s %s = %d", rt.method, path, status)
+		}
+		status, _, body := s.do(t, stranger, rt.method, path, form(), append(contentType, "Accept", "application/json")...)
+		if status != http.StatusUnauthorized || !json.Valid([]byte(body)) {
+			t.Errorf("nobody, JSON: %s %s = %d %s", rt.method, path, status, body)
+		}
+		for role, client := range clients {
+			may := rt.guard.signedIn || role.Can(rt.guard.permission)
+			status, _, _ := s.do(t, client, rt.method, path, form(), contentType...)
+			if (status == http.StatusForbidden) == may || status >= http.StatusInternalServerError {
+				t.Errorf("%s: %s %s = %d, allowed: %t", role, rt.method, path, status, may)
+			}
+		}
+	}
+}
+
+// What the browser says about where a request comes from decides whether it is carried out.
+func TestCrossSiteRequestsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client := s.signedIn(t, access.RoleOwner)
+	tests := map[string]struct {
+		method string
+		header []string
+		want   int
+	}{
+		"same origin":               {http.MethodPost, []string{"Sec-Fetch-Site", "same-origin"}, http.StatusSeeOther},
+		"no header (not a browser)": {http.MethodPost, nil, http.StatusSeeOther},
+		"typed address":             {http.MethodPost, []string{"Sec-Fetch-Site", "none"}, http.StatusSeeOther},
+		"own origin, old browser":   {http.MethodPost, []string{"Origin", s.URL}, http.StatusSeeOther},
+		"cross site":                {http.MethodPost, []string{"Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
+		"same site, other host":     {http.MethodPost, []string{"Sec-Fetch-Site", "same-site"}, http.StatusForbidden},
+		"other origin, old browser": {http.MethodPost, []string{"Origin", "https://evil.example"}, http.StatusForbidden},
+		"null origin":               {http.MethodPost, []string{"Origin", "null"}, http.StatusForbidden},
+		"reading stays possible":    {http.MethodGet, []string{"Sec-Fetch-Site", "cross-site"}, http.StatusOK},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var body io.Reader
+			if tt.method == http.MethodPost {
+				body = strings.NewReader("name=Olive")
+			}
+			status, _, text := s.do(t, client, tt.method, "/profile", body, append(tt.header, "Content-Type", "application/x-www-form-urlencoded")...)
+			if status != tt.want {
+				t.Errorf("status %d, want %d", status, tt.want)
+			}
+			if tt.want == http.StatusForbidden && !strings.Contains(text, "CROSS_ORIGIN") {
+				t.Error("the page does not say what happened")
+			}
+		})
+	}
+}
+
+func TestErrorsInEveryShape(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client := s.signedIn(t, access.RoleOwner)
+	tests := map[string]struct {
+		path   string
+		header []string
+		status int
+		want   []string
+	}{
+		"page":     {"/nothing", nil, 404, []string{"<!doctype html>", "NOT_FOUND", "req_"}},
+		"fragment": {"/users/nothing", []string{"HX-Request", "true"}, 404, []string{"NOT_FOUND"}},
+		"JSON":     {"/nothing", []string{"Accept", "application/json"}, 404, []string{`"code":"NOT_FOUND"`, `"request_id":"req_`}},
+		"problem":  {"/nothing", []string{"Accept", "application/problem+json"}, 404, []string{`"status":404`, `"code":"NOT_FOUND"`}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, header, body := s.do(t, client, http.MethodGet, tt.path, nil, tt.header...)
+			if status != tt.status {
+				t.Errorf("status %d, want %d", status, tt.status)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(body, want) {
+					t.Errorf("%q is missing in %s", want, body)
+				}
+			}
+			if header.Get("Content-Security-Policy") == "" || header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Cache-Control") != "no-store" {
+				t.Errorf("headers: %v", header)
+			}
+			if strings.Contains(body, "<html") == (name == "fragment") && name != "JSON" && name != "problem" {
+				t.Error("a fragment is no page, and a page no fragment")
+			}
+		})
+	}
+}
+
+func TestTooLargeAndBrokenForms(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client := s.signedIn(t, access.RoleOwner)
+	status, _, _ := s.do(t, client, http.MethodPost, "/profile", strings.NewReader("name="+strings.Repeat("a", maxForm)), "Content-Type", "application/x-www-form-urlencoded")
+	if status != http.StatusRequestEntityTooLarge {
+		t.Errorf("large form: %d", status)
+	}
+	status, _, _ = s.do(t, client, http.MethodPost, "/profile", strings.NewReader("name=%zz"), "Content-Type", "application/x-www-form-urlencoded")
+	if status != http.StatusBadRequest {
+		t.Errorf("broken form: %d", status)
+	}
+	status, _, body := s.do(t, client, http.MethodPost, "/profile", strings.NewReader("name="+url.QueryEscape("<script>alert(1)</script>"+strings.Repeat("n", 200))), "Content-Type", "application/x-www-form-urlencoded")
+	if status != http.StatusBadRequest || strings.Contains(body, "<script>alert") {
+		t.Errorf("long name: %d", status)
+	}
+}
+
+// A visitor's session ends while a page is open: the next fragment sends the whole page to sign-in.
+func TestFragmentWithoutSession(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.signedIn(t, access.RoleOwner)
+	status, header, _ := s.do(t, &http.Client{}, http.MethodGet, "/users", nil, "HX-Request", "true")
+	if status != http.StatusUnauthorized || header.Get("HX-Redirect") != "/sign-in" {
+		t.Errorf("status %d, HX-Redirect %q", status, header.Get("HX-Redirect"))
+	}
+}
+
+func TestFormErrors(t *testing.T) {
+	t.Parallel()
+	if _, _, ok := formErrors(fault.New(fault.Unavailable, "", "try again")); ok {
+		t.Error("a 503 is not the visitor's mistake")
+	}
+	messages, status, ok := formErrors(fault.Field("X", "email", "Wrong.").WithSuggestion("Do this."))
+	if !ok || status != http.StatusBadRequest || messages["email"] != "Wrong. Do this." {
+		t.Errorf("%v %d %t", messages, status, ok)
+	}
+}

@@ -1,0 +1,68 @@
+package console
+
+import (
+	"net/http"
+
+	"switchgear/internal/access"
+	"switchgear/internal/telemetry"
+	"switchgear/web/templates/layout"
+)
+
+// section is one entry of the navigation. An entry is shown to those who may open it, and there is none
+// for a page that does not exist.
+type section struct {
+	group, id, label, href, icon string
+	guard                        guard
+}
+
+func sections() []section {
+	return []section{
+		{"Operate", "overview", "Overview", "/", "activity", signedIn()},
+		{"Govern", "users", "Users", "/users", "users", needs(access.PermissionUsersRead)},
+		{"Govern", "keys", "API keys", "/keys", "key", needs(access.PermissionKeysRead)},
+		{"Govern", "audit", "Audit", "/audit", "file", needs(access.PermissionAuditRead)},
+		{"Govern", "about", "About", "/about", "info", needs(access.PermissionSystemRead)},
+	}
+}
+
+// page frames a page for a visitor who is signed in. current is the id of its section; topics are what
+// the page follows live, as far as the visitor may.
+func (c *Console) page(r *http.Request, title, current string, topics ...string) layout.Page {
+	v := visitorOf(r)
+	p := layout.Page{
+		Title: title, Nav: navigation(v.actor.Role, current), Path: r.URL.RequestURI(), Version: c.cfg.Version,
+		RequestID: telemetry.RequestID(r.Context()), Assets: c.Assets,
+		User: layout.User{Email: v.user.Email, Name: v.user.Name, Role: string(v.user.Role), ProfileHref: "/profile", SignOutAction: "/sign-out"},
+	}
+	if !isFragment(r) { // a part that refreshes must not swallow the message meant for the next page
+		p.Flash.Kind, p.Flash.Message = c.Access.PopFlash(r.Context())
+	}
+	for _, topic := range topics {
+		if g, ok := topicPermission(topic); ok && (g.signedIn || v.actor.Role.Can(g.permission)) {
+			p.Live = append(p.Live, topic)
+		}
+	}
+	return p
+}
+
+// bare frames a page for everyone: set-up, sign-in and errors without a session.
+func (c *Console) bare(r *http.Request, title string) layout.Bare {
+	return layout.Bare{
+		Title: title, Version: c.cfg.Version, RequestID: telemetry.RequestID(r.Context()), Assets: c.Assets,
+	}
+}
+
+func navigation(role access.Role, current string) layout.Nav {
+	var nav layout.Nav
+	for _, s := range sections() {
+		if !s.guard.signedIn && !role.Can(s.guard.permission) {
+			continue
+		}
+		if len(nav) == 0 || nav[len(nav)-1].Label != s.group {
+			nav = append(nav, layout.NavGroup{Label: s.group})
+		}
+		group := &nav[len(nav)-1]
+		group.Items = append(group.Items, layout.NavItem{Label: s.label, Href: s.href, Icon: s.icon, Current: s.id == current})
+	}
+	return nav
+}

@@ -1,0 +1,375 @@
+// What the console does in the browser beyond htmx. Every page works without it; nothing here makes
+// HTML from strings.
+(function () {
+  "use strict";
+
+  const root = document.documentElement;
+  const all = (selector, within) => Array.from((within || document).querySelectorAll(selector));
+
+  // on calls handle(element, event) for events on elements that match, present and future.
+  function on(type, selector, handle) {
+    document.addEventListener(type, (event) => {
+      const element = event.target instanceof Element && event.target.closest(selector);
+      if (element) handle(element, event);
+    });
+  }
+
+  // Theme: light, dark, or what the system says.
+  function showTheme() {
+    const current = root.dataset.theme || "system";
+    for (const b of all("[data-set-theme]")) b.setAttribute("aria-pressed", String(b.dataset.setTheme === current));
+  }
+  on("click", "[data-set-theme]", (button) => {
+    const theme = button.dataset.setTheme;
+    if (theme === "system") delete root.dataset.theme;
+    else root.dataset.theme = theme;
+    try {
+      if (theme === "system") localStorage.removeItem("theme");
+      else localStorage.setItem("theme", theme);
+    } catch (_) {
+      // The choice then lasts for this page.
+    }
+    showTheme();
+  });
+
+  // Messages in the corner. The same text is not repeated while it is still there.
+  function toast(tone, text) {
+    const list = document.getElementById("toasts");
+    const template = document.getElementById("toast-template");
+    if (!list || !template || all(".toast-text", list).some((t) => t.textContent === text)) return;
+    const item = template.content.firstElementChild.cloneNode(true);
+    item.className = "toast tone-" + tone;
+    item.querySelector(".toast-text").textContent = text;
+    list.append(item);
+    while (list.children.length > 4) list.firstElementChild.remove();
+    setTimeout(() => item.remove(), tone === "bad" ? 12000 : 4000);
+  }
+  on("click", "[data-dismiss]", (button) => button.closest(".toast").remove());
+
+  // Copying.
+  async function copy(button) {
+    let text = button.dataset.copy;
+    if (button.dataset.copyFrom) {
+      const source = document.getElementById(button.dataset.copyFrom);
+      text = source ? source.dataset.copyText || source.textContent : "";
+    }
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch (_) {
+      // Without a secure context there is no clipboard: fall back to a selection.
+      const area = document.createElement("textarea");
+      area.value = text;
+      (button.closest("dialog") || document.body).append(area);
+      area.select();
+      const done = document.execCommand("copy");
+      area.remove();
+      button.focus();
+      if (!done) {
+        toast("bad", "The browser did not allow copying. Select the text and copy it by hand.");
+        return;
+      }
+    }
+    toast("accent", "Copied.");
+    button.classList.add("copied");
+    setTimeout(() => button.classList.remove("copied"), 1500);
+  }
+  on("click", "[data-copy],[data-copy-from]", copy);
+  on("focusin", "[data-select]", (input) => input.select());
+
+  // Passwords in clear on demand.
+  on("click", "[data-reveal]", (button) => {
+    const input = document.getElementById(button.dataset.reveal);
+    if (!input) return;
+    const shown = input.type === "password";
+    input.type = shown ? "text" : "password";
+    button.setAttribute("aria-pressed", String(shown));
+    button.title = shown ? "Hide password" : "Show password";
+    button.setAttribute("aria-label", button.title);
+  });
+
+  // Dialogs. The browser keeps the focus inside and gives it back when one closes.
+  on("click", "[data-open]", (opener, event) => {
+    const dialog = document.getElementById(opener.dataset.open);
+    if (!dialog || !dialog.showModal || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    dialog.showModal();
+    const first = dialog.querySelector(".dialog-body :is(input:not([type=hidden]),select,textarea)");
+    if (first) first.focus();
+  });
+  on("click", "[data-close]", (button) => button.closest("dialog").close());
+  document.addEventListener("mousedown", (event) => {
+    // A click on the backdrop lands on the dialog itself, outside of its box.
+    const dialog = event.target;
+    if (!(dialog instanceof HTMLDialogElement)) return;
+    const box = dialog.getBoundingClientRect();
+    if (event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom) dialog.close();
+  });
+  document.addEventListener("close", () => flushPending(), true);
+
+  // A form is sent once.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post" || (event.submitter && event.submitter.formMethod === "dialog") || event.defaultPrevented) return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+  });
+  addEventListener("pageshow", () => all("form[data-sent]").forEach((f) => delete f.dataset.sent));
+
+  // Filters apply by themselves: a choice at once, typing after a pause.
+  let typing;
+  on("change", "[data-filters] :is(select,input:not([type=search],[type=text]))", (input) => input.form.requestSubmit());
+  on("input", "[data-filters][hx-get] :is(input[type=search],input[type=text])", (input) => {
+    clearTimeout(typing);
+    typing = setTimeout(() => input.form.requestSubmit(), 300);
+  });
+  // Empty values stay out of the address.
+  document.addEventListener("formdata", (event) => {
+    if (!event.target.matches("[data-filters]")) return;
+    for (const [key, value] of Array.from(event.formData)) if (value === "") event.formData.delete(key);
+  });
+
+  // Relative times tick. The rules repeat those of web/templates/ui/time.go.
+  function relative(then) {
+    const seconds = (Date.now() - then) / 1000;
+    const d = Math.abs(seconds);
+    if (d < 10) return "just now";
+    if (d >= 60 * 86400) return new Date(then).toISOString().slice(0, 10);
+    const text = d < 60 ? Math.floor(d) + " s" : d < 3600 ? Math.floor(d / 60) + " min" : d < 48 * 3600 ? Math.floor(d / 3600) + " h" : Math.floor(d / 86400) + " d";
+    return seconds < 0 ? "in " + text : text + " ago";
+  }
+  function tick() {
+    if (document.hidden) return;
+    for (const t of all("time[data-relative]")) {
+      const then = Date.parse(t.dateTime);
+      if (Number.isNaN(then)) continue;
+      const text = relative(then);
+      if (t.textContent !== text) t.textContent = text;
+    }
+  }
+
+  // The navigation drawer of the phone. Without this script it opens as the target of its link.
+  const narrow = matchMedia("(max-width: 860px)");
+  let drawerOpener;
+  function closeDrawer() {
+    if (!("drawer" in root.dataset)) return;
+    delete root.dataset.drawer;
+    if (drawerOpener) drawerOpener.focus();
+  }
+  on("click", "[data-drawer-open]", (link, event) => {
+    event.preventDefault();
+    drawerOpener = link;
+    root.dataset.drawer = "open";
+    const close = document.querySelector("#nav [data-drawer-close]");
+    if (close) close.focus();
+  });
+  on("click", "[data-drawer-close]", (_, event) => {
+    if (!("drawer" in root.dataset)) return;
+    event.preventDefault();
+    closeDrawer();
+  });
+  on("keydown", "#nav", (nav, event) => {
+    if (event.key !== "Tab" || !("drawer" in root.dataset)) return;
+    const stops = all("a[href],button", nav).filter((e) => e.offsetParent);
+    const edge = event.shiftKey ? stops[0] : stops[stops.length - 1];
+    if (document.activeElement === edge) {
+      event.preventDefault();
+      (event.shiftKey ? stops[stops.length - 1] : stops[0]).focus();
+    }
+  });
+  narrow.addEventListener("change", closeDrawer);
+
+  // Go to a page: Ctrl-K or ⌘K.
+  const goTo = () => document.getElementById("goto");
+  function openGoTo() {
+    const dialog = goTo();
+    if (!dialog || dialog.open) return;
+    closeDrawer();
+    const list = dialog.querySelector(".goto-list");
+    list.replaceChildren();
+    let group = "";
+    for (const e of all("#nav .nav-group, #nav a.nav")) {
+      if (e.matches(".nav-group")) {
+        group = e.textContent;
+        continue;
+      }
+      const link = document.createElement("a");
+      link.href = e.getAttribute("href");
+      const sub = document.createElement("span");
+      sub.className = "sub";
+      sub.textContent = group;
+      link.append(e.querySelector("svg").cloneNode(true), e.querySelector(".nav-label").textContent, sub);
+      const item = document.createElement("li");
+      item.append(link);
+      list.append(item);
+    }
+    dialog.querySelector("input").value = "";
+    dialog.showModal();
+    filterGoTo();
+  }
+  function filterGoTo() {
+    const dialog = goTo();
+    const words = dialog.querySelector("input").value.toLowerCase().split(/\s+/);
+    let found = 0;
+    for (const item of all(".goto-list li", dialog)) {
+      const text = item.textContent.toLowerCase();
+      item.hidden = !words.every((w) => text.includes(w));
+      item.firstElementChild.toggleAttribute("data-selected", !item.hidden && found === 0);
+      if (!item.hidden) found++;
+    }
+    dialog.querySelector(".goto-none").hidden = found > 0;
+  }
+  on("click", "[data-goto]", openGoTo);
+  on("input", "#goto input", filterGoTo);
+  on("keydown", "#goto", (dialog, event) => {
+    const links = all(".goto-list li:not([hidden]) a", dialog);
+    const at = links.findIndex((l) => l.hasAttribute("data-selected"));
+    if (event.key === "Enter" && event.target.matches("input") && links[at]) {
+      event.preventDefault();
+      links[at].click();
+    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      if (!links.length) return;
+      const next = (at + (event.key === "ArrowDown" ? 1 : -1) + links.length) % links.length;
+      links.forEach((l, i) => l.toggleAttribute("data-selected", i === next));
+      links[next].scrollIntoView({ block: "nearest" });
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && goTo()) {
+      event.preventDefault();
+      openGoTo();
+    } else if (event.key === "Escape") {
+      closeDrawer();
+    }
+  });
+
+  // Live: one stream says which topics changed, the regions that follow one fetch themselves again, at
+  // most once a second, and never while somebody works in them.
+  const refreshed = new WeakMap();
+  const pending = new Set();
+  function busy(region) {
+    const active = document.activeElement;
+    const typing = active && region.contains(active) && active.matches("input:not([type=checkbox],[type=radio]),textarea,select");
+    return typing || region.querySelector("dialog[open]") !== null || region.querySelector("form[data-sent]") !== null;
+  }
+  function refresh(region) {
+    if (!region.isConnected || !window.htmx) return;
+    if (busy(region) || document.hidden) {
+      pending.add(region);
+      return;
+    }
+    const state = refreshed.get(region) || { at: 0, timer: 0 };
+    refreshed.set(region, state);
+    if (state.timer) return;
+    const wait = Math.max(0, state.at + 1000 - Date.now());
+    state.timer = setTimeout(() => {
+      state.timer = 0;
+      if (busy(region)) {
+        pending.add(region);
+        return;
+      }
+      state.at = Date.now();
+      window.htmx.trigger(region, "live");
+    }, wait);
+  }
+  function flushPending() {
+    for (const region of Array.from(pending)) {
+      pending.delete(region);
+      refresh(region);
+    }
+  }
+  document.addEventListener("focusout", () => setTimeout(flushPending));
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    tick();
+    flushPending();
+  });
+
+  let lostSince = 0;
+  let hadStream = false;
+  let lostTimer = 0;
+  function showLive(state) {
+    const words = { live: "live", reconnecting: "reconnecting…", lost: "connection lost — " };
+    for (const e of all("[data-live-state]")) {
+      if (e.dataset.liveState === state) continue;
+      e.dataset.liveState = state;
+      const word = e.querySelector(".live-word");
+      word.textContent = words[state];
+      if (state === "lost") {
+        const link = document.createElement("a");
+        link.href = "";
+        link.textContent = "reload";
+        word.append(link);
+      }
+    }
+  }
+  function lose() {
+    lostSince = lostSince || Date.now();
+    clearTimeout(lostTimer);
+    lostTimer = setTimeout(() => showLive("lost"), Math.max(0, lostSince + 30000 - Date.now()));
+  }
+  document.addEventListener("htmx:sseOpen", (event) => {
+    const source = event.detail.source;
+    const topics = new URL(source.url, location.href).searchParams.get("topics") || "";
+    for (const topic of topics.split(",")) {
+      source.addEventListener(topic, () => all("[data-live]").filter((r) => r.dataset.live.split(" ").includes(topic)).forEach(refresh));
+    }
+    clearTimeout(lostTimer);
+    lostSince = 0;
+    showLive("live");
+    // Whatever changed while there was no stream was not announced.
+    if (hadStream) all("[data-live]").forEach(refresh);
+    hadStream = true;
+  });
+  document.addEventListener("htmx:sseError", () => {
+    if (!lostSince) showLive("reconnecting");
+    lose();
+  });
+  document.addEventListener("htmx:sseClose", (event) => {
+    // The server ended the stream: the session no longer holds.
+    if (event.detail.type === "message") {
+      clearTimeout(lostTimer);
+      showLive("lost");
+    }
+  });
+
+  // What a swap changed: a polled region that is in use is left alone, figures that changed say so.
+  const figures = new Map();
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const region = event.detail.elt;
+    if (region.matches("[data-live]") && busy(region)) {
+      event.preventDefault();
+      pending.add(region);
+    }
+  });
+  document.addEventListener("htmx:beforeSwap", () => {
+    for (const f of all("[data-figure]")) figures.set(f.id, f.textContent);
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    tick();
+    for (const f of all("[data-figure]")) {
+      if (!figures.has(f.id) || figures.get(f.id) === f.textContent) continue;
+      f.classList.add("changed");
+      f.addEventListener("animationend", () => f.classList.remove("changed"), { once: true });
+    }
+    figures.clear();
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    const status = event.detail.xhr.status;
+    if (status === 401) location.reload();
+    else toast("bad", "This part of the page could not be refreshed (" + status + "). It tries again by itself.");
+  });
+  document.addEventListener("htmx:sendError", () => toast("bad", "The server cannot be reached. Check your connection."));
+  document.addEventListener("htmx:timeout", () => toast("bad", "The server takes too long to answer. Try again."));
+
+  // Once the page is there. The script is deferred, so it is.
+  showTheme();
+  tick();
+  setInterval(tick, 1000);
+  for (const e of all("[data-shortcut]")) if (/Mac|iPhone|iPad/.test(navigator.platform)) e.textContent = "⌘K";
+  const summary = document.querySelector("[data-focus]");
+  if (summary) summary.focus();
+})();

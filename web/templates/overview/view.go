@@ -1,0 +1,33 @@
+// Package overview holds the first page of the console.
+package overview
+
+import (
+	"time"
+
+	"switchgear/web/templates/layout"
+)
+
+// View is the overview. In this stage it shows the way to the first connection and what already exists.
+type View struct {
+	Page layout.Page
+	Now  time.Time
+	// Steps lead a new installation to its first connection.
+	Steps []Step
+	// Users, Keys and AuditEntries count what exists.
+	Users, Keys, AuditEntries int
+	// Recent are the newest audit entries the visitor may see, newest first.
+	Recent []Activity
+}
+
+// Step is one thing to do. Href is empty when there is nothing to open yet.
+type Step struct {
+	Title, Text, Href, Action string
+	Done                      bool
+}
+
+// Activity is one recent change.
+type Activity struct {
+	At                    time.Time
+	Actor, Action, Target string
+	Href                  string
+}
