@@ -78,7 +78,12 @@ func New(ctx context.Context, deps Deps) (_ *App, err error) {
 
 	a.hub = live.New(live.Deps{Logger: deps.Logger, Now: time.Now}, live.Config{})
 	a.stack.add("live streams", func(context.Context) error { a.hub.Close(); return nil })
-	publish := func(topic string) { a.hub.Publish(topic) }
+	publish := func(topic string) {
+		if topic == "users" { // whoever made the first user, the set-up link is dead now
+			a.removeSetupLink()
+		}
+		a.hub.Publish(topic)
+	}
 	if a.core, err = openCore(ctx, deps.Config, deps.Logger, publish, a.stack); err != nil {
 		return nil, err
 	}
@@ -222,6 +227,11 @@ func (a *App) stop(ctx context.Context, stopWorkers context.CancelFunc, workersD
 	defer cancel()
 	a.logger.LogAttrs(ctx, slog.LevelInfo, "stopping", slog.String("drain_timeout", a.cfg.DrainTimeout.String()))
 
+	if a.cfg.DrainDelay > 0 { // load balancers learn from /readyz before the listeners close
+		delay := time.NewTimer(a.cfg.DrainDelay)
+		defer delay.Stop()
+		<-delay.C
+	}
 	results := make(chan error, len(a.servers))
 	for _, s := range a.servers {
 		go func() {

@@ -84,3 +84,20 @@ func TestStopEndsStreamsAndDrains(t *testing.T) {
 		t.Errorf("the stop was not clean:\n%s", p.logs.String())
 	}
 }
+
+// Behind a load balancer /readyz says 503 while requests are still answered.
+func TestDrainDelayShowsNotReady(t *testing.T) {
+	t.Parallel()
+	p := start(t, map[string]string{"DRAIN_DELAY": "2s"})
+	b := p.browser(t)
+	p.cancel()
+	p.logs.waitFor(t, func(text string) string { // the log says so after the state has changed
+		if strings.Contains(text, `"msg":"stopping"`) {
+			return "stopping"
+		}
+		return ""
+	})
+	if got := b.get("/readyz"); got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "stopping") {
+		t.Errorf("while draining: %d %s", got.status, got.body)
+	}
+}

@@ -28,6 +28,7 @@ const (
 	envLogLevel     = Prefix + "LOG_LEVEL"
 	envInsecureHTTP = Prefix + "INSECURE_HTTP"
 	envDrain        = Prefix + "DRAIN_TIMEOUT"
+	envDelay        = Prefix + "DRAIN_DELAY"
 	envSession      = Prefix + "SESSION_LIFETIME"
 )
 
@@ -48,6 +49,10 @@ func (p *problems) check(c *Config) {
 		p.add(envProxies, "%d is not between 0 and %d", c.TrustedProxies, maxTrustedProxies)
 	}
 	p.checkDuration(envDrain, c.DrainTimeout, time.Second, 10*time.Minute)
+	p.checkDuration(envDelay, c.DrainDelay, 0, time.Minute)
+	if !p.has(envDrain) && !p.has(envDelay) && c.DrainDelay >= c.DrainTimeout {
+		p.add(envDelay, "%s leaves nothing of the drain timeout (%s)", short(c.DrainDelay), short(c.DrainTimeout))
+	}
 	p.checkDuration(envSession, c.SessionLifetime, 5*time.Minute, 30*24*time.Hour)
 }
 

@@ -36,6 +36,7 @@ type Config struct {
 	InsecureHTTP    bool             `env:"INSECURE_HTTP" envDefault:"false" example:"true" desc:"Allow the console over plain HTTP beyond this machine. Passwords and sessions can then be read on the network."`
 	Dev             bool             `env:"DEV" envDefault:"false" example:"true" desc:"Development mode: serve the gallery of components at /dev/gallery."`
 	DrainTimeout    time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"25s" example:"25s" desc:"How long running requests may take to finish after a request to stop. Between 1s and 10m."`
+	DrainDelay      time.Duration    `env:"DRAIN_DELAY" envDefault:"0s" example:"5s" desc:"How long /readyz answers 503 before the listeners close, so that a load balancer sends nothing new. Part of the drain timeout. Between 0s and 1m."`
 	SessionLifetime time.Duration    `env:"SESSION_LIFETIME" envDefault:"12h" example:"12h" desc:"How long a sign-in lasts. Between 5m and 720h."`
 
 	// sources tells where each value came from, by environment name; Fields reports it.

@@ -95,7 +95,7 @@ func (p invitationPages) confirmRevoke(w http.ResponseWriter, r *http.Request) e
 		if i.ID == id {
 			title := "Revoke the invitation of " + i.Email
 			return p.render(w, r, http.StatusOK, accessview.Confirm(accessview.ConfirmView{
-				Page: p.page(r, title, "users"), Title: title + "?", Consequence: "The link stops working at once. You can invite them again.",
+				Page: p.page(r, title, "users"), Title: title + "?", Consequence: accessview.RevokeInvitationConsequence,
 				Confirm: "Revoke invitation", Action: r.URL.Path, Cancel: "/invitations", Danger: true,
 			}))
 		}

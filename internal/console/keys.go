@@ -144,7 +144,7 @@ func (p keyPages) example(key access.Key) string {
 	if !key.Allows("api:read") {
 		return ""
 	}
-	return fmt.Sprintf("curl -H 'Authorization: Bearer %s' %s/metrics", "$SWITCHGEAR_API_KEY", p.cfg.BaseURL())
+	return fmt.Sprintf(`curl -H "Authorization: Bearer $SWITCHGEAR_API_KEY" %s/metrics`, p.cfg.BaseURL())
 }
 
 // expiry turns the choice of the form into a moment; zero means never.
@@ -168,9 +168,9 @@ func (p keyPages) confirm(w http.ResponseWriter, r *http.Request, status int, re
 	if err != nil {
 		return err
 	}
-	consequence := "Requests with this key are refused from now on. This cannot be undone; make a new key to restore access."
+	consequence := accessview.RevokeKeyConsequence
 	if key.LastUsedAt.IsZero() {
-		consequence += " It has never been used."
+		consequence += accessview.NeverUsed
 	}
 	return p.render(w, r, status, accessview.Confirm(accessview.ConfirmView{
 		Page: p.page(r, "Revoke "+key.Name, "keys"), Title: "Revoke the key " + key.Name + "?", Consequence: consequence,

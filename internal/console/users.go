@@ -59,10 +59,16 @@ func (p userPages) list(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p userPages) show(w http.ResponseWriter, r *http.Request) error {
-	return p.showWith(w, r, http.StatusOK, nil)
+	return p.showWith(w, r, http.StatusOK, roleForm{})
 }
 
-func (p userPages) showWith(w http.ResponseWriter, r *http.Request, status int, problems accessview.Errors) error {
+// roleForm is what was entered in the form that changes a role, and what is wrong with it.
+type roleForm struct {
+	role, reason string
+	problems     accessview.Errors
+}
+
+func (p userPages) showWith(w http.ResponseWriter, r *http.Request, status int, form roleForm) error {
 	u, err := p.Access.User(r.Context(), actor(r), chi.URLParam(r, "id"))
 	if err != nil {
 		return err
@@ -72,8 +78,9 @@ func (p userPages) showWith(w http.ResponseWriter, r *http.Request, status int, 
 		return err
 	}
 	view := accessview.UserView{
-		Page: p.page(r, u.Email, "users", "users", "sessions"), Now: p.Now(), User: userRow(u, actor(r)), RoleText: u.Role.Description(),
-		PasswordChangedAt: u.PasswordChangedAt, UpdatedAt: u.UpdatedAt, DisabledAt: u.DisabledAt, Errors: problems,
+		Page: p.page(r, u.Email, "users"), Now: p.Now(), User: userRow(u, actor(r)), RoleText: u.Role.Description(),
+		PasswordChangedAt: u.PasswordChangedAt, UpdatedAt: u.UpdatedAt, DisabledAt: u.DisabledAt,
+		ChosenRole: form.role, Reason: form.reason, Errors: form.problems,
 	}
 	view.Roles, view.WhyNot = changeableRoles(actor(r), u)
 	view.CanChange = view.WhyNot == ""
@@ -115,7 +122,7 @@ func (p userPages) changeRole(w http.ResponseWriter, r *http.Request) error {
 		if !ok {
 			return err
 		}
-		return p.showWith(w, r, status, messages)
+		return p.showWith(w, r, status, roleForm{role: form.Get("role"), reason: form.Get("reason"), problems: messages})
 	}
 	p.Access.PutFlash(r.Context(), "ok", "The role is now "+string(role)+". Their sessions have ended; they sign in again.")
 	seeOther(w, r, "/users/"+id)
@@ -137,14 +144,11 @@ type question struct {
 }
 
 func disableQuestion() question {
-	return question{
-		verb: "Disable", button: "Disable user", danger: true,
-		consequence: "Their sessions end at once and they can no longer sign in. API keys they made keep working; nothing is deleted.",
-	}
+	return question{verb: "Disable", button: "Disable user", danger: true, consequence: accessview.DisableConsequence}
 }
 
 func enableQuestion() question {
-	return question{verb: "Enable", button: "Enable user", consequence: "They can sign in again with their old password and role."}
+	return question{verb: "Enable", button: "Enable user", consequence: accessview.EnableConsequence}
 }
 
 func (p userPages) confirm(w http.ResponseWriter, r *http.Request, status int, q question, reason string, problems accessview.Errors) error {

@@ -345,7 +345,9 @@
       pending.add(region);
     }
   });
-  document.addEventListener("htmx:beforeSwap", () => {
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    // An error of the console comes as a message of its own, which htmx would otherwise throw away.
+    if (event.detail.xhr.getResponseHeader("HX-Retarget") === "#toasts") event.detail.shouldSwap = true;
     for (const f of all("[data-figure]")) figures.set(f.id, f.textContent);
   });
   document.addEventListener("htmx:afterSettle", () => {
@@ -360,7 +362,7 @@
   document.addEventListener("htmx:responseError", (event) => {
     const status = event.detail.xhr.status;
     if (status === 401) location.reload();
-    else toast("bad", "This part of the page could not be refreshed (" + status + "). It tries again by itself.");
+    else if (!event.detail.xhr.getResponseHeader("HX-Retarget")) toast("bad", "This part of the page could not be refreshed (" + status + "). It tries again by itself.");
   });
   document.addEventListener("htmx:sendError", () => toast("bad", "The server cannot be reached. Check your connection."));
   document.addEventListener("htmx:timeout", () => toast("bad", "The server takes too long to answer. Try again."));

@@ -83,7 +83,9 @@ func galleryRoles() []Option {
 	}
 }
 
-func tooShort() string { return "Use at least 12 characters. Four or five unrelated words make a good password." }
+func tooShort() string {
+	return "Use at least 12 characters. Four or five unrelated words make a good password."
+}
 
 // galleryID is the n-th id with a prefix, in the shape of a real one.
 func galleryID(prefix string, n int) string {

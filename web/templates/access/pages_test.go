@@ -16,7 +16,7 @@ func TestFormsSendWhatHandlersRead(t *testing.T) {
 		{"Set-up page", "empty", "/setup", "email key_saved name password repeat token"},
 		{"Sign-in page", "empty", "/sign-in", "email next password"},
 		{"Join page", "empty", "/accept", "email name password repeat token"},
-		{"Users page", "many", "/users", "q role sort status"},
+		{"Users page", "many", "/users", "limit q role sort status"},
 		{"User page", "active", user + "/role", "reason role"},
 		{"User page", "active", user + "/disable", "reason"},
 		{"User page", "disabled, no sessions", "/users/" + alan().ID + "/enable", "reason"},
@@ -29,7 +29,7 @@ func TestFormsSendWhatHandlersRead(t *testing.T) {
 		{"Sessions page", "many, long text", "/sessions/" + gallerySessions()[2].ID + "/revoke", "from"},
 		{"Profile page", "plain", "/profile", "name"},
 		{"Profile page", "plain", "/profile/password", "current password repeat"},
-		{"API keys page", "several pages", "/keys", "q sort status"},
+		{"API keys page", "several pages", "/keys", "limit q sort status"},
 		{"API keys page", "many", key + "/revoke", "reason"},
 		{"New API key page", "empty", "/keys/new", "connections expiry name scope"},
 	} {

@@ -188,7 +188,7 @@ func sessionsTable(rows []SessionRow, now time.Time, canEnd bool, from string) t
 
 func sessionColumns(canEnd bool) []ui.Column {
 	out := []ui.Column{
-		{Label: "Browser"}, {Label: "Address"}, {Label: "Last seen"}, {Label: "Signed in"}, {Label: "Expires", Desktop: true},
+		{Label: "Browser"}, {Label: "Address", Wrap: true}, {Label: "Last seen"}, {Label: "Signed in"}, {Label: "Expires", Desktop: true},
 	}
 	if canEnd {
 		out = append(out, ui.Column{Label: "Actions", Action: true})

@@ -108,11 +108,10 @@ type ConfirmView struct {
 	// Danger marks what cannot be undone or takes access away.
 	Danger bool
 	// NeedsReason shows the reason field.
-	NeedsReason    bool
-	Reason         string
-	Hidden         map[string]string
-	Errors         Errors
-	CurrentSection string
+	NeedsReason bool
+	Reason      string
+	Hidden      map[string]string
+	Errors      Errors
 }
 
 // InviteView is the form that invites someone.
