@@ -59,6 +59,11 @@ func layers() map[string][]string {
 	return table
 }
 
+// testHelpers stands for the packages that only tests import: their names end in "test".
+const testHelpers = "a test helper"
+
+func isTestHelper(pkg string) bool { return strings.HasSuffix(pkg, "test") }
+
 // homes lists the dependencies that exactly one place may know, so that replacing one is a change there.
 func homes() map[string]string {
 	return map[string]string{
@@ -71,11 +76,11 @@ func homes() map[string]string {
 		"github.com/pressly/goose/v3":       "db",
 		"github.com/thejerf/suture/v4":      "internal/app",
 		"github.com/tink-crypto/tink-go/v2": "internal/credentials",
-		"testing":                           "internal/dbtest",
-		"net/http/httptest":                 "internal/dbtest",
-		"github.com/google/go-cmp/cmp":      "internal/dbtest",
-		"github.com/chromedp/chromedp":      "internal/dbtest",
-		"github.com/rogpeppe/go-internal":   "internal/dbtest",
+		"testing":                           testHelpers,
+		"net/http/httptest":                 testHelpers,
+		"github.com/google/go-cmp/cmp":      testHelpers,
+		"github.com/chromedp/chromedp":      testHelpers,
+		"github.com/rogpeppe/go-internal":   testHelpers,
 	}
 }
 
@@ -154,13 +159,16 @@ func checkLayers(g graph, table map[string][]string, homes map[string]string) []
 		}
 		for _, imported := range g[pkg] {
 			if _, ours := g[imported]; ours {
+				if isTestHelper(imported) && !isTestHelper(pkg) {
+					bad = append(bad, fmt.Sprintf("%s must not import %s, only tests do: %s", pkg, imported, chain(g, pkg, imported)))
+				}
 				if !within(imported, r) && !slices.ContainsFunc(table[r], func(a string) bool { return within(imported, a) }) {
 					bad = append(bad, fmt.Sprintf("%s must not import %s (it may import %s): %s", pkg, imported, allowed(table[r]), chain(g, pkg, imported)))
 				}
 				continue
 			}
 			for dependency, home := range homes {
-				if within(imported, dependency) && !within(pkg, home) {
+				if within(imported, dependency) && !within(pkg, home) && (home != testHelpers || !isTestHelper(pkg)) {
 					bad = append(bad, fmt.Sprintf("%s must not import %s, only %s does: %s", pkg, imported, home, chain(g, pkg, imported)))
 				}
 			}
@@ -214,26 +222,29 @@ func TestLayers(t *testing.T) {
 func TestLayersCatches(t *testing.T) {
 	t.Parallel()
 	g := graph{
-		"cmd/console":            {"internal/app", "fmt"},
-		"internal/app":           {"internal/console", "db", "internal/access"},
-		"internal/console":       {"internal/access", "db", "web/templates/users"},
-		"internal/access":        {"internal/access/apikey", "db", "internal/dbtest", "github.com/mattn/go-sqlite3"},
-		"internal/access/apikey": {"internal/fault"},
-		"internal/fault":         {"internal/telemetry", "errors"},
-		"internal/telemetry":     {"testing"},
-		"internal/dbtest":        {"db", "testing"},
-		"internal/novelty":       {"internal/fault"},
-		"db":                     {"internal/fault", "github.com/mattn/go-sqlite3"},
-		"web/templates/users":    {"web/templates/ui", "internal/access"},
-		"web/templates/ui":       {},
+		"cmd/console":             {"internal/app", "fmt"},
+		"internal/app":            {"internal/console", "db", "internal/access"},
+		"internal/console":        {"internal/access", "db", "web/templates/users"},
+		"internal/access":         {"internal/access/apikey", "db", "internal/dbtest", "github.com/mattn/go-sqlite3"},
+		"internal/access/apikey":  {"internal/fault"},
+		"internal/fault":          {"internal/telemetry", "errors"},
+		"internal/telemetry":      {"testing"},
+		"internal/dbtest":         {"db", "testing"},
+		"internal/novelty":        {"internal/fault"},
+		"db":                      {"internal/fault", "github.com/mattn/go-sqlite3"},
+		"web/templates/users":     {"web/templates/ui", "internal/access"},
+		"web/templates/ui":        {"web/templates/ui/uitest"},
+		"web/templates/ui/uitest": {"testing"},
 	}
 	expect(t, checkLayers(g, layers(), homes()),
 		"internal/access must not import github.com/mattn/go-sqlite3, only db does: cmd/console → internal/app → internal/access → github.com/mattn/go-sqlite3",
-		"internal/access must not import internal/dbtest",
+		"internal/access must not import internal/dbtest (it may import ",
+		"internal/access must not import internal/dbtest, only tests do",
 		"internal/console must not import db (it may import internal/access, internal/audit, ",
 		"internal/fault must not import internal/telemetry (it may import nothing of ours): cmd/console → internal/app → ",
 		"internal/novelty is not in the table of layers",
 		"internal/telemetry must not import testing",
+		"web/templates/ui must not import web/templates/ui/uitest, only tests do",
 		"web/templates/users must not import internal/access",
 	)
 	if got := chain(g, "internal/console", "db"); got != "cmd/console → internal/app → internal/console → db" {

@@ -17,16 +17,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func newAssets(t testing.TB) *Assets {
-	t.Helper()
+func newAssets(tb testing.TB) *Assets {
+	tb.Helper()
 	a, err := New()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return a
 }
 
-func get(t testing.TB, a *Assets, method, url string, header map[string]string) *httptest.ResponseRecorder {
+func get(t *testing.T, a *Assets, method, url string, header map[string]string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, url, http.NoBody)
 	for k, v := range header {
@@ -193,7 +193,7 @@ func TestEverySheetIsServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var listed []string
+	listed := make([]string, 0, len(sheets()))
 	for _, s := range sheets() {
 		listed = append(listed, "css/"+s+".css")
 	}

@@ -81,77 +81,19 @@ func within(n *html.Node, tag string) *html.Node {
 	return nil
 }
 
-// Every state is a page that the content security policy accepts and that a screen reader can use.
-func TestPagesAreSound(t *testing.T) {
+// Every link leads to a page of the console, and every page has one main heading.
+func TestPagesLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	for _, s := range Gallery() {
-		t.Run(goldenName(s), func(t *testing.T) {
-			t.Parallel()
-			d := parse(t, render(t, s))
-			for id, n := range d.ids {
-				if n > 1 {
-					t.Errorf("id %q is used %d times", id, n)
-				}
+		headings := 0
+		for _, n := range parse(t, render(t, s)).elements {
+			if n.Data == "h1" {
+				headings++
 			}
-			headings := 0
-			for _, n := range d.elements {
-				if n.Data == "h1" {
-					headings++
-				}
-				checkInline(t, n)
-				d.checkReferences(t, n)
-				d.checkName(t, n)
-				checkAddresses(t, n)
-			}
-			if s.Page && headings != 1 {
-				t.Errorf("the page has %d main headings", headings)
-			}
-		})
-	}
-}
-
-// checkInline finds what the content security policy forbids.
-func checkInline(t *testing.T, n *html.Node) {
-	t.Helper()
-	for _, a := range n.Attr {
-		if a.Key == "style" || strings.HasPrefix(a.Key, "on") || strings.HasPrefix(a.Key, "hx-on") {
-			t.Errorf("<%s> has the attribute %s", n.Data, a.Key)
+			checkAddresses(t, n)
 		}
-	}
-	if n.Data == "style" || n.Data == "script" && (value(n, "src") == "" || text(n) != "") {
-		t.Errorf("inline <%s>", n.Data)
-	}
-}
-
-// checkReferences finds references to elements that do not exist.
-func (d document) checkReferences(t *testing.T, n *html.Node) {
-	t.Helper()
-	for _, key := range []string{"for", "form", "aria-describedby", "aria-labelledby", "aria-controls", "data-open", "data-copy-from", "data-reveal"} {
-		for id := range strings.FieldsSeq(value(n, key)) {
-			if d.ids[id] == 0 {
-				t.Errorf("<%s %s=%q>: no element has this id", n.Data, key, id)
-			}
-		}
-	}
-	for _, key := range []string{"href", "hx-target"} {
-		if id, ok := strings.CutPrefix(value(n, key), "#"); ok && d.ids[id] == 0 {
-			t.Errorf("<%s %s=%q>: no element has this id", n.Data, key, "#"+id)
-		}
-	}
-}
-
-// checkName finds controls, links and groups without a name.
-func (d document) checkName(t *testing.T, n *html.Node) {
-	t.Helper()
-	named := value(n, "aria-label") != "" || value(n, "aria-labelledby") != ""
-	switch n.Data {
-	case "input", "select", "textarea":
-		if value(n, "type") != "hidden" && !named && !d.labelled[value(n, "id")] && within(n, "label") == nil {
-			t.Errorf("<%s name=%q> has no label", n.Data, value(n, "name"))
-		}
-	case "a", "button", "th", "legend", "label", "h1", "h2", "caption":
-		if !named && text(n) == "" && value(n, "aria-hidden") != "true" {
-			t.Errorf("<%s> has no text", n.Data)
+		if s.Page && headings != 1 {
+			t.Errorf("%s, %s: %d main headings", s.Group, s.Name, headings)
 		}
 	}
 }

@@ -75,16 +75,27 @@ func headerStates() []ui.State {
 		}),
 		state("Page header", "long text", ui.PageHeader{Title: longText, Sub: longText + ". " + longText + ".", Meta: longWord}),
 		state("Tabs", "one current", ui.Tabs{Label: "Connection", Items: []ui.Tab{
-			{Label: "Overview", Href: "/x"}, {Label: "Configuration", Href: "/x"}, {Label: "Accounts", Href: "/x", Count: "3"}, {Label: "Breaker & limits", Href: "/x", Current: true},
-			{Label: "Operations", Href: "/x", Count: "24"}, {Label: "Events", Href: "/x"}, {Label: "Syncs", Href: "/x"}, {Label: "Calls", Href: "/x"}, {Label: "Checklist", Href: "/x", Count: "11/12"}, {Label: "Versions", Href: "/x", Count: "18"},
+			{Label: "Overview", Href: "/x"},
+			{Label: "Configuration", Href: "/x"},
+			{Label: "Accounts", Href: "/x", Count: "3"},
+			{Label: "Breaker & limits", Href: "/x", Current: true},
+			{Label: "Operations", Href: "/x", Count: "24"},
+			{Label: "Events", Href: "/x"},
+			{Label: "Syncs", Href: "/x"},
+			{Label: "Calls", Href: "/x"},
+			{Label: "Checklist", Href: "/x", Count: "11/12"},
+			{Label: "Versions", Href: "/x", Count: "18"},
 		}}),
 	}
 }
 
 func cardStates() []ui.State {
 	facts := ui.KeyValue{Items: []ui.Fact{
-		{Key: "E-mail", Value: ui.Text("ada@example.com")}, {Key: "Role", Value: ui.Badge{Label: "operator"}, Hint: "May retry, replay and pause."},
-		{Key: "Id", Value: ui.MonoID{ID: "usr_01j9zk4q7t"}}, {Key: "Last sign-in", Value: ui.RelTimeOr(time.Time{}, now(), "never")}, {Key: "Note", Value: ui.Text("")},
+		{Key: "E-mail", Value: ui.Text("ada@example.com")},
+		{Key: "Role", Value: ui.Badge{Label: "operator"}, Hint: "May retry, replay and pause."},
+		{Key: "Id", Value: ui.MonoID{ID: "usr_01j9zk4q7t"}},
+		{Key: "Last sign-in", Value: ui.RelTimeOr(time.Time{}, now(), "never")},
+		{Key: "Note", Value: ui.Text("")},
 	}}
 	return []ui.State{
 		state("Card", "with facts", ui.Card{Title: "Profile", Sub: "as others see it", Body: facts, Actions: []templ.Component{ui.Button{Label: "Edit", Small: true, Href: "/x"}}}),

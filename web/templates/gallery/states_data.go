@@ -11,16 +11,24 @@ import (
 
 func columns() []ui.Column {
 	return []ui.Column{
-		{Label: "User", Sort: "email"}, {Label: "Role", Sort: "role"}, {Label: "State"}, {Label: "Calls", Sort: "calls", Descending: true, Numeric: true, Desktop: true},
-		{Label: "Last sign-in", Sort: "last_sign_in_at", Descending: true}, {Label: "Actions", Action: true},
+		{Label: "User", Sort: "email"},
+		{Label: "Role", Sort: "role"},
+		{Label: "State"},
+		{Label: "Calls", Sort: "calls", Descending: true, Numeric: true, Desktop: true},
+		{Label: "Last sign-in", Sort: "last_sign_in_at", Descending: true},
+		{Label: "Actions", Action: true},
 	}
 }
 
 func userRow(i int, name, sub string) ui.Row {
 	t := now()
 	return ui.Row{ID: "usr_" + strconv.Itoa(i), Cells: []templ.Component{
-		ui.Name(name, "/x", sub), ui.Badge{Label: "operator"}, ui.Chip{Label: "Active", Tone: ui.ToneOK}, ui.Number(int64(i) * 7919),
-		ui.RelTime(t.Add(-time.Duration(i*i)*time.Hour), t), ui.Button{Label: "Open", Small: true, Href: "/x"},
+		ui.Name(name, "/x", sub),
+		ui.Badge{Label: "operator"},
+		ui.Chip{Label: "Active", Tone: ui.ToneOK},
+		ui.Number(int64(i) * 7919),
+		ui.RelTime(t.Add(-time.Duration(i*i)*time.Hour), t),
+		ui.Button{Label: "Open", Small: true, Href: "/x"},
 	}}
 }
 
@@ -58,21 +66,46 @@ func impact() ui.Table {
 	return ui.Table{
 		ID: "impact", Caption: "Connections", Roomy: true,
 		Columns: []ui.Column{
-			{Label: "Connection"}, {Label: "State"}, {Label: "Last 15 min"}, {Label: "Calls", Desktop: true}, {Label: "Errors", Numeric: true}, {Label: "p95", Numeric: true, Desktop: true},
-			{Label: "Rate of limit", Desktop: true}, {Label: "Checklist", Desktop: true}, {Label: "Last success", Desktop: true},
+			{Label: "Connection"},
+			{Label: "State"},
+			{Label: "Last 15 min"},
+			{Label: "Calls", Desktop: true},
+			{Label: "Errors", Numeric: true},
+			{Label: "p95", Numeric: true, Desktop: true},
+			{Label: "Rate of limit", Desktop: true},
+			{Label: "Checklist", Desktop: true},
+			{Label: "Last success", Desktop: true},
 		},
 		Rows: []ui.Row{
 			{ID: "1", Cells: []templ.Component{
-				ui.Name("Stripe live", "/x", "rest · v18 · 6 min ago"), ui.Chip{Label: "Open · probe in 22 s", Tone: ui.ToneBad}, ribbon(4), ui.Sparkline{Points: course(3), Tone: ui.ToneBad, Small: true},
-				ui.Text("63.3 %"), ui.Text("8.1 s"), ui.Meter{Value: 90, Max: 90, Label: "Rate", Text: "90/s"}, ui.Ring{Done: 11, Total: 12, Label: "proven"}, ui.RelTime(t.Add(-14*time.Minute), t),
+				ui.Name("Stripe live", "/x", "rest · v18 · 6 min ago"),
+				ui.Chip{Label: "Open · probe in 22 s", Tone: ui.ToneBad},
+				ribbon(4),
+				ui.Sparkline{Points: course(3), Tone: ui.ToneBad, Small: true},
+				ui.Text("63.3 %"), ui.Text("8.1 s"),
+				ui.Meter{Value: 90, Max: 90, Label: "Rate", Text: "90/s"},
+				ui.Ring{Done: 11, Total: 12, Label: "proven"},
+				ui.RelTime(t.Add(-14*time.Minute), t),
 			}},
 			{ID: "2", Cells: []templ.Component{
-				ui.Name("Orders bus", "/x", "broker · NATS JetStream"), ui.Chip{Label: "Closed", Tone: ui.ToneOK}, ribbon(0), ui.Sparkline{Points: course(5), Small: true},
-				ui.Text("0.0 %"), ui.Text("3 ms"), ui.Meter{Value: 40, Max: 100, Label: "Rate", Text: "40/s"}, ui.Ring{Done: 12, Total: 12, Label: "proven"}, ui.RelTime(t, t),
+				ui.Name("Orders bus", "/x", "broker · NATS JetStream"),
+				ui.Chip{Label: "Closed", Tone: ui.ToneOK},
+				ribbon(0),
+				ui.Sparkline{Points: course(5), Small: true},
+				ui.Text("0.0 %"), ui.Text("3 ms"),
+				ui.Meter{Value: 40, Max: 100, Label: "Rate", Text: "40/s"},
+				ui.Ring{Done: 12, Total: 12, Label: "proven"},
+				ui.RelTime(t, t),
 			}},
 			{ID: "3", Cells: []templ.Component{
-				ui.Name("Salesforce", "/x", "rest · jwt bearer"), ui.Chip{Label: "Idle · no traffic 6 h", Tone: ui.ToneIdle}, ui.Ribbon{Label: "No calls", Slices: make([]ui.Slice, 15)}, ui.Sparkline{Points: []float64{0, 0}, Tone: ui.ToneIdle, Small: true},
-				ui.Text(""), ui.Text(""), ui.Meter{Value: 0, Max: 25, Label: "Rate", Text: "25/s"}, ui.Ring{Done: 0, Total: 12, Label: "proven"}, ui.RelTime(t.Add(-6*time.Hour), t),
+				ui.Name("Salesforce", "/x", "rest · jwt bearer"),
+				ui.Chip{Label: "Idle · no traffic 6 h", Tone: ui.ToneIdle},
+				ui.Ribbon{Label: "No calls", Slices: make([]ui.Slice, 15)},
+				ui.Sparkline{Points: []float64{0, 0}, Tone: ui.ToneIdle, Small: true},
+				ui.Text(""), ui.Text(""),
+				ui.Meter{Value: 0, Max: 25, Label: "Rate", Text: "25/s"},
+				ui.Ring{Done: 0, Total: 12, Label: "proven"},
+				ui.RelTime(t.Add(-6*time.Hour), t),
 			}},
 		},
 	}
@@ -100,7 +133,13 @@ func filterStates() []ui.State {
 	}
 	wrong := filters("/users?q=x&from=yesterday")
 	wrong.Fields[1].Error = "Write the date as 2026-03-14."
+	many := filters("/users?to=2026-03-01")
+	many.Fields = append(many.Fields, ui.FilterField{Name: "to", Label: "To", Type: ui.FieldDate}, ui.FilterField{Name: "by", Label: "Invited by", Placeholder: "name or id"})
+	few := many
+	few.URL = "/users"
 	return []ui.State{
+		state("Filters", "many, folded", few),
+		state("Filters", "many, one in use", many),
 		state("Filters", "nothing chosen", filters("/users")),
 		state("Filters", "chosen", filters("/users?q=ada&status=active&role=admin&sort=-email&from=2026-01-01")),
 		state("Filters", "wrong", wrong),
@@ -120,9 +159,12 @@ func paginationStates() []ui.State {
 func figureStates() []ui.State {
 	return []ui.State{
 		state("Figures", "row of figures", ui.Stats{Tiles: []ui.StatTile{
-			{ID: "calls", Label: "Calls / min", Value: "12,481", Points: course(5), Href: "/x"}, {ID: "failed", Label: "Failed", Value: "1.42", Unit: "%", Points: course(3), Tone: ui.ToneBad},
-			{Label: "p95 latency", Value: "183", Unit: "ms", Points: course(2)}, {Label: "Breakers not closed", Value: "2", Unit: "of 31", Points: []float64{0, 0, 0, 1, 1, 2}, Tone: ui.ToneBad},
-			{Label: "Delivery backlog", Value: "1,207", Points: []float64{1, 1, 1, 2, 4, 9}, Tone: ui.ToneWarn}, {Label: "Checklist proven", Value: "79", Unit: "%", Points: []float64{70, 74, 79}, Tone: ui.ToneOK},
+			{ID: "calls", Label: "Calls / min", Value: "12,481", Points: course(5), Href: "/x"},
+			{ID: "failed", Label: "Failed", Value: "1.42", Unit: "%", Points: course(3), Tone: ui.ToneBad},
+			{Label: "p95 latency", Value: "183", Unit: "ms", Points: course(2)},
+			{Label: "Breakers not closed", Value: "2", Unit: "of 31", Points: []float64{0, 0, 0, 1, 1, 2}, Tone: ui.ToneBad},
+			{Label: "Delivery backlog", Value: "1,207", Points: []float64{1, 1, 1, 2, 4, 9}, Tone: ui.ToneWarn},
+			{Label: "Checklist proven", Value: "79", Unit: "%", Points: []float64{70, 74, 79}, Tone: ui.ToneOK},
 		}}),
 		state("Figures", "three without lines", ui.Stats{Tiles: []ui.StatTile{{Label: "Users", Value: "14", Href: "/x"}, {Label: "API keys", Value: "3"}, {Label: "Audit entries", Value: "1,204,221"}}}),
 		state("Figures", "meters", ui.Lines(
@@ -144,8 +186,11 @@ func codeStates() []ui.State {
 		state("JSON", "a single value", ui.JSONView{Source: `"just text"`}),
 		state("JSON", "not JSON", ui.JSONView{ID: "broken", Title: "Answer", Source: `{"id": oops`}),
 		state("Diff", "a change", ui.DiffView{Title: "v17 → v18", Lines: []ui.DiffLine{
-			{Kind: ui.DiffGap, Text: "12 equal lines"}, {Kind: ui.DiffSame, Old: 13, New: 13, Text: "retry:"}, {Kind: ui.DiffRemoved, Old: 14, Text: "  max_attempts: 3"},
-			{Kind: ui.DiffAdded, New: 14, Text: "  max_attempts: 5"}, {Kind: ui.DiffSame, Old: 15, New: 15, Text: "  backoff: 200ms"},
+			{Kind: ui.DiffGap, Text: "12 equal lines"},
+			{Kind: ui.DiffSame, Old: 13, New: 13, Text: "retry:"},
+			{Kind: ui.DiffRemoved, Old: 14, Text: "  max_attempts: 3"},
+			{Kind: ui.DiffAdded, New: 14, Text: "  max_attempts: 5"},
+			{Kind: ui.DiffSame, Old: 15, New: 15, Text: "  backoff: 200ms"},
 		}}),
 	}
 }

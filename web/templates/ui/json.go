@@ -31,7 +31,7 @@ func parseJSON(source string) (root jsonNode, ok bool) {
 	if !ok {
 		return jsonNode{}, false
 	}
-	if _, err := p.dec.Token(); err != io.EOF { //nolint:errorlint // Token returns io.EOF itself.
+	if _, err := p.dec.Token(); err != io.EOF {
 		return jsonNode{}, false
 	}
 	return root, true

@@ -120,7 +120,7 @@ func (c *checker) names(n *html.Node) {
 // references checks that what names another element names one that exists.
 func (c *checker) references(n *html.Node) {
 	for _, key := range []string{"for", "aria-describedby", "aria-labelledby", "aria-controls", "data-open", "data-reveal", "data-copy-from", "list", "form"} {
-		for _, id := range strings.Fields(attribute(n, key)) {
+		for id := range strings.FieldsSeq(attribute(n, key)) {
 			if c.ids[id] == 0 {
 				c.report("<%s %s=%q> points to nothing", n.Data, key, id)
 			}
