@@ -28,10 +28,12 @@ func (c *Console) handle(h handler) http.HandlerFunc {
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	kind := fault.KindOf(err)
 	id := telemetry.RequestID(r.Context())
+	level := slog.LevelDebug // the client's mistakes: there for whoever looks up a request id
 	if kind.Status() >= http.StatusInternalServerError {
-		c.Logger.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("request_id", id),
-			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("error", err))
+		level = slog.LevelError
 	}
+	c.Logger.LogAttrs(r.Context(), level, "request failed", slog.String("request_id", id),
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Any("error", err))
 	if fault.WantsJSON(r) {
 		fault.WriteJSON(w, r, err, id)
 		return
