@@ -14,7 +14,6 @@ import (
 	"switchgear/internal/access"
 )
 
-//nolint:gochecknoglobals // A test flag has to be registered before the tests parse it.
 var update = flag.Bool("update", false, "rewrite golden files")
 
 // Every URL of the console with who may use it. A new public route is a visible change of this file.
