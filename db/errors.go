@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,6 +130,32 @@ func errBusy(cause error) error {
 }
 
 func commitUnknown(cause error) error {
-	return fault.Wrap(cause, fault.Unavailable, "COMMIT_UNKNOWN",
-		"It is not certain whether the change was stored. Look before you try again.")
+	message := "It is not certain whether the change was stored. Look before you try again."
+	if e, ok := errors.AsType[sqlite3.Error](cause); ok && e.Code == sqlite3.ErrFull {
+		message = "The disk is full. " + message
+	}
+	return fault.Wrap(cause, fault.Unavailable, "COMMIT_UNKNOWN", message)
+}
+
+// WriteProblem is why the last write failed, when the store itself was the reason (disk full, input or
+// output error, read-only, a commit of unknown outcome); nil once a write has succeeded again.
+func (d *DB) WriteProblem() error {
+	if problem := d.problem.Load(); problem != nil {
+		return problem
+	}
+	return nil
+}
+
+// noteWrite remembers how a write ended. Errors of the caller's own say nothing about the store.
+func (d *DB) noteWrite(err error) {
+	if err == nil {
+		if d.problem.Load() != nil { // looking is free for everybody, storing is not
+			d.problem.Store(nil)
+		}
+		return
+	}
+	e, ok := errors.AsType[*fault.Error](err)
+	if ok && slices.Contains([]string{"COMMIT_UNKNOWN", "DISK_FULL", "DATABASE_IO", "DATABASE_READ_ONLY", "DATABASE_CORRUPT"}, e.Code) {
+		d.problem.Store(e)
+	}
 }

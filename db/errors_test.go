@@ -158,6 +158,7 @@ func TestDiskFull(t *testing.T) {
 		return nil
 	})
 	wantCode(t, swallowed, fault.Unavailable, "DISK_FULL")
+	wantCode(t, d.WriteProblem(), fault.Unavailable, "DISK_FULL")
 	if n := countItems(t, d); n != 0 {
 		t.Errorf("%d rows were stored", n)
 	}
@@ -168,6 +169,9 @@ func TestDiskFull(t *testing.T) {
 	}
 	if err := w.Do(t.Context(), big("writer")); err != nil {
 		t.Error(err)
+	}
+	if err := d.WriteProblem(); err != nil {
+		t.Errorf("a problem that is over: %v", err)
 	}
 	if n := countItems(t, d); n != 2 {
 		t.Errorf("%d rows, want 2", n)

@@ -27,6 +27,11 @@ func prepareDir(dir string) error {
 		}
 		return fmt.Errorf("create the data directory: %w", err)
 	}
+	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // G302: a directory needs its x bit.
+			return fmt.Errorf("make the data directory private: %w", err)
+		}
+	}
 	filesystem, err := networkFilesystem(dir)
 	if err != nil {
 		return err
@@ -40,7 +45,11 @@ func prepareDir(dir string) error {
 // prepareFile makes sure that the database file exists, is ours to write and private, and starts like
 // a database. SQLite gives its -wal and -shm files the mode of this one.
 func prepareFile(path string) (err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	// A link could lead two data directories to one file, past the lock of each.
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return corrupt(path, errors.New("it is not a regular file"))
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		if isReadOnly(err) {
 			return readOnly(path, err)

@@ -44,7 +44,7 @@ func acquireLock(path string) (_ *dirLock, err error) {
 	}
 	owner := strings.TrimSpace(string(content))
 	if lockErr != nil {
-		return nil, locked(path, owner, lockErr)
+		return nil, locked(path, owner)
 	}
 	lock := &dirLock{file: f, unclean: owner != ""}
 	if err := lock.write(strconv.Itoa(os.Getpid()) + "\n"); err != nil {
@@ -53,12 +53,12 @@ func acquireLock(path string) (_ *dirLock, err error) {
 	return lock, nil
 }
 
-func locked(path, owner string, cause error) error {
+func locked(path, owner string) error {
 	who := "another process"
 	if owner != "" {
 		who = "process " + owner
 	}
-	return fault.Wrap(cause, fault.Unavailable, "DATABASE_LOCKED", path+" is held by "+who+
+	return fault.New(fault.Unavailable, "DATABASE_LOCKED", path+" is held by "+who+
 		", and a data directory serves one process at a time. Stop that process, or set SWITCHGEAR_DATA to another directory.")
 }
 

@@ -11,10 +11,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"switchgear/internal/fault"
 )
 
+// FileName is the name of the database inside its data directory.
+const FileName = "console.db"
+
 const (
-	databaseFile = "console.db"
+	databaseFile = FileName
 	lockFile     = "console.lock"
 
 	defaultReaders     = 4
@@ -40,6 +45,7 @@ type DB struct {
 	lock        *dirLock
 	rewriter    *rewriter
 	settings    *settings // of the writing connection, as read back
+	problem     atomic.Pointer[fault.Error]
 
 	closed    atomic.Bool
 	closeOnce sync.Once

@@ -26,7 +26,8 @@ const txLimit = 30 * time.Second
 // fn must not call InTx or [Writer.Do] of the same database: there is one writer and fn holds it, so the
 // inner call waits for the busy timeout and fails with DATABASE_BUSY. Reads that must see the changes of
 // fn go through the Tx. fn must not keep the Tx, use it from another goroutine, or wait for the network.
-func (d *DB) InTx(ctx context.Context, fn func(tx *Tx) error) error {
+func (d *DB) InTx(ctx context.Context, fn func(tx *Tx) error) (err error) {
+	defer func() { d.noteWrite(err) }()
 	conn, err := d.acquire(ctx)
 	if err != nil {
 		return err

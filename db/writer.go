@@ -239,6 +239,7 @@ func (w *Writer) commitBatch(ctx context.Context, batch []*write) batchStats {
 			if item.err == nil {
 				item.err = outcome
 			}
+			w.db.noteWrite(item.err)
 			item.done <- item.err
 		}
 	}()

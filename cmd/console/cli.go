@@ -28,7 +28,8 @@ type commandLine struct {
 }
 
 type userCommands struct {
-	Create userCreateCommand `cmd:"" help:"Create a user with a password."`
+	Create      userCreateCommand      `cmd:"" help:"Create a user with a password."`
+	SetPassword userSetPasswordCommand `cmd:"" help:"Give a user a new password and end their sessions."`
 }
 
 type keyCommands struct {
@@ -154,6 +155,9 @@ func environMap(environ []string) map[string]string {
 // usageFailed prints a problem with how the command was asked, with every line of it.
 func usageFailed(std stdio, err error) int {
 	_, _ = fmt.Fprintln(std.err, "console: "+explain(err))
+	if _, parsing := errors.AsType[*kong.ParseError](err); parsing {
+		_, _ = fmt.Fprintln(std.err, "Try console --help.")
+	}
 	return 2
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,17 +76,14 @@ func (c configCommand) run(_ context.Context, env environment) error {
 
 type userCreateCommand struct {
 	Email         string `required:"" help:"E-mail address to sign in with."`
-	Name          string `help:"Name to show; the e-mail address when empty."`
+	Name          string `help:"Name to show; the part of the address before the @ when empty."`
 	Role          string `required:"" help:"owner, admin, operator, viewer or auditor."`
 	PasswordStdin bool   `help:"Read the password from standard input. Required: a password on the command line would show in the process list."`
 	JSON          bool   `help:"Print JSON."`
 }
 
 func (c userCreateCommand) run(ctx context.Context, env environment) error {
-	if !c.PasswordStdin {
-		return fault.Field("PASSWORD_MISSING", "--password-stdin", "give the password on standard input and add --password-stdin, for example: console user create … --password-stdin < password.txt")
-	}
-	password, err := readPassword(env.std.in)
+	password, err := passwordFrom(env.std.in, c.PasswordStdin)
 	if err != nil {
 		return err
 	}
@@ -100,6 +98,36 @@ func (c userCreateCommand) run(ctx context.Context, env environment) error {
 	}
 	_, err = fmt.Fprintf(env.std.out, "created %s %s (%s)\n", user.Role, user.Email, user.ID)
 	return err
+}
+
+type userSetPasswordCommand struct {
+	Email         string `required:"" help:"E-mail address of the user."`
+	PasswordStdin bool   `help:"Read the password from standard input. Required: a password on the command line would show in the process list."`
+	JSON          bool   `help:"Print JSON."`
+}
+
+func (c userSetPasswordCommand) run(ctx context.Context, env environment) error {
+	password, err := passwordFrom(env.std.in, c.PasswordStdin)
+	if err != nil {
+		return err
+	}
+	user, err := app.Administer(ctx, env.config, env.logger(), app.SetPassword(), app.PasswordSet{Email: c.Email, Password: password})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(env.std.out, user)
+	}
+	_, err = fmt.Fprintf(env.std.out, "%s has a new password; their sessions have ended\n", user.Email)
+	return err
+}
+
+// passwordFrom reads the password, and insists on being told that it comes on standard input.
+func passwordFrom(in io.Reader, allowed bool) (string, error) {
+	if !allowed {
+		return "", fault.Field("PASSWORD_MISSING", "--password-stdin", "give the password on standard input and add --password-stdin, for example: console user create … --password-stdin < password.txt")
+	}
+	return readPassword(in)
 }
 
 // readPassword takes the first line, so that the newline an editor or echo adds is not part of it.
@@ -120,6 +148,9 @@ type keyCreateCommand struct {
 }
 
 func (c keyCreateCommand) run(ctx context.Context, env environment) error {
+	if c.JSON && c.Quiet {
+		return fault.Field("CONFLICTING_FLAGS", "--quiet", "choose one of --json and --quiet")
+	}
 	req := app.KeyCreate{Name: c.Name, Scopes: c.Scope}
 	if c.Expires != "" {
 		lifetime, err := parseLifetime(c.Expires)
@@ -172,8 +203,8 @@ func (c auditVerifyCommand) run(ctx context.Context, env environment) error {
 	if c.Anchor != "" {
 		seq, mac, ok := strings.Cut(c.Anchor, ":")
 		n, err := strconv.ParseInt(seq, 10, 64)
-		if !ok || err != nil || n < 1 || mac == "" {
-			return fault.Field("INVALID_ANCHOR", "--anchor", "write the anchor as SEQ:MAC, as an earlier run printed it")
+		if raw, herr := hex.DecodeString(mac); !ok || err != nil || n < 1 || herr != nil || len(raw) != 32 {
+			return fault.Field("INVALID_ANCHOR", "--anchor", "write the anchor as SEQ:MAC, whole, as an earlier run or the log printed it")
 		}
 		req = app.AuditVerify{AnchorSeq: n, AnchorMAC: mac}
 	}
@@ -187,7 +218,7 @@ func (c auditVerifyCommand) run(ctx context.Context, env environment) error {
 		err = printReport(env.std.out, report)
 	}
 	if err == nil && len(report.Problems) > 0 {
-		err = fmt.Errorf("the audit log does not hold: %d problem(s)", len(report.Problems))
+		err = fmt.Errorf("the audit log has been tampered with or damaged: problems found: %d", len(report.Problems))
 	}
 	return err
 }

@@ -26,7 +26,8 @@ CREATE TABLE users (
     updated_at          BIGINT NOT NULL,
     password_changed_at BIGINT NOT NULL,
     last_sign_in_at     BIGINT,
-    disabled_at         BIGINT
+    disabled_at         BIGINT,
+    search              TEXT   NOT NULL -- what a search looks at, in lower case
 );
 
 CREATE TABLE sessions (
@@ -46,18 +47,21 @@ CREATE INDEX sessions_user ON sessions (user_id, last_seen_at);
 CREATE INDEX sessions_expiry ON sessions (expires_at);
 
 CREATE TABLE invitations (
-    id          TEXT PRIMARY KEY,
-    token_hash  TEXT   NOT NULL UNIQUE,
-    email       TEXT   NOT NULL,
-    role        TEXT   NOT NULL,
-    invited_by  TEXT   NOT NULL,
-    created_at  BIGINT NOT NULL,
-    expires_at  BIGINT NOT NULL,
-    accepted_at BIGINT,
-    accepted_by TEXT,
-    revoked_at  BIGINT
+    id           TEXT PRIMARY KEY,
+    token_hash   TEXT   NOT NULL UNIQUE,
+    email        TEXT   NOT NULL,
+    role         TEXT   NOT NULL,
+    invited_by   TEXT   NOT NULL, -- name of the inviter, to show
+    inviter_kind TEXT   NOT NULL,
+    inviter_id   TEXT   NOT NULL,
+    created_at   BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    accepted_at  BIGINT,
+    accepted_by  TEXT,
+    revoked_at   BIGINT
 );
 CREATE INDEX invitations_created ON invitations (created_at);
+CREATE INDEX invitations_inviter ON invitations (inviter_id);
 
 CREATE TABLE api_keys (
     id           TEXT PRIMARY KEY,
@@ -69,25 +73,31 @@ CREATE TABLE api_keys (
     expires_at   BIGINT,
     last_used_at BIGINT,
     revoked_at   BIGINT,
-    revoked_by   TEXT
+    revoked_by   TEXT,
+    search       TEXT   NOT NULL -- what a search looks at, in lower case
 );
 CREATE INDEX api_keys_created ON api_keys (created_at);
 
 CREATE TABLE audit_entries (
-    seq         BIGINT PRIMARY KEY, -- 1, 2, 3 … without gaps
-    at          BIGINT NOT NULL,
-    actor_kind  TEXT   NOT NULL,
-    actor_id    TEXT   NOT NULL,
-    actor_name  TEXT   NOT NULL,
-    action      TEXT   NOT NULL,
-    target_kind TEXT   NOT NULL,
-    target_id   TEXT   NOT NULL,
-    target_name TEXT   NOT NULL,
-    reason      TEXT   NOT NULL,
-    details     TEXT   NOT NULL, -- JSON object of strings, keys sorted
-    request_id  TEXT   NOT NULL,
-    ip          TEXT   NOT NULL,
-    mac         TEXT   NOT NULL  -- hex of MAC(previous mac, canonical entry)
+    -- 1, 2, 3 … without gaps. The cast refuses text and fractions, which SQLite would store.
+    seq           BIGINT NOT NULL PRIMARY KEY CHECK (seq > 0 AND seq = CAST(seq AS BIGINT)),
+    at            BIGINT NOT NULL,
+    actor_kind    TEXT   NOT NULL,
+    actor_id      TEXT   NOT NULL,
+    actor_name    TEXT   NOT NULL,
+    action        TEXT   NOT NULL,
+    target_kind   TEXT   NOT NULL,
+    target_id     TEXT   NOT NULL,
+    target_name   TEXT   NOT NULL,
+    reason        TEXT   NOT NULL,
+    details       TEXT   NOT NULL, -- JSON object of strings, keys sorted
+    request_id    TEXT   NOT NULL,
+    ip            TEXT   NOT NULL,
+    mac           TEXT   NOT NULL, -- hex of MAC(previous mac, canonical entry)
+    -- Lower case copies for searches. They follow from the columns above, so the MAC leaves them out.
+    actor_search  TEXT   NOT NULL,
+    target_search TEXT   NOT NULL,
+    search        TEXT   NOT NULL
 );
 CREATE INDEX audit_at ON audit_entries (at);
 CREATE INDEX audit_action ON audit_entries (action, seq);

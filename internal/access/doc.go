@@ -7,6 +7,7 @@
 //
 //   - there is always at least one active owner, and only an owner touches owners or makes them;
 //   - nobody changes their own role or disables themselves;
+//   - an invitation is worth what its sender may do now: it ends with the right to send it;
 //   - passwords exist as argon2id hashes only; tokens of sessions, invitations and the set-up as
 //     hashes only; secrets of API keys as a MAC only. What is handed out is shown once;
 //   - a session that ended never comes back: the store updates rows, and only signing in inserts one.

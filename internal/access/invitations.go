@@ -40,6 +40,12 @@ func (i Invitation) Status(now time.Time) string {
 	return InvitationPending
 }
 
+// invitationRow is an invitation with who exactly sent it.
+type invitationRow struct {
+	Invitation
+	inviterKind, inviterID string
+}
+
 func (i Invitation) target() audit.Target {
 	return audit.Target{Kind: "invitation", ID: i.ID, Name: i.Email}
 }
@@ -59,10 +65,10 @@ func (s *Service) Invite(ctx context.Context, a Actor, email string, role Role) 
 		return Invitation{}, "", err
 	}
 	now, token := s.moment(), randomToken(32)
-	inv := Invitation{
+	inv := invitationRow{Invitation: Invitation{
 		ID: db.NewID("inv_"), Email: email, Role: role, InvitedBy: a.Name,
 		CreatedAt: now, ExpiresAt: now.Add(s.cfg.InvitationLifetime),
-	}
+	}, inviterKind: a.Kind, inviterID: a.ID}
 	err = s.change(ctx, []string{topicInvitations}, func(tx *db.Tx) error {
 		a, err := s.authorize(ctx, tx, a, PermissionUsersWrite)
 		if err != nil {
@@ -77,7 +83,7 @@ func (s *Service) Invite(ctx context.Context, a Actor, email string, role Role) 
 		case !fault.Is(err, fault.NotFound):
 			return err
 		}
-		if _, err := s.store.revokePending(ctx, tx, "email", email, now); err != nil {
+		if _, err := s.store.revokePendingTo(ctx, tx, email, now); err != nil {
 			return err
 		}
 		if err := s.store.insertInvitation(ctx, tx, inv, tokenHash(token)); err != nil {
@@ -90,7 +96,7 @@ func (s *Service) Invite(ctx context.Context, a Actor, email string, role Role) 
 	if err != nil {
 		return Invitation{}, "", fmt.Errorf("access: invite: %w", err)
 	}
-	return inv, token, nil
+	return inv.Invitation, token, nil
 }
 
 // Invitations returns the newest 500 invitations, newest first. It needs users:read.
@@ -103,6 +109,18 @@ func (s *Service) Invitations(ctx context.Context, a Actor) ([]Invitation, error
 		return nil, fmt.Errorf("access: list invitations: %w", err)
 	}
 	return list, nil
+}
+
+// Invitation returns one invitation. It needs users:read.
+func (s *Service) Invitation(ctx context.Context, a Actor, id string) (Invitation, error) {
+	if err := a.Require(PermissionUsersRead); err != nil {
+		return Invitation{}, err
+	}
+	inv, err := s.store.invitation(ctx, s.db, id)
+	if err != nil {
+		return Invitation{}, fmt.Errorf("access: find invitation: %w", notFound(err, "invitation"))
+	}
+	return inv.Invitation, nil
 }
 
 // RevokeInvitation makes a pending invitation useless. It needs users:write, and an owner for the
@@ -143,9 +161,33 @@ func (i Invitation) usable(now time.Time) error {
 	case InvitationAccepted:
 		return fault.New(fault.Conflict, "INVITATION_ACCEPTED", "This invitation has already been used. Sign in instead.")
 	case InvitationRevoked:
-		return fault.New(fault.Conflict, "INVITATION_REVOKED", "This invitation was withdrawn. Ask for a new one.")
+		return invitationWithdrawn()
 	case InvitationExpired:
 		return fault.New(fault.Conflict, "INVITATION_EXPIRED", "This invitation has expired. Ask for a new one.")
+	}
+	return nil
+}
+
+func invitationWithdrawn() error {
+	return fault.New(fault.Conflict, "INVITATION_REVOKED", "This invitation was withdrawn. Ask for a new one.")
+}
+
+// acceptable says why an invitation cannot be accepted: also when whoever sent it could not do so now.
+func (s *Service) acceptable(ctx context.Context, q reader, inv invitationRow) error {
+	if err := inv.usable(s.now()); err != nil {
+		return err
+	}
+	if inv.inviterKind != KindUser {
+		return nil
+	}
+	inviter, err := s.store.user(ctx, q, inv.inviterID)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return invitationWithdrawn()
+	case err != nil:
+		return fmt.Errorf("access: read the inviter: %w", err)
+	case !inviter.DisabledAt.IsZero() || !inviter.Role.mayGrant(inv.Role):
+		return invitationWithdrawn()
 	}
 	return nil
 }
@@ -157,10 +199,10 @@ func (s *Service) InvitationByToken(ctx context.Context, token string) (Invitati
 	if err != nil {
 		return Invitation{}, notFound(err, "invitation")
 	}
-	if err := inv.usable(s.now()); err != nil {
+	if err := s.acceptable(ctx, s.db, inv); err != nil {
 		return Invitation{}, err
 	}
-	return inv, nil
+	return inv.Invitation, nil
 }
 
 // AcceptInvitation makes the invited user, with the address and role of the invitation and the name
@@ -180,7 +222,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, o Origin, token string, 
 		if err != nil {
 			return notFound(err, "invitation")
 		}
-		if err := inv.usable(s.now()); err != nil {
+		if err := s.acceptable(ctx, tx, inv); err != nil {
 			return err
 		}
 		if err := s.insertUser(ctx, tx, u); err != nil {

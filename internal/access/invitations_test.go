@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"switchgear/db"
 	"switchgear/internal/fault"
 	"switchgear/internal/telemetry"
 )
@@ -125,6 +126,92 @@ func TestInvitationRules(t *testing.T) {
 	if e := w.newest(); e.Action != "invitation.revoke" || e.Target.Name != "heir@example.com" {
 		t.Errorf("%+v", e)
 	}
+}
+
+// A role that was taken away is not handed out by an invitation from before.
+func TestDemotedOwnerMakesNoOwners(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, owner1 := w.user("owner1@example.com", RoleOwner)
+	owner2, actor2 := w.user("owner2@example.com", RoleOwner)
+	_, asOwner, err := w.Invite(t.Context(), actor2, "sock@example.com", RoleOwner)
+	must(t, err)
+	_, asViewer, err := w.Invite(t.Context(), actor2, "bob@example.com", RoleViewer)
+	must(t, err)
+	must(t, w.ChangeRole(t.Context(), owner1, owner2.ID, RoleAdmin, ""))
+	if e := w.newest(); e.Details["invitations_withdrawn"] != "1" {
+		t.Errorf("%+v", e)
+	}
+	_, err = acceptAs(w, asOwner, "Sock")
+	wantCode(t, err, fault.Conflict, "INVITATION_REVOKED")
+	// It stays withdrawn, and an admin may still invite a viewer.
+	must(t, w.ChangeRole(t.Context(), owner1, owner2.ID, RoleOwner, ""))
+	_, err = acceptAs(w, asOwner, "Sock")
+	wantCode(t, err, fault.Conflict, "INVITATION_REVOKED")
+	_, err = acceptAs(w, asViewer, "Bob")
+	must(t, err)
+}
+
+// Accepting asks again whether the inviter may grant the role, whatever happened to the invitation.
+func TestAcceptChecksTheInviter(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		statement string
+		inviter   Role
+		role      Role
+		ok        bool
+	}{
+		"untouched":       {`UPDATE users SET name = name`, RoleOwner, RoleOwner, true},
+		"demoted":         {`UPDATE users SET role = 'admin' WHERE email = 'inviter@example.com'`, RoleOwner, RoleOwner, false},
+		"demoted, viewer": {`UPDATE users SET role = 'admin' WHERE email = 'inviter@example.com'`, RoleOwner, RoleViewer, true},
+		"viewer now":      {`UPDATE users SET role = 'viewer' WHERE email = 'inviter@example.com'`, RoleAdmin, RoleViewer, false},
+		"disabled":        {`UPDATE users SET disabled_at = 1 WHERE email = 'inviter@example.com'`, RoleAdmin, RoleViewer, false},
+		"gone":            {`DELETE FROM users WHERE email = 'inviter@example.com'`, RoleAdmin, RoleViewer, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.user("owner@example.com", RoleOwner)
+			_, inviter := w.user("inviter@example.com", tc.inviter)
+			_, token, err := w.Invite(t.Context(), inviter, "bob@example.com", tc.role)
+			must(t, err)
+			// The clock is read when the link is looked at and again when the password is hashed, which is
+			// when the inviter changes.
+			read := 0
+			w.Service.now = func() time.Time {
+				if read++; read == 2 {
+					must(t, w.db.InTx(t.Context(), func(tx *db.Tx) error {
+						_, err := tx.Exec(t.Context(), tc.statement)
+						return err
+					}))
+				}
+				return w.clock.read()
+			}
+			_, err = acceptAs(w, token, "Bob")
+			if tc.ok {
+				must(t, err)
+				return
+			}
+			wantCode(t, err, fault.Conflict, "INVITATION_REVOKED")
+		})
+	}
+}
+
+func TestInvitationByID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, owner := w.user("owner@example.com", RoleOwner)
+	_, viewer := w.user("viewer@example.com", RoleViewer)
+	want, _, err := w.Invite(t.Context(), owner, "bob@example.com", RoleOperator)
+	must(t, err)
+	got, err := w.Invitation(t.Context(), owner, want.ID)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	_, err = w.Invitation(t.Context(), owner, "inv_nothing")
+	wantCode(t, err, fault.NotFound, "NOT_FOUND")
+	_, err = w.Invitation(t.Context(), viewer, want.ID)
+	wantCode(t, err, fault.Forbidden, "FORBIDDEN")
 }
 
 func TestAcceptInParallel(t *testing.T) {

@@ -89,6 +89,11 @@ func (r Role) Can(p Permission) bool {
 	return false
 }
 
+// mayGrant reports whether somebody of the role may make users of the role other.
+func (r Role) mayGrant(other Role) bool {
+	return r.Can(PermissionUsersWrite) && (r == RoleOwner || other != RoleOwner)
+}
+
 // The kinds of actors.
 const (
 	KindUser      = "user"

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"switchgear/internal/fault"
+	"switchgear/internal/telemetry"
 )
 
 // The golden matrix is what the roles are allowed to do. A change to it is a decision.
@@ -98,6 +99,53 @@ func TestLine(t *testing.T) {
 	} {
 		if _, err := line("INVALID_NAME", "name", in, 120); (err == nil) != ok {
 			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
+
+// What nobody sees neither makes a name nor a difference between two.
+func TestLineInvisible(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"Ada\u200B Love\u00ADlace\uFEFF": "Ada Lovelace", "\u2060 Ada \u200D": "Ada", "A\u3164da": "Ada",
+		"Zoe\u0308": "Zoe\u0308", "👍\uFE0F": "👍\uFE0F", "…": "…", "": "", " \t ": "",
+		"\u200B": "-", "\u200B \u2060": "-", "\u3164": "-", "\u2800\u2800": "-", "\u0301\u0308": "-", "\uFE0F": "-", "\u034F\u200D": "-",
+	} {
+		got, err := line("INVALID_REASON", "reason", in, 120)
+		if want == "-" {
+			wantField(t, err, "INVALID_REASON", "reason")
+		} else if err != nil || got != want {
+			t.Errorf("%q became %q, %v", in, got, err)
+		}
+	}
+}
+
+// Searches do not tell upper from lower case, beyond ASCII too, and follow a change of name.
+func TestSearchFoldsCase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	u, err := w.CreateUser(t.Context(), System(), NewUser{
+		Email: "zoe@example.com", Name: "ZOË Ångström", Role: RoleOwner, Password: telemetry.NewSecret(goodPassword),
+	})
+	must(t, err)
+	users := func(text string) int {
+		page, err := w.Users(t.Context(), System(), UserQuery{Search: text})
+		must(t, err)
+		return page.Total
+	}
+	if users("zoë ÅNG") != 1 || users("ZOE@") != 1 || users("ça") != 0 {
+		t.Error("before the change")
+	}
+	must(t, w.UpdateProfile(t.Context(), actorOf(u), "Ça Va"))
+	if users("zoë") != 0 || users("ZOE@") != 1 || users("ÇA va") != 1 {
+		t.Error("after the change")
+	}
+	k, _, err := w.CreateKey(t.Context(), System(), NewKey{Name: "ÜBERWEISUNG", Scopes: []Scope{"call:billing"}})
+	must(t, err)
+	for text, want := range map[string]int{"überW": 1, "CALL:bill": 1, k.ID: 1, "öber": 0, "%": 0} {
+		page, err := w.Keys(t.Context(), System(), KeyQuery{Search: text})
+		if err != nil || page.Total != want {
+			t.Errorf("%q: %d, %v", text, page.Total, err)
 		}
 	}
 }

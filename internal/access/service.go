@@ -194,18 +194,34 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, a Actor, e audit.Entry)
 func (s *Service) moment() time.Time { return db.Time(db.Micros(s.now())) }
 
 // line makes text of a person fit for one line: trimmed, without control characters and without the
-// characters that reverse the direction of what follows, at most limit characters.
+// characters that reverse the direction of what follows, at most limit characters. Characters that
+// nobody sees are removed, so that two names that look the same are the same; text of nothing else is
+// refused, and so are marks without a letter under them.
 func line(code, field, text string, limit int) (string, error) {
-	text = strings.TrimSpace(text)
-	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool {
+	if !utf8.ValidString(text) || strings.ContainsFunc(strings.TrimSpace(text), func(r rune) bool {
 		return unicode.IsControl(r) || r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069' || r == '\u2028' || r == '\u2029'
 	}) {
 		return "", fault.Field(code, field, "Use letters, digits and signs only: it contains a character that cannot be shown.")
 	}
-	if utf8.RuneCountInString(text) > limit {
+	seen := strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) {
+			return -1
+		}
+		return r
+	}, text))
+	if strings.TrimSpace(text) != "" && !strings.ContainsFunc(seen, visible) {
+		return "", fault.Field(code, field, "Use letters, digits or signs: nothing of this can be seen.")
+	}
+	if utf8.RuneCountInString(seen) > limit {
 		return "", fault.Field(code, field, fmt.Sprintf("Use at most %d characters.", limit))
 	}
-	return text, nil
+	return seen, nil
+}
+
+// visible reports whether a character shows by itself.
+func visible(r rune) bool {
+	const blankBraille = '\u2800' // a sign without a dot
+	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.IsMark(r) && r != blankBraille
 }
 
 // reasonLine checks the reason of a change. There may be none: forms ask for one, programs may not have it.

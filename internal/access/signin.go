@@ -19,28 +19,31 @@ import (
 // Only who knows the password of a disabled account is told that it is disabled.
 func (s *Service) SignIn(ctx context.Context, o Origin, email string, password telemetry.Secret) (User, error) {
 	typed := strings.ToLower(strings.TrimSpace(email))
-	attempt, err := s.reserve(typed, o.IP)
+	attempt, err := s.reserve(ctx, typed, o.IP)
 	if err != nil {
-		return User{}, err
+		return User{}, fmt.Errorf("access: sign in: %w", err)
 	}
+	defer attempt.Failed() // unless it is decided otherwise below
 	u, match, stale, err := s.checkPassword(ctx, typed, password)
 	if err != nil {
-		s.undecided(ctx, attempt)
+		undecided(ctx, attempt)
 		return User{}, fmt.Errorf("access: sign in: %w", err)
 	}
 	if !match {
+		attempt.Failed()
 		if err := s.recordFailure(ctx, o, u, typed, "wrong password"); err != nil {
 			return User{}, fmt.Errorf("access: sign in: %w", err)
 		}
 		return User{}, wrongSignIn()
 	}
-	s.throttle.Succeeded(attempt)
 	if !u.DisabledAt.IsZero() {
+		attempt.Failed() // who was shut out must not fill the record either
 		if err := s.recordFailure(ctx, o, u, typed, "account disabled"); err != nil {
 			return User{}, fmt.Errorf("access: sign in: %w", err)
 		}
 		return User{}, accountDisabled()
 	}
+	attempt.Succeeded()
 	fresh := u.passwordHash
 	if stale {
 		if fresh, err = s.hasher.Hash(ctx, password); err != nil {
@@ -102,11 +105,14 @@ func (s *Service) recordFailure(ctx context.Context, o Origin, u userRow, typed,
 	})
 }
 
-// reserve counts an attempt to prove a password before it is checked.
-func (s *Service) reserve(email, ip string) (throttle.Attempt, error) {
-	attempt, wait := s.throttle.Reserve(email, ip)
+// reserve asks to make an attempt to prove a password before it is checked.
+func (s *Service) reserve(ctx context.Context, email, ip string) (*throttle.Attempt, error) {
+	attempt, wait, err := s.throttle.Reserve(ctx, email, ip)
+	if err != nil {
+		return nil, err
+	}
 	if wait > 0 {
-		return throttle.Attempt{}, fault.New(fault.RateLimited, "TOO_MANY_ATTEMPTS",
+		return nil, fault.New(fault.RateLimited, "TOO_MANY_ATTEMPTS",
 			"Too many failed attempts. Try again in "+inWords(wait)+".").WithRetryAfter(wait)
 	}
 	return attempt, nil
@@ -114,9 +120,9 @@ func (s *Service) reserve(email, ip string) (throttle.Attempt, error) {
 
 // undecided takes an attempt back that failed because of us. A client that went away keeps it: hanging
 // up must not be a way to try for free.
-func (s *Service) undecided(ctx context.Context, attempt throttle.Attempt) {
+func undecided(ctx context.Context, attempt *throttle.Attempt) {
 	if ctx.Err() == nil {
-		s.throttle.Cancel(attempt)
+		attempt.Cancel()
 	}
 }
 

@@ -139,6 +139,61 @@ func TestParallelSignInsAreThrottled(t *testing.T) {
 	}
 }
 
+// Fifty programs that know the password queue; none is told that it failed.
+func TestParallelSignInsWithTheRightPassword(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.user("ada@example.com", RoleOwner)
+	for _, err := range parallel(50, func(int) error {
+		_, err := w.signIn("192.0.2.1", "ada@example.com", goodPassword)
+		return err
+	}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A stranger behind the same address locks nobody out who has signed in from there before.
+func TestStrangersDoNotLockOutTheirNeighbours(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.user("ada@example.com", RoleOwner)
+	_, err := w.signIn("192.0.2.1", "ada@example.com", goodPassword)
+	must(t, err)
+	limited := 0
+	for i := range 30 {
+		if _, err := w.signIn("192.0.2.1", fmt.Sprintf("nobody%d@example.com", i), "x"); fault.Is(err, fault.RateLimited) {
+			limited++
+		}
+	}
+	if limited != 10 {
+		t.Errorf("%d of 30 were held back", limited)
+	}
+	_, err = w.signIn("192.0.2.1", "ada@example.com", goodPassword)
+	must(t, err)
+	// Others wait for seconds, not minutes.
+	_, err = w.signIn("192.0.2.1", "new@example.com", "x")
+	if f, ok := errors.AsType[*fault.Error](err); !ok || f.Kind != fault.RateLimited || f.RetryAfter > time.Second {
+		t.Errorf("%v", err)
+	}
+}
+
+// Knowing the password of a disabled account is no way to fill the record.
+func TestDisabledAccountIsThrottled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.user("owner@example.com", RoleOwner)
+	u, _ := w.user("ada@example.com", RoleViewer)
+	must(t, w.DisableUser(t.Context(), System(), u.ID, ""))
+	for range 5 {
+		_, err := w.signIn("", "ada@example.com", goodPassword)
+		wantCode(t, err, fault.Forbidden, "ACCOUNT_DISABLED")
+	}
+	_, err := w.signIn("", "ada@example.com", goodPassword)
+	wantCode(t, err, fault.RateLimited, "TOO_MANY_ATTEMPTS")
+}
+
 // Unknown accounts cannot fill the record, however many addresses take part.
 func TestUnknownAccountsDoNotFillTheRecord(t *testing.T) {
 	t.Parallel()

@@ -8,25 +8,25 @@ import (
 	"switchgear/db"
 )
 
-const invitationColumns = `id, email, role, invited_by, created_at, expires_at, accepted_at, revoked_at`
+const invitationColumns = `id, email, role, invited_by, inviter_kind, inviter_id, created_at, expires_at, accepted_at, revoked_at`
 
-func scanInvitation(row scanner) (Invitation, error) {
+func scanInvitation(row scanner) (invitationRow, error) {
 	var (
-		i                 Invitation
+		i                 invitationRow
 		created, expires  int64
 		accepted, revoked sql.NullInt64
 	)
-	err := row.Scan(&i.ID, &i.Email, &i.Role, &i.InvitedBy, &created, &expires, &accepted, &revoked)
+	err := row.Scan(&i.ID, &i.Email, &i.Role, &i.InvitedBy, &i.inviterKind, &i.inviterID, &created, &expires, &accepted, &revoked)
 	i.CreatedAt, i.ExpiresAt = db.Time(created), db.Time(expires)
 	i.AcceptedAt, i.RevokedAt = db.NullTime(accepted), db.NullTime(revoked)
 	return i, err
 }
 
-func (store) invitation(ctx context.Context, q reader, id string) (Invitation, error) {
+func (store) invitation(ctx context.Context, q reader, id string) (invitationRow, error) {
 	return scanInvitation(q.QueryRow(ctx, `SELECT `+invitationColumns+` FROM invitations WHERE id = $1`, id))
 }
 
-func (store) invitationByToken(ctx context.Context, q reader, hash string) (Invitation, error) {
+func (store) invitationByToken(ctx context.Context, q reader, hash string) (invitationRow, error) {
 	return scanInvitation(q.QueryRow(ctx, `SELECT `+invitationColumns+` FROM invitations WHERE token_hash = $1`, hash))
 }
 
@@ -34,16 +34,16 @@ func (s store) invitations(ctx context.Context) ([]Invitation, error) {
 	var list []Invitation
 	err := each(ctx, s.db, func(row scanner) error {
 		i, err := scanInvitation(row)
-		list = append(list, i)
+		list = append(list, i.Invitation)
 		return err
 	}, `SELECT `+invitationColumns+` FROM invitations ORDER BY created_at DESC, id DESC LIMIT 500`)
 	return list, err
 }
 
-func (store) insertInvitation(ctx context.Context, tx *db.Tx, i Invitation, hash string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO invitations (id, token_hash, email, role, invited_by, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		i.ID, hash, i.Email, i.Role, i.InvitedBy, db.Micros(i.CreatedAt), db.Micros(i.ExpiresAt))
+func (store) insertInvitation(ctx context.Context, tx *db.Tx, i invitationRow, hash string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO invitations (id, token_hash, email, role, invited_by, inviter_kind, inviter_id, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		i.ID, hash, i.Email, i.Role, i.InvitedBy, i.inviterKind, i.inviterID, db.Micros(i.CreatedAt), db.Micros(i.ExpiresAt))
 	return err
 }
 
@@ -57,8 +57,15 @@ func (store) revokeInvitation(ctx context.Context, tx *db.Tx, id string, now tim
 	return err
 }
 
-// revokePending withdraws the pending invitations to (column email) or by (column invited_by) an address.
-func (store) revokePending(ctx context.Context, tx *db.Tx, column, address string, now time.Time) (int, error) {
+// revokePendingTo withdraws the pending invitations to an address.
+func (store) revokePendingTo(ctx context.Context, tx *db.Tx, email string, now time.Time) (int, error) {
 	return count(tx.Exec(ctx, `UPDATE invitations SET revoked_at = $2
-		WHERE `+column+` = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2`, address, db.Micros(now)))
+		WHERE email = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2`, email, db.Micros(now)))
+}
+
+// revokePendingBy withdraws the pending invitations to a role that a user sent.
+func (store) revokePendingBy(ctx context.Context, tx *db.Tx, userID string, role Role, now time.Time) (int, error) {
+	return count(tx.Exec(ctx, `UPDATE invitations SET revoked_at = $4
+		WHERE inviter_kind = $1 AND inviter_id = $2 AND role = $3 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $4`,
+		KindUser, userID, role, db.Micros(now)))
 }

@@ -63,9 +63,10 @@ func (store) insertKey(ctx context.Context, tx *db.Tx, k Key, mac []byte) error 
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO api_keys (id, name, mac, scopes, created_by, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		k.ID, k.Name, hex.EncodeToString(mac), string(scopes), k.CreatedBy, db.Micros(k.CreatedAt), db.NullMicros(k.ExpiresAt))
+	_, err = tx.Exec(ctx, `INSERT INTO api_keys (id, name, mac, scopes, created_by, created_at, expires_at, search)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		k.ID, k.Name, hex.EncodeToString(mac), string(scopes), k.CreatedBy, db.Micros(k.CreatedAt), db.NullMicros(k.ExpiresAt),
+		folded(k.Name, k.ID, joinScopes(k.Scopes)))
 	return err
 }
 
@@ -91,8 +92,7 @@ func (s store) keyUsed(ctx context.Context, used map[string]time.Time) error {
 func (s store) keyPage(ctx context.Context, q KeyQuery, now time.Time) (KeyPage, error) {
 	var w where
 	if q.Search != "" {
-		p := w.contains(q.Search)
-		w.and(`(LOWER(name) LIKE ` + p + ` ESCAPE '\' OR LOWER(id) LIKE ` + p + ` ESCAPE '\' OR LOWER(scopes) LIKE ` + p + ` ESCAPE '\')`)
+		w.search(q.Search)
 	}
 	switch q.Status {
 	case KeyActive:

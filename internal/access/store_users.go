@@ -58,9 +58,10 @@ func (store) otherActiveOwners(ctx context.Context, tx *db.Tx, id string) (int, 
 }
 
 func (store) insertUser(ctx context.Context, tx *db.Tx, u userRow) error {
-	_, err := tx.Exec(ctx, `INSERT INTO users (`+userColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+	_, err := tx.Exec(ctx, `INSERT INTO users (`+userColumns+`, search)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		u.ID, u.Email, u.Name, u.Role, u.passwordHash, u.epoch, db.Micros(u.CreatedAt), db.Micros(u.UpdatedAt),
-		db.Micros(u.PasswordChangedAt), db.NullMicros(u.LastSignInAt), db.NullMicros(u.DisabledAt))
+		db.Micros(u.PasswordChangedAt), db.NullMicros(u.LastSignInAt), db.NullMicros(u.DisabledAt), folded(u.Email, u.Name))
 	return err
 }
 
@@ -80,8 +81,9 @@ func (store) setDisabled(ctx context.Context, tx *db.Tx, id string, now time.Tim
 	return err
 }
 
-func (store) setName(ctx context.Context, tx *db.Tx, id, name string, now time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE users SET name = $2, updated_at = $3 WHERE id = $1`, id, name, db.Micros(now))
+func (store) setName(ctx context.Context, tx *db.Tx, u User, name string, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE users SET name = $2, search = $3, updated_at = $4 WHERE id = $1`,
+		u.ID, name, folded(u.Email, name), db.Micros(now))
 	return err
 }
 
@@ -103,8 +105,7 @@ func (store) signedIn(ctx context.Context, tx *db.Tx, id, hash, fresh string, no
 func (s store) users(ctx context.Context, q UserQuery) (UserPage, error) {
 	var w where
 	if q.Search != "" {
-		p := w.contains(q.Search)
-		w.and(`(LOWER(email) LIKE ` + p + ` ESCAPE '\' OR LOWER(name) LIKE ` + p + ` ESCAPE '\')`)
+		w.search(q.Search)
 	}
 	if q.Role != "" {
 		w.and(`role = ` + w.param(q.Role))
@@ -144,10 +145,14 @@ func (w *where) param(v any) string {
 	return "$" + strconv.Itoa(len(w.args))
 }
 
-// contains is the parameter of a LIKE … ESCAPE '\' that looks for text anywhere, in lower case.
-func (w *where) contains(text string) string {
-	return w.param("%" + db.Like(strings.ToLower(text)) + "%")
+// search looks for text anywhere in what folded stored, in any case. The folding is ours because
+// SQLite's own knows ASCII only.
+func (w *where) search(text string) {
+	w.and(`search LIKE ` + w.param("%"+db.Like(folded(text))+"%") + ` ESCAPE '\'`)
 }
+
+// folded is the form of texts that a search compares. No text has line breaks, so none matches across two.
+func folded(texts ...string) string { return strings.ToLower(strings.Join(texts, "\n")) }
 
 // listing is a page of a table. sort names an entry of order, with a leading "-" to reverse it; only
 // the entries of order, which are ours, become part of the statement.

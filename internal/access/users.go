@@ -128,7 +128,7 @@ func (s *Service) CreateUser(ctx context.Context, a Actor, n NewUser) (User, err
 			return err
 		}
 		// A link that was sent before must not offer what has happened another way.
-		if _, err := s.store.revokePending(ctx, tx, "email", u.Email, s.moment()); err != nil {
+		if _, err := s.store.revokePendingTo(ctx, tx, u.Email, s.moment()); err != nil {
 			return err
 		}
 		return s.record(ctx, tx, a, audit.Entry{
@@ -165,10 +165,8 @@ func (s *Service) ChangeRole(ctx context.Context, a Actor, id string, role Role,
 		}
 		details := map[string]string{"from": string(u.Role), "to": string(role)}
 		u.Role = role
-		if !role.Can(PermissionUsersWrite) {
-			if err := s.withdraw(ctx, tx, u, details); err != nil {
-				return "", nil, err
-			}
+		if err := s.withdraw(ctx, tx, u, details, role.mayGrant); err != nil {
+			return "", nil, err
 		}
 		return "user.role_change", details, s.store.setRole(ctx, tx, u.ID, role, s.moment())
 	})
@@ -189,7 +187,7 @@ func (s *Service) DisableUser(ctx context.Context, a Actor, id, reason string) e
 		}
 		// Or they could come back through a link that they sent to themselves.
 		details := map[string]string{}
-		if err := s.withdraw(ctx, tx, u, details); err != nil {
+		if err := s.withdraw(ctx, tx, u, details, func(Role) bool { return false }); err != nil {
 			return "", nil, err
 		}
 		return "user.disable", details, s.store.setDisabled(ctx, tx, u.ID, s.moment(), true)
@@ -248,13 +246,24 @@ func (s *Service) changeUser(
 	return nil
 }
 
-// withdraw revokes the pending invitations that a user sent, and says in details how many there were.
-func (s *Service) withdraw(ctx context.Context, tx *db.Tx, u userRow, details map[string]string) error {
-	n, err := s.store.revokePending(ctx, tx, "invited_by", u.Email, s.moment())
-	if n > 0 {
-		details["invitations_withdrawn"] = strconv.Itoa(n)
+// withdraw revokes the pending invitations that a user sent, but for those to a role that they keep the
+// right to, and says in details how many there were.
+func (s *Service) withdraw(ctx context.Context, tx *db.Tx, u userRow, details map[string]string, keep func(Role) bool) error {
+	total := 0
+	for _, role := range Roles() {
+		if keep(role) {
+			continue
+		}
+		n, err := s.store.revokePendingBy(ctx, tx, u.ID, role, s.moment())
+		if err != nil {
+			return err
+		}
+		total += n
 	}
-	return err
+	if total > 0 {
+		details["invitations_withdrawn"] = strconv.Itoa(total)
+	}
+	return nil
 }
 
 // keepOwner refuses to take away the last active owner.
@@ -290,7 +299,7 @@ func (s *Service) UpdateProfile(ctx context.Context, a Actor, name string) error
 		return fault.Field("INVALID_NAME", "name", "Enter a name.")
 	}
 	return s.changeSelf(ctx, a, []string{topicUsers}, func(tx *db.Tx, u userRow) (audit.Entry, error) {
-		return audit.Entry{Action: "user.profile_change", Target: u.target()}, s.store.setName(ctx, tx, u.ID, name, s.moment())
+		return audit.Entry{Action: "user.profile_change", Target: u.target()}, s.store.setName(ctx, tx, u.User, name, s.moment())
 	})
 }
 
@@ -304,22 +313,24 @@ func (s *Service) ChangePassword(ctx context.Context, a Actor, current, next tel
 	if err != nil {
 		return fmt.Errorf("access: change password: %w", notFound(err, "user"))
 	}
-	attempt, err := s.reserve(u.Email, a.IP)
+	attempt, err := s.reserve(ctx, u.Email, a.IP)
 	if err != nil {
-		return err
+		return fmt.Errorf("access: change password: %w", err)
 	}
+	defer attempt.Failed()
 	match, _, err := s.hasher.Verify(ctx, current, u.passwordHash)
 	if err != nil {
-		s.undecided(ctx, attempt)
+		undecided(ctx, attempt)
 		return fmt.Errorf("access: change password: %w", err)
 	}
 	if !match {
+		attempt.Failed()
 		if err := s.recordFailure(ctx, Origin{IP: a.IP}, u, u.Email, "wrong present password"); err != nil {
 			return fmt.Errorf("access: change password: %w", err)
 		}
 		return fault.Field("WRONG_PASSWORD", "current", "That is not your present password.")
 	}
-	s.throttle.Succeeded(attempt)
+	attempt.Succeeded()
 	if current.Reveal() == next.Reveal() {
 		return fault.Field("WEAK_PASSWORD", "password", "This is your present password. Choose another one.")
 	}

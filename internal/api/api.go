@@ -52,7 +52,9 @@ func Health(ready func(ctx context.Context) []Check, logger *slog.Logger) http.H
 func New(deps Deps) http.Handler {
 	r := newRouter(deps.Logger)
 	mountHealth(r, deps.Ready)
-	r.With(requireScope(deps.Keys, "api:read", deps.Logger)).Method(http.MethodGet, "/metrics", deps.Metrics)
+	read := r.With(requireScope(deps.Keys, "api:read", deps.Logger))
+	read.Method(http.MethodGet, "/metrics", deps.Metrics)
+	read.Method(http.MethodHead, "/metrics", deps.Metrics)
 	return r
 }
 
@@ -62,7 +64,8 @@ func newRouter(logger *slog.Logger) chi.Router {
 	r.NotFound(handle(logger, func(_ http.ResponseWriter, r *http.Request) error {
 		return fault.Newf(fault.NotFound, "no such path: %s", r.URL.Path)
 	}))
-	r.MethodNotAllowed(handle(logger, func(_ http.ResponseWriter, r *http.Request) error {
+	r.MethodNotAllowed(handle(logger, func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Allow", "GET, HEAD") // all there is in this stage
 		return fault.Newf(fault.MethodNotAllowed, "%s is not possible on %s", r.Method, r.URL.Path)
 	}))
 	return r

@@ -13,7 +13,9 @@ import (
 // the store. Req and Res travel as JSON.
 type Operation[Req, Res any] struct {
 	name string
-	run  func(ctx context.Context, c *core, actor access.Actor, req Req) (Res, error)
+	// creates lets the operation begin a new installation where there is none.
+	creates bool
+	run     func(ctx context.Context, c *core, actor access.Actor, req Req) (Res, error)
 }
 
 // UserCreate asks for a console user. The password travels over the admin socket only, which no other
@@ -25,7 +27,7 @@ type UserCreate struct {
 	Password string `json:"password"`
 }
 
-// UserCreated is the user that UserCreate made.
+// UserCreated is the user that a command made or changed.
 type UserCreated struct {
 	ID    string `json:"id"`
 	Email string `json:"email"`
@@ -35,7 +37,7 @@ type UserCreated struct {
 
 // CreateUser makes a console user with a password, without an invitation.
 func CreateUser() Operation[UserCreate, UserCreated] {
-	return Operation[UserCreate, UserCreated]{"user.create", func(ctx context.Context, c *core, actor access.Actor, req UserCreate) (UserCreated, error) {
+	return Operation[UserCreate, UserCreated]{name: "user.create", creates: true, run: func(ctx context.Context, c *core, actor access.Actor, req UserCreate) (UserCreated, error) {
 		role, err := access.ParseRole(req.Role)
 		if err != nil {
 			return UserCreated{}, err
@@ -43,6 +45,20 @@ func CreateUser() Operation[UserCreate, UserCreated] {
 		u, err := c.access.CreateUser(ctx, actor, access.NewUser{
 			Email: req.Email, Name: req.Name, Role: role, Password: telemetry.NewSecret(req.Password),
 		})
+		return UserCreated{ID: u.ID, Email: u.Email, Name: u.Name, Role: string(u.Role)}, err
+	}}
+}
+
+// PasswordSet asks for a new password for an existing user.
+type PasswordSet struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+// SetPassword gives a user a new password and ends their sessions.
+func SetPassword() Operation[PasswordSet, UserCreated] {
+	return Operation[PasswordSet, UserCreated]{name: "user.set-password", run: func(ctx context.Context, c *core, actor access.Actor, req PasswordSet) (UserCreated, error) {
+		u, err := c.access.ResetPassword(ctx, actor, req.Email, telemetry.NewSecret(req.Password))
 		return UserCreated{ID: u.ID, Email: u.Email, Name: u.Name, Role: string(u.Role)}, err
 	}}
 }
@@ -65,7 +81,7 @@ type KeyCreated struct {
 
 // CreateKey makes an API key.
 func CreateKey() Operation[KeyCreate, KeyCreated] {
-	return Operation[KeyCreate, KeyCreated]{"key.create", func(ctx context.Context, c *core, actor access.Actor, req KeyCreate) (KeyCreated, error) {
+	return Operation[KeyCreate, KeyCreated]{name: "key.create", run: func(ctx context.Context, c *core, actor access.Actor, req KeyCreate) (KeyCreated, error) {
 		scopes := make([]access.Scope, 0, len(req.Scopes))
 		for _, text := range req.Scopes {
 			scope, err := access.ParseScope(text)
@@ -108,7 +124,7 @@ type AuditProblem struct {
 
 // VerifyAudit recomputes the chain of the audit log.
 func VerifyAudit() Operation[AuditVerify, AuditVerified] {
-	return Operation[AuditVerify, AuditVerified]{"audit.verify", func(ctx context.Context, c *core, actor access.Actor, req AuditVerify) (AuditVerified, error) {
+	return Operation[AuditVerify, AuditVerified]{name: "audit.verify", run: func(ctx context.Context, c *core, actor access.Actor, req AuditVerify) (AuditVerified, error) {
 		if err := actor.Require(access.PermissionAuditRead); err != nil {
 			return AuditVerified{}, err
 		}

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"switchgear/db"
 	"switchgear/internal/access"
 	"switchgear/internal/config"
 	"switchgear/internal/credentials"
@@ -40,20 +41,21 @@ type peerKey struct{}
 // kernel tells who is calling, and the audit log names them.
 func newAdminServer(c *core, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
-	mountOperation(mux, c, CreateUser())
-	mountOperation(mux, c, CreateKey())
-	mountOperation(mux, c, VerifyAudit())
+	mountOperation(mux, c, logger, CreateUser())
+	mountOperation(mux, c, logger, SetPassword())
+	mountOperation(mux, c, logger, CreateKey())
+	mountOperation(mux, c, logger, VerifyAudit())
 	return &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			return context.WithValue(ctx, peerKey{}, peerName(conn))
+			return context.WithValue(ctx, peerKey{}, peerOf(conn))
 		},
 	}
 }
 
-func mountOperation[Req, Res any](mux *http.ServeMux, c *core, op Operation[Req, Res]) {
+func mountOperation[Req, Res any](mux *http.ServeMux, c *core, logger *slog.Logger, op Operation[Req, Res]) {
 	mux.HandleFunc("POST /"+op.name, func(w http.ResponseWriter, r *http.Request) {
 		id := telemetry.NewRequestID()
 		ctx := telemetry.WithRequestID(r.Context(), id)
@@ -62,9 +64,21 @@ func mountOperation[Req, Res any](mux *http.ServeMux, c *core, op Operation[Req,
 			fault.WriteJSON(w, r, fault.New(fault.Invalid, "", "the request is not valid JSON"), id)
 			return
 		}
-		peer, _ := ctx.Value(peerKey{}).(string)
-		res, err := op.run(ctx, c, access.CommandLine(peer), req)
+		if c.sealed != nil {
+			fault.WriteJSON(w, r, fault.New(fault.Unavailable, "SEALED", "the running console is sealed: "+c.sealed.Reason), id)
+			return
+		}
+		who, _ := ctx.Value(peerKey{}).(peer)
+		if !who.trusted {
+			fault.WriteJSON(w, r, fault.New(fault.Forbidden, "ADMIN_SOCKET_DENIED", "run this command as the user that runs the server"), id)
+			return
+		}
+		res, err := op.run(ctx, c, access.CommandLine(who.name), req)
 		if err != nil {
+			if fault.KindOf(err).Status() >= http.StatusInternalServerError {
+				logger.LogAttrs(ctx, slog.LevelError, "command failed", slog.String("operation", op.name),
+					slog.String("request_id", id), slog.Any("error", err))
+			}
 			fault.WriteJSON(w, r, err, id)
 			return
 		}
@@ -73,23 +87,31 @@ func mountOperation[Req, Res any](mux *http.ServeMux, c *core, op Operation[Req,
 	})
 }
 
-// peerName is the login name of the process at the other end, as the kernel reports it.
-func peerName(conn net.Conn) string {
+// peer is the process at the other end of the socket, as the kernel reports it.
+type peer struct {
+	name string
+	// trusted is true for root and for the user that runs this process: the file's mode says the same,
+	// and this holds also in the moment before the mode is set.
+	trusted bool
+}
+
+func peerOf(conn net.Conn) peer {
 	uc, ok := conn.(*net.UnixConn)
 	if !ok {
-		return "unknown"
+		return peer{}
 	}
 	raw, err := uc.SyscallConn()
 	if err != nil {
-		return "unknown"
+		return peer{}
 	}
-	name := "unknown"
-	_ = raw.Control(func(fd uintptr) {
+	var p peer
+	_ = raw.Control(func(fd uintptr) { // an error leaves p untrusted
 		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			name = loginName(strconv.FormatUint(uint64(cred.Uid), 10))
+			p.name = loginName(strconv.FormatUint(uint64(cred.Uid), 10))
+			p.trusted = cred.Uid == 0 || int(cred.Uid) == os.Getuid()
 		}
 	})
-	return name
+	return p
 }
 
 func loginName(uid string) string {
@@ -147,6 +169,10 @@ func Administer[Req, Res any](ctx context.Context, cfg config.Config, logger *sl
 		return callAdmin[Req, Res](ctx, conn, op.name, req)
 	case !errors.Is(err, errNoServer):
 		return res, err
+	}
+	if _, err := os.Stat(filepath.Join(cfg.Data, db.FileName)); errors.Is(err, os.ErrNotExist) && !op.creates {
+		return res, fault.New(fault.NotFound, "NO_DATABASE", "there is no database in "+absolute(cfg.Data)).
+			WithSuggestion("Start the command where the console runs, or say where its data is: --data DIR or SWITCHGEAR_DATA.")
 	}
 	stack := &cleanup{logger: logger}
 	defer func() { err = errors.Join(err, stack.unwind(context.WithoutCancel(ctx))) }()

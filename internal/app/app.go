@@ -21,12 +21,14 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/thejerf/suture/v4"
 
 	"switchgear/internal/config"
+	"switchgear/internal/fault"
 	"switchgear/internal/live"
 	"switchgear/internal/telemetry"
 )
@@ -102,24 +104,25 @@ func New(ctx context.Context, deps Deps) (_ *App, err error) {
 // listen opens every listener; a port that is taken is found here, before anything runs.
 func (a *App) listen(ctx context.Context, routes routes) error {
 	for _, l := range []struct {
-		name, addr string
-		handler    http.Handler
+		name, setting, addr string
+		handler             http.Handler
 	}{
-		{"console", a.cfg.Addr, routes.main},
-		{"gateway", a.cfg.GatewayAddr, routes.gateway},
-		{"metrics", a.cfg.MetricsAddr, routes.metrics},
+		{"console", "ADDR", a.cfg.Addr, routes.main},
+		{"gateway", "GATEWAY_ADDR", a.cfg.GatewayAddr, routes.gateway},
+		{"metrics", "METRICS_ADDR", a.cfg.MetricsAddr, routes.metrics},
 	} {
 		if l.addr == "" {
 			continue
 		}
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.addr)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fault.Wrap(err, fault.Conflict, "ADDRESS_IN_USE", "another program already listens on "+l.addr).
+				WithSuggestion("Choose another address: SWITCHGEAR_" + l.setting + ", or make run ARGS=\"--addr 127.0.0.1:8081\".")
+		}
 		if err != nil {
 			return fmt.Errorf("listen for %s: %w", l.name, err)
 		}
 		a.addServer(ctx, l.name, listener.Addr().String(), newHTTPServer(l.handler, a.logger), listener)
-	}
-	if a.core.sealed != nil {
-		return nil
 	}
 	listener, err := listenAdmin(ctx, a.cfg.Data)
 	if err != nil {
@@ -143,9 +146,12 @@ func newHTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       60 * time.Second,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		// For pages and forms; what streams clears them for itself (live, and later the gateway).
+		ReadTimeout:    30 * time.Second,
+		WriteTimeout:   60 * time.Second,
+		IdleTimeout:    60 * time.Second,
+		MaxHeaderBytes: 32 << 10,
+		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -182,11 +188,18 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		}()
 	}
+	if a.cfg.SecureCookies() && a.cfg.TrustedProxies == 0 {
+		a.logger.LogAttrs(ctx, slog.LevelWarn, "the public URL is https, so a reverse proxy stands in front, but SWITCHGEAR_TRUSTED_PROXIES is 0: every visitor seems to come from the proxy's address")
+	}
 	if err := a.announce(ctx); err != nil {
 		a.logger.LogAttrs(ctx, slog.LevelError, "set-up link not printed", slog.Any("error", err))
 	}
-	a.logger.LogAttrs(ctx, slog.LevelInfo, "ready", slog.Int64("start_ms", time.Since(a.started).Milliseconds()),
-		slog.String("version", telemetry.Version()), slog.Bool("sealed", a.core.sealed != nil))
+	facts := []slog.Attr{slog.Int64("start_ms", time.Since(a.started).Milliseconds()), slog.String("version", telemetry.Version())}
+	if a.core.sealed != nil {
+		a.logger.LogAttrs(ctx, slog.LevelWarn, "sealed", facts...)
+	} else {
+		a.logger.LogAttrs(ctx, slog.LevelInfo, "ready", facts...)
+	}
 
 	var cause error
 	select {
@@ -211,6 +224,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 		Timeout:        10 * time.Second,
 	})
 	root.Add(a.core.access)
+	root.Add(anchorLogger{audit: a.core.audit, logger: a.logger})
 	go func() {
 		defer close(done)
 		if err := root.Serve(ctx); err != nil && !errors.Is(err, context.Canceled) {
@@ -236,7 +250,9 @@ func (a *App) stop(ctx context.Context, stopWorkers context.CancelFunc, workersD
 	for _, s := range a.servers {
 		go func() {
 			if err := s.http.Shutdown(ctx); err != nil {
-				results <- fmt.Errorf("%s: requests still running after %s were cut: %w", s.name, a.cfg.DrainTimeout, errors.Join(err, s.http.Close()))
+				// Not a failure of ours: a client that never finishes must not decide how we exit.
+				a.logger.LogAttrs(ctx, slog.LevelWarn, "requests cut after the drain timeout", slog.String("listener", s.name))
+				results <- ignoreClosed(s.http.Close())
 				return
 			}
 			results <- nil

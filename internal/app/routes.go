@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"switchgear/internal/api"
 	"switchgear/internal/console"
+	"switchgear/internal/fault"
 	"switchgear/internal/telemetry"
 	"switchgear/web/static"
 	aboutview "switchgear/web/templates/about"
@@ -34,9 +36,10 @@ func (a *App) routes() (routes, error) {
 	}
 	health := api.Health(a.checks, a.logger)
 	if a.core.sealed != nil {
+		// The machine paths are among those of health: a program gets JSON, also about what is sealed.
 		sealed := a.wrap(splitPaths(health, console.NewSealed(console.SealedDeps{
-			Assets: assets, Sealed: *a.core.sealed, KeyFile: a.cfg.EffectiveKeyFile(), Now: time.Now, Logger: a.logger,
-		}), "/livez", "/readyz"))
+			Assets: assets, Sealed: *a.core.sealed, KeyFile: absolute(a.cfg.EffectiveKeyFile()), Now: time.Now, Logger: a.logger,
+		}), "/livez", "/readyz", "/metrics", "/api/"))
 		return routes{main: sealed, gateway: a.wrap(health), metrics: a.wrap(health)}, nil
 	}
 	exposition := promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})
@@ -78,15 +81,24 @@ func splitPaths(machine, people http.Handler, paths ...string) http.Handler {
 // address past the reverse proxies that are configured.
 func (a *App) wrap(h http.Handler) http.Handler {
 	h = a.metrics.Middleware(routePattern)(h)
+	direct := middleware.ClientIPFromRemoteAddr(h)
 	if n := a.cfg.TrustedProxies; n > 0 {
-		h = middleware.ClientIPFromXFFTrustedProxies(n)(h)
+		proxied := h
+		h = middleware.ClientIPFromXFFTrustedProxies(n)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if middleware.GetClientIP(r.Context()) == "" { // it came past the proxies, or they say nothing usable
+				direct.ServeHTTP(w, r)
+				return
+			}
+			proxied.ServeHTTP(w, r)
+		}))
 	} else {
-		h = middleware.ClientIPFromRemoteAddr(h)
+		h = direct
 	}
 	h = telemetry.AssignRequestID(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The routers further in fill this in, so that the metrics know the pattern afterwards.
 		ctx := context.WithValue(r.Context(), chi.RouteCtxKey, chi.NewRouteContext())
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		h.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
@@ -98,7 +110,15 @@ func (a *App) keyFile() string {
 	if !a.cfg.Key.IsZero() {
 		return ""
 	}
-	return a.cfg.EffectiveKeyFile()
+	return absolute(a.cfg.EffectiveKeyFile())
+}
+
+// absolute is the path as it can be copied to another shell.
+func absolute(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		return full
+	}
+	return path
 }
 
 // checks are the conditions of readiness.
@@ -117,6 +137,8 @@ func (a *App) checks(ctx context.Context) []api.Check {
 	var one int
 	if err := a.core.db.QueryRow(ctx, `SELECT 1`).Scan(&one); err != nil {
 		store.OK, store.Reason = false, "the database does not answer"
+	} else if problem := a.core.db.WriteProblem(); problem != nil {
+		store.OK, store.Reason = false, "the last write failed: "+fault.PublicMessage(problem)
 	}
 	return []api.Check{store, sealed, draining}
 }

@@ -44,16 +44,16 @@ func (a *App) announce(ctx context.Context) error {
   A new link is printed at every start until there is an owner. It is also in %s.
 
 `, expires.Local().Format(time.TimeOnly), link, a.setupLinkFile())
-	if err == nil && a.core.keyring.Created() {
-		_, err = fmt.Fprintf(a.notices, `  A master key was created: %s (%s).
+	if err == nil && a.keyFile() != "" {
+		_, err = fmt.Fprintf(a.notices, `  The master key is %s (%s).
   Everything secret is encrypted under it. Keep a copy away from this machine.
 
-`, a.cfg.EffectiveKeyFile(), a.core.keyring.Fingerprint())
+`, a.keyFile(), a.core.keyring.Fingerprint())
 	}
 	return err
 }
 
-func (a *App) setupLinkFile() string { return filepath.Join(a.cfg.Data, "setup-link") }
+func (a *App) setupLinkFile() string { return absolute(filepath.Join(a.cfg.Data, "setup-link")) }
 
 func (a *App) removeSetupLink() {
 	// The token inside is dead by now, so a file that stays behind is untidy and no more.

@@ -134,14 +134,16 @@ func newRow(e Entry) (row, error) {
 	if err != nil {
 		return row{}, fmt.Errorf("audit: encode details: %w", err)
 	}
-	return row{
+	r := row{
 		at:        db.Micros(e.At),
 		actorKind: clean(e.Actor.Kind, maxName), actorID: clean(e.Actor.ID, maxName), actorName: clean(e.Actor.Name, maxName),
 		action:     clean(e.Action, maxName),
 		targetKind: clean(e.Target.Kind, maxName), targetID: clean(e.Target.ID, maxName), targetName: clean(e.Target.Name, maxName),
 		reason: clean(e.Reason, maxReason), details: string(text),
 		requestID: clean(e.RequestID, maxName), ip: clean(e.IP, maxName),
-	}, nil
+	}
+	r.fold()
+	return r, nil
 }
 
 // entry is the public form of a stored row.

@@ -192,6 +192,23 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// Upper and lower case are the same beyond ASCII, too.
+func TestSearchFoldsCase(t *testing.T) {
+	t.Parallel()
+	l, d := newLog(t)
+	record(t, l, d, Entry{
+		Actor: Actor{"cli", "zoë", "ZOË"}, Action: "key.create", Target: Target{"api_key", "k1", "Überweisungen ÄÖ"},
+		Reason: "Straße ΑΘΗΝΑ", Details: map[string]string{"who": "Ægir"},
+	})
+	for _, q := range []Query{
+		{Text: "überWEISUNGEN äö"}, {Text: "αθηνα"}, {Text: "STRAßE"}, {Text: "ægir"}, {Actor: "zoë"}, {Actor: "Zoë"}, {Target: "ÜBER"},
+	} {
+		if page, err := l.Search(t.Context(), q); err != nil || page.Total != 1 {
+			t.Errorf("%+v: %d, %v", q, page.Total, err)
+		}
+	}
+}
+
 func TestActions(t *testing.T) {
 	t.Parallel()
 	l, d := newLog(t)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"strings"
 )
 
 // row is an entry exactly as the database holds it. Details stay the stored text, so that an edit
@@ -15,6 +16,26 @@ type row struct {
 	targetKind, targetID, targetName string
 	reason, details, requestID, ip   string
 	mac                              string
+
+	// What searches look at, derived from the above and not part of the MAC.
+	actorSearch, targetSearch, search string
+	// odd: a column held something else than the schema says, so somebody wrote around it.
+	odd bool
+}
+
+// fold fills in what searches look at.
+func (r *row) fold() {
+	r.actorSearch, r.targetSearch = strings.ToLower(r.actorName), strings.ToLower(r.targetName)
+	r.search = strings.ToLower(strings.Join([]string{
+		r.actorName, r.actorID, r.action, r.targetName, r.targetID, r.reason, r.details, r.requestID, r.ip,
+	}, "\n")) // no field contains a line break, so nothing matches across two
+}
+
+// folded reports whether the search columns are what they should be.
+func (r row) folded() bool {
+	want := r
+	want.fold()
+	return r == want
 }
 
 // canonicalVersion starts every canonical form, so that a later form can never be taken for this one.

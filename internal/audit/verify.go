@@ -57,19 +57,24 @@ func (l *Log) VerifyAgainst(ctx context.Context, anchor Anchor) (Report, error) 
 	v := verifier{log: l, anchor: anchor, previous: make([]byte, macSize), trusted: true}
 	after := int64(math.MinInt64)
 	for {
-		n := 0
+		n, before := 0, after
 		err := l.store.each(ctx, after, verifyBatch, func(r row) {
 			n++
-			after = r.seq
+			after = max(after, r.seq)
 			v.check(r)
 		})
 		if err != nil {
 			return Report{}, fmt.Errorf("audit: verify: %w", err)
 		}
-		if n < verifyBatch {
-			return v.finish(), nil
+		if n < verifyBatch || after == before {
+			break
 		}
 	}
+	foreign, err := l.store.foreign(ctx, after, v.report.Entries)
+	if err != nil {
+		return Report{}, fmt.Errorf("audit: verify: %w", err)
+	}
+	return v.finish(foreign), nil
 }
 
 // verifier walks the rows in order.
@@ -90,6 +95,9 @@ func (v *verifier) check(r row) {
 		return
 	}
 	switch {
+	case r.seq <= v.report.LastSeq:
+		v.problem(r.seq, "the number is given out twice: a row was inserted")
+		return
 	case r.seq == v.report.LastSeq+2:
 		v.problem(v.report.LastSeq+1, "the row is missing: it was deleted")
 		v.trusted = false
@@ -104,6 +112,12 @@ func (v *verifier) check(r row) {
 		stored, v.trusted = make([]byte, macSize), false
 	case hmac.Equal(stored, v.log.sum(v.previous, r)):
 		v.trusted = true
+		switch {
+		case r.odd:
+			v.problem(r.seq, "the row holds a value of a wrong type: it was edited")
+		case !r.folded():
+			v.problem(r.seq, "the row's search text does not follow from the row: it was edited")
+		}
 	case v.trusted:
 		v.problem(r.seq, "the row does not match its MAC: it was edited or moved")
 		v.trusted = false
@@ -123,7 +137,14 @@ func (v *verifier) check(r row) {
 	v.report.LastSeq, v.report.LastMAC = r.seq, hex.EncodeToString(stored)
 }
 
-func (v *verifier) finish() Report {
+// finish adds what concerns the record as a whole. foreign is how many rows could not be visited.
+func (v *verifier) finish(foreign int64) Report {
+	switch {
+	case foreign == 1:
+		v.problem(0, "1 row does not belong to the chain: it was inserted")
+	case foreign > 1:
+		v.problem(0, fmt.Sprintf("%d rows do not belong to the chain: they were inserted", foreign))
+	}
 	if v.anchor.Seq != 0 && !v.seenAnchor {
 		what := fmt.Sprintf("the record ends at row %d, but row %d existed when the anchor was taken: the newest rows were cut off",
 			v.report.LastSeq, v.anchor.Seq)

@@ -65,9 +65,27 @@ func TestVerifyNamesTampering(t *testing.T) {
 		{"reordered", swap(4, 5), []Problem{{4, edited}, {5, unconfirmed}, {6, unconfirmed}}},
 		{
 			"inserted before the first",
-			[]string{`INSERT INTO audit_entries SELECT 0, at, actor_kind, actor_id, actor_name, action, target_kind, target_id,
-				target_name, reason, details, request_id, ip, mac FROM audit_entries WHERE seq = 1`},
+			append(loosen(), insertAs("0")),
 			[]Problem{{0, "the row has a number that is never given out: it was inserted"}},
+		},
+		{"inserted without a number", append(loosen(), insertAs("NULL")), []Problem{{0, "1 row does not belong to the chain: it was inserted"}}},
+		{
+			"inserted with odd numbers",
+			append(loosen(), insertAs("'zz'"), insertAs("5.5"), insertAs("x'35'"), insertAs("-9223372036854775808")),
+			[]Problem{{0, "4 rows do not belong to the chain: they were inserted"}},
+		},
+		{"inserted with a number that exists", append(loosen(), insertAs("5")), []Problem{{5, "the number is given out twice: a row was inserted"}}},
+		{"time of a wrong type", append(loosen(), `UPDATE audit_entries SET at = 'noon' WHERE seq = 5`), []Problem{{5, edited}}},
+		{"text emptied", append(loosen(), `UPDATE audit_entries SET actor_name = NULL WHERE seq = 5`), []Problem{{5, edited}}},
+		{
+			"text as bytes",
+			[]string{`UPDATE audit_entries SET reason = x'' WHERE seq = 5`},
+			[]Problem{{5, "the row holds a value of a wrong type: it was edited"}},
+		},
+		{
+			"hidden from searches",
+			[]string{`UPDATE audit_entries SET search = '' WHERE seq = 5`},
+			[]Problem{{5, "the row's search text does not follow from the row: it was edited"}},
 		},
 		{"cut off at the end, without an anchor", []string{`DELETE FROM audit_entries WHERE seq > 7`}, nil},
 	} {
@@ -191,6 +209,71 @@ func TestVerifyLongRecord(t *testing.T) {
 	last := report.Problems[len(report.Problems)-1]
 	if len(report.Problems) != maxProblems+1 || last != (Problem{0, fmt.Sprintf("%d more problems are not listed", n/2-maxProblems)}) {
 		t.Errorf("%d problems, the last %+v", len(report.Problems), last)
+	}
+}
+
+// loosen takes the table's constraints away, as whoever writes to the file can.
+func loosen() []string {
+	return []string{
+		`CREATE TABLE loose AS SELECT * FROM audit_entries`,
+		`DROP TABLE audit_entries`,
+		`ALTER TABLE loose RENAME TO audit_entries`,
+	}
+}
+
+// insertAs copies the first row under another number, which is an SQL expression.
+func insertAs(seq string) string {
+	return `INSERT INTO audit_entries SELECT ` + seq + strings.TrimPrefix(columns, "seq") + ` FROM audit_entries WHERE seq = 1`
+}
+
+// The schema itself refuses numbers that are none.
+func TestSchemaRefusesOddNumbers(t *testing.T) {
+	t.Parallel()
+	l, d := newLog(t)
+	record(t, l, d, invite("a@example.com"))
+	for _, seq := range []string{"NULL", "'zz'", "5.5", "x'35'", "0", "-1", "1"} {
+		err := d.InTx(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(t.Context(), insertAs(seq))
+			return err
+		})
+		if err == nil {
+			t.Errorf("%s is accepted", seq)
+		}
+	}
+}
+
+// Rows from elsewhere neither stop the record from going on nor the pages that show it.
+func TestOddRowsDoNotBreakTheRecord(t *testing.T) {
+	t.Parallel()
+	for _, statement := range []string{
+		insertAs("NULL"), insertAs("'zz'"), insertAs("5.5"), insertAs("9223372036854775807"),
+		`UPDATE audit_entries SET at = 'noon', actor_name = NULL, action = NULL, search = NULL, mac = NULL WHERE seq = 2`,
+	} {
+		t.Run(statement, func(t *testing.T) {
+			t.Parallel()
+			l, d := newLog(t)
+			record(t, l, d, invite("a@example.com"), invite("b@example.com"))
+			tamper(t, d, append(loosen(), statement)...)
+			record(t, l, d, invite("c@example.com"))
+			if head, err := l.Head(t.Context()); err != nil || head.Seq != 3 {
+				t.Errorf("head %+v, %v", head, err)
+			}
+			page, err := l.Search(t.Context(), Query{})
+			if err != nil || len(page.Entries) != page.Total || page.Total < 3 {
+				t.Errorf("%+v, %v", page, err)
+			}
+			if _, err := l.Actions(t.Context()); err != nil {
+				t.Error(err)
+			}
+			for seq := range int64(4) {
+				if e, err := l.Entry(t.Context(), seq); (err == nil) != (seq > 0) || err == nil && e.Seq != seq {
+					t.Errorf("entry %d: %+v, %v", seq, e, err)
+				}
+			}
+			if r, err := l.Verify(t.Context()); err != nil || len(r.Problems) == 0 {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
 	}
 }
 

@@ -174,7 +174,7 @@ func clip(s string) string {
 
 // nearest returns the known name that s most likely stands for, or nothing.
 func nearest(s string, known []string) string {
-	best, bestDistance := "", 4
+	best, bestDistance := "", 3
 	for _, k := range known {
 		if d := distance(s, k); d < bestDistance {
 			best, bestDistance = k, d

@@ -65,6 +65,7 @@ type Console struct {
 	Deps
 	cfg  Config
 	csrf *http.CrossOriginProtection
+	once onceTokens
 }
 
 // New returns the console's handler.

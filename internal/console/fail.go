@@ -82,6 +82,9 @@ func (c *Console) errorView(r *http.Request, err error) errorsview.View {
 func (c *Console) sendToSignIn(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	target := "/sign-in"
+	if isFragment(r) {
+		target += "?after=ended" // the page was open, so there was a session
+	}
 	if r.Method == http.MethodGet && !isFragment(r) && r.URL.Path != "/" && r.URL.Path != liveRoute {
 		target += "?next=" + url.QueryEscape(r.URL.RequestURI())
 	}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +17,11 @@ const maxForm = 64 << 10
 
 // parseForm reads a submitted form. A body that is too large or not a form is the visitor's error.
 func parseForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		if r.ContentLength != 0 {
+			return nil, fault.New(fault.UnsupportedMedia, "", "Send the form as application/x-www-form-urlencoded.")
+		}
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -28,9 +34,10 @@ func parseForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 
 // formErrors splits err into messages beside fields. ok is false when err is not about what the visitor
 // entered, and has to be answered as an error page.
-func formErrors(err error) (messages map[string]string, status int, ok bool) {
+// A program that asked for JSON gets the envelope instead of a form.
+func formErrors(r *http.Request, err error) (messages map[string]string, status int, ok bool) {
 	e, is := errors.AsType[*fault.Error](err)
-	if !is {
+	if !is || fault.WantsJSON(r) {
 		return nil, 0, false
 	}
 	if !slices.Contains([]fault.Kind{fault.Invalid, fault.Unprocessable, fault.Conflict, fault.RateLimited}, e.Kind) {

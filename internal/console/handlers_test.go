@@ -183,6 +183,7 @@ func TestCrossSiteRequestsAreRefused(t *testing.T) {
 		"cross site":                {http.MethodPost, []string{"Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
 		"same site, other host":     {http.MethodPost, []string{"Sec-Fetch-Site", "same-site"}, http.StatusForbidden},
 		"other origin, old browser": {http.MethodPost, []string{"Origin", "https://evil.example"}, http.StatusForbidden},
+		"own form, plain HTTP":      {http.MethodPost, []string{"Origin", s.URL, "Referer", s.URL + "/profile"}, http.StatusSeeOther},
 		"null origin":               {http.MethodPost, []string{"Origin", "null"}, http.StatusForbidden},
 		"reading stays possible":    {http.MethodGet, []string{"Sec-Fetch-Site", "cross-site"}, http.StatusOK},
 	}
@@ -231,7 +232,7 @@ func TestErrorsInEveryShape(t *testing.T) {
 					t.Errorf("%q is missing in %s", want, body)
 				}
 			}
-			if header.Get("Content-Security-Policy") == "" || header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Cache-Control") != "no-store" {
+			if header.Get("Content-Security-Policy") == "" || header.Get("Referrer-Policy") != "same-origin" || header.Get("Cache-Control") != "no-store" {
 				t.Errorf("headers: %v", header)
 			}
 			if strings.Contains(body, "<html") == (name == "fragment") && name != "JSON" && name != "problem" {
@@ -249,6 +250,19 @@ func TestTooLargeAndBrokenForms(t *testing.T) {
 	if status != http.StatusRequestEntityTooLarge {
 		t.Errorf("large form: %d", status)
 	}
+	status, _, _ = s.do(t, client, http.MethodPost, "/profile", strings.NewReader(`{"name":"x"}`), "Content-Type", "application/json")
+	if status != http.StatusUnsupportedMediaType {
+		t.Errorf("JSON instead of a form: %d", status)
+	}
+	status, _, text := s.do(t, client, http.MethodPost, "/profile", strings.NewReader("name="+strings.Repeat("n", 300)),
+		"Content-Type", "application/x-www-form-urlencoded", "Accept", "application/json")
+	if status != http.StatusBadRequest || !strings.Contains(text, `"field":"name"`) {
+		t.Errorf("a program's form error: %d %s", status, text)
+	}
+	status, header, _ := s.do(t, client, http.MethodPut, "/profile", nil)
+	if status != http.StatusMethodNotAllowed || header.Get("Allow") != "GET, HEAD, POST" {
+		t.Errorf("another method: %d, Allow %q", status, header.Get("Allow"))
+	}
 	status, _, _ = s.do(t, client, http.MethodPost, "/profile", strings.NewReader("name=%zz"), "Content-Type", "application/x-www-form-urlencoded")
 	if status != http.StatusBadRequest {
 		t.Errorf("broken form: %d", status)
@@ -265,17 +279,18 @@ func TestFragmentWithoutSession(t *testing.T) {
 	s := newSite(t)
 	s.signedIn(t, access.RoleOwner)
 	status, header, _ := s.do(t, &http.Client{}, http.MethodGet, "/users", nil, "HX-Request", "true")
-	if status != http.StatusUnauthorized || header.Get("HX-Redirect") != "/sign-in" {
+	if status != http.StatusUnauthorized || header.Get("HX-Redirect") != "/sign-in?after=ended" {
 		t.Errorf("status %d, HX-Redirect %q", status, header.Get("HX-Redirect"))
 	}
 }
 
 func TestFormErrors(t *testing.T) {
 	t.Parallel()
-	if _, _, ok := formErrors(fault.New(fault.Unavailable, "", "try again")); ok {
+	plain := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
+	if _, _, ok := formErrors(plain, fault.New(fault.Unavailable, "", "try again")); ok {
 		t.Error("a 503 is not the visitor's mistake")
 	}
-	messages, status, ok := formErrors(fault.Field("X", "email", "Wrong.").WithSuggestion("Do this."))
+	messages, status, ok := formErrors(plain, fault.Field("X", "email", "Wrong.").WithSuggestion("Do this."))
 	if !ok || status != http.StatusBadRequest || messages["email"] != "Wrong. Do this." {
 		t.Errorf("%v %d %t", messages, status, ok)
 	}

@@ -72,7 +72,7 @@ func (p invitationPages) invite(w http.ResponseWriter, r *http.Request) error {
 		invitation, token, err = p.Access.Invite(r.Context(), actor(r), view.Email, role)
 	}
 	if err != nil {
-		messages, status, ok := formErrors(err)
+		messages, status, ok := formErrors(r, err)
 		if !ok {
 			return err
 		}
@@ -151,7 +151,7 @@ func (p invitationPages) accept(w http.ResponseWriter, r *http.Request) error {
 		})
 	}
 	if err != nil {
-		messages, status, ok := formErrors(err)
+		messages, status, ok := formErrors(r, err)
 		if !ok {
 			return err
 		}

@@ -95,7 +95,7 @@ func (p keyPages) create(w http.ResponseWriter, r *http.Request) error {
 	view.Name, view.Connections, view.Expiry = form.Get("name"), form.Get("connections"), form.Get("expiry")
 	key, secret, err := p.make(r, view, form["scope"])
 	if err != nil {
-		messages, status, ok := formErrors(err)
+		messages, status, ok := formErrors(r, err)
 		if !ok {
 			return err
 		}
@@ -144,7 +144,7 @@ func (p keyPages) example(key access.Key) string {
 	if !key.Allows("api:read") {
 		return ""
 	}
-	return fmt.Sprintf(`curl -H "Authorization: Bearer $SWITCHGEAR_API_KEY" %s/metrics`, p.cfg.BaseURL())
+	return fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/metrics`, p.cfg.BaseURL())
 }
 
 // expiry turns the choice of the form into a moment; zero means never.
@@ -188,7 +188,7 @@ func (p keyPages) revoke(w http.ResponseWriter, r *http.Request) error {
 		err = p.Access.RevokeKey(r.Context(), actor(r), chi.URLParam(r, "id"), why)
 	}
 	if err != nil {
-		messages, status, ok := formErrors(err)
+		messages, status, ok := formErrors(r, err)
 		if !ok {
 			return err
 		}

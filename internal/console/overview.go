@@ -56,8 +56,11 @@ func (p overviewPages) show(w http.ResponseWriter, r *http.Request) error {
 
 // steps lead to the first connection: each says what it is for and offers what the visitor may do.
 func (p overviewPages) steps(a access.Actor, view overviewview.View) []overviewview.Step {
+	if !a.Role.Can(access.PermissionUsersWrite) && !a.Role.Can(access.PermissionKeysWrite) {
+		return nil // nothing here is theirs to do
+	}
 	steps := []overviewview.Step{
-		{Title: "Own the console", Text: "The first owner exists and is signed in.", Done: true},
+		{Title: "Own the console", Text: "The first owner exists.", Done: true},
 	}
 	if a.Role.Can(access.PermissionUsersWrite) {
 		steps = append(steps, overviewview.Step{

@@ -45,7 +45,7 @@ func (p profilePages) update(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := p.Access.UpdateProfile(r.Context(), actor(r), form.Get("name")); err != nil {
-		messages, status, ok := formErrors(err)
+		messages, status, ok := formErrors(r, err)
 		if !ok {
 			return err
 		}
@@ -72,7 +72,7 @@ func (p profilePages) changePassword(w http.ResponseWriter, r *http.Request) err
 		err = p.Access.ChangePassword(r.Context(), actor(r), telemetry.NewSecret(form.Get("current")), telemetry.NewSecret(form.Get("password")))
 	}
 	if err != nil {
-		messages, status, ok := formErrors(err)
+		messages, status, ok := formErrors(r, err)
 		if !ok {
 			return err
 		}

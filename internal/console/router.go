@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -93,8 +94,14 @@ func (c *Console) router() http.Handler {
 		r.NotFound(c.handle(func(http.ResponseWriter, *http.Request) error {
 			return fault.New(fault.NotFound, "", "There is no page at this address.")
 		}))
-		r.MethodNotAllowed(c.handle(func(_ http.ResponseWriter, r *http.Request) error {
-			return fault.Newf(fault.MethodNotAllowed, "%s is not possible here.", r.Method)
+		r.MethodNotAllowed(c.handle(func(w http.ResponseWriter, req *http.Request) error {
+			for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+				if r.Match(chi.NewRouteContext(), method, req.URL.Path) {
+					w.Header().Add("Allow", method)
+				}
+			}
+			w.Header().Set("Allow", strings.Join(w.Header().Values("Allow"), ", "))
+			return fault.Newf(fault.MethodNotAllowed, "%s is not possible here.", req.Method)
 		}))
 	})
 	return r

@@ -42,7 +42,7 @@ func (p setupPages) submit(w http.ResponseWriter, r *http.Request) error {
 	view := p.view(r, token)
 	view.Email, view.Name = form.Get("email"), form.Get("name")
 	invalid := func(err error) error {
-		messages, status, ok := formErrors(err)
+		messages, status, ok := formErrors(r, err)
 		if !ok {
 			return err
 		}

@@ -42,7 +42,7 @@ func (p signInPages) submit(w http.ResponseWriter, r *http.Request) error {
 	view := accessview.SignInView{Page: p.bare(r, "Sign in"), Email: form.Get("email"), Next: localPath(form.Get("next"))}
 	user, err := p.Access.SignIn(r.Context(), origin(r), view.Email, telemetry.NewSecret(form.Get("password")))
 	if err != nil {
-		messages, status, ok := signInErrors(err)
+		messages, status, ok := signInErrors(r, err)
 		if !ok {
 			return err
 		}
@@ -70,11 +70,11 @@ func (p signInPages) signOut(w http.ResponseWriter, r *http.Request) error {
 
 // signInErrors is formErrors that also takes a wrong password or a disabled account for something to say
 // on the form.
-func signInErrors(err error) (messages map[string]string, status int, ok bool) {
-	if kind := fault.KindOf(err); kind == fault.Unauthenticated || kind == fault.Forbidden {
+func signInErrors(r *http.Request, err error) (messages map[string]string, status int, ok bool) {
+	if kind := fault.KindOf(err); !fault.WantsJSON(r) && (kind == fault.Unauthenticated || kind == fault.Forbidden) {
 		return map[string]string{"": fault.PublicMessage(err)}, kind.Status(), true
 	}
-	return formErrors(err)
+	return formErrors(r, err)
 }
 
 func setRetryAfter(w http.ResponseWriter, err error) {

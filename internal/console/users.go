@@ -118,7 +118,7 @@ func (p userPages) changeRole(w http.ResponseWriter, r *http.Request) error {
 		err = p.Access.ChangeRole(r.Context(), actor(r), id, role, why)
 	}
 	if err != nil {
-		messages, status, ok := formErrors(err)
+		messages, status, ok := formErrors(r, err)
 		if !ok {
 			return err
 		}
@@ -183,7 +183,7 @@ func (p userPages) decide(w http.ResponseWriter, r *http.Request, q question, do
 		err = do(r.Context(), actor(r), id, why)
 	}
 	if err != nil {
-		messages, status, ok := formErrors(err)
+		messages, status, ok := formErrors(r, err)
 		if !ok {
 			return err
 		}

@@ -86,10 +86,13 @@ func (s KeySource) create() (masterKey, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return masterKey{}, unusable(s.File, "cannot be created", err)
 	}
-	f, err := os.OpenFile(s.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	// Written aside and then linked: the name appears only with the whole key behind it, and never in
+	// the place of another file.
+	f, err := os.CreateTemp(dir, ".switchgear-key-*") // mode 0600
 	if err != nil {
 		return masterKey{}, unusable(s.File, "cannot be created", err)
 	}
+	defer func() { _ = os.Remove(f.Name()) }()
 	_, err = f.WriteString(base64.StdEncoding.EncodeToString(key.bytes) + "\n")
 	if err == nil {
 		err = f.Sync()
@@ -98,10 +101,13 @@ func (s KeySource) create() (masterKey, error) {
 		err = cerr
 	}
 	if err == nil {
+		err = os.Link(f.Name(), s.File)
+	}
+	if err == nil {
 		err = syncDir(dir)
 	}
 	if err != nil {
-		return masterKey{}, unusable(s.File, "cannot be written", errors.Join(err, os.Remove(s.File)))
+		return masterKey{}, unusable(s.File, "cannot be written", err)
 	}
 	return key, nil
 }

@@ -333,9 +333,10 @@ type stuckWriter struct {
 	deadlines []time.Time
 }
 
-func (w *stuckWriter) Header() http.Header { return w.header }
-func (w *stuckWriter) WriteHeader(int)     {}
-func (w *stuckWriter) FlushError() error   { return nil }
+func (w *stuckWriter) Header() http.Header             { return w.header }
+func (w *stuckWriter) WriteHeader(int)                 {}
+func (w *stuckWriter) FlushError() error               { return nil }
+func (w *stuckWriter) SetReadDeadline(time.Time) error { return nil }
 
 func (w *stuckWriter) SetWriteDeadline(d time.Time) error {
 	w.deadlines = append(w.deadlines, d)

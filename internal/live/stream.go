@@ -3,6 +3,7 @@ package live
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -50,8 +51,8 @@ func (h *Hub) Handler(access Access) func(w http.ResponseWriter, r *http.Request
 			return err
 		}
 		out := &output{w: w, rc: http.NewResponseController(w), now: h.deps.Now, timeout: h.cfg.WriteTimeout}
-		// The server's write timeout is meant for pages; a stream sets its own before each write.
-		if err := out.rc.SetWriteDeadline(time.Time{}); err != nil {
+		// The server's timeouts are meant for pages; a stream sets its own before each write.
+		if err := errors.Join(out.rc.SetReadDeadline(time.Time{}), out.rc.SetWriteDeadline(time.Time{})); err != nil {
 			return fmt.Errorf("live: a middleware hides the write deadline: %w", err)
 		}
 		s, leave, err := h.subscribe(user, topics)

@@ -8,6 +8,7 @@ package passwords
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/argon2id"
@@ -20,15 +21,21 @@ import (
 // an answer takes does not tell whether an account exists.
 const nobody = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
-// maxWait is how long a hash may wait for its turn.
-const maxWait = 10 * time.Second
+// How long a hash may wait for its turn, and how many may.
+const (
+	maxWait    = 10 * time.Second
+	maxWaiting = 64
+)
 
 func parameters() *argon2id.Params {
 	return &argon2id.Params{Memory: 19456, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 }
 
 // Hasher computes hashes, a few at a time. It is safe for concurrent use.
-type Hasher struct{ slots chan struct{} }
+type Hasher struct {
+	slots   chan struct{}
+	waiting atomic.Int64
+}
 
 // NewHasher returns a Hasher that computes so many hashes at a time.
 func NewHasher(parallel int) *Hasher { return &Hasher{slots: make(chan struct{}, max(parallel, 1))} }
@@ -68,17 +75,33 @@ func (h *Hasher) VerifyNobody(ctx context.Context, password telemetry.Secret) er
 	return err
 }
 
-// acquire waits for a free slot.
+// acquire waits for a free slot. Strangers can fill the queue, so a full one is the answer to a client
+// (fault.RateLimited BUSY) and not a failure of ours.
 func (h *Hasher) acquire(ctx context.Context) (release func(), err error) {
+	release = func() { <-h.slots }
+	select {
+	case h.slots <- struct{}{}:
+		return release, nil
+	default:
+	}
+	if h.waiting.Add(1) > maxWaiting {
+		h.waiting.Add(-1)
+		return nil, busy()
+	}
+	defer h.waiting.Add(-1)
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
 	select {
 	case h.slots <- struct{}{}:
-		return func() { <-h.slots }, nil
+		return release, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("passwords: wait for a turn: %w", ctx.Err())
 	case <-timer.C:
-		return nil, fault.New(fault.Unavailable, "BUSY", "Too many people are signing in right now. Try again in a moment.").
-			WithRetryAfter(maxWait)
+		return nil, busy()
 	}
+}
+
+func busy() error {
+	return fault.New(fault.RateLimited, "BUSY", "Too many people are signing in right now. Try again in a moment.").
+		WithRetryAfter(maxWait)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -144,12 +145,45 @@ func TestHasherWaits(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		wg.Wait()
-		if _, err := h.Hash(t.Context(), telemetry.NewSecret("x")); !fault.Is(err, fault.Unavailable) {
+		if _, err := h.Hash(t.Context(), telemetry.NewSecret("x")); !fault.Is(err, fault.RateLimited) || fault.CodeOf(err) != "BUSY" {
 			t.Errorf("no turn in time: %v", err)
 		}
 		release()
 		if _, err := h.acquire(t.Context()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A full queue answers at once instead of growing.
+func TestHasherQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHasher(1)
+		release, err := h.acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var busy, done atomic.Int64
+		for range 200 {
+			go func() {
+				release, err := h.acquire(t.Context())
+				if fault.CodeOf(err) == "BUSY" {
+					busy.Add(1)
+					return
+				}
+				done.Add(1)
+				release()
+			}()
+		}
+		synctest.Wait()
+		if n := busy.Load(); n != 200-maxWaiting {
+			t.Errorf("%d were turned away", n)
+		}
+		release()
+		synctest.Wait()
+		if n := done.Load(); n != maxWaiting {
+			t.Errorf("%d had their turn", n)
 		}
 	})
 }

@@ -1,12 +1,16 @@
 package throttle
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"switchgear/internal/fault"
 )
 
 const (
@@ -14,11 +18,31 @@ const (
 	home = "192.0.2.10"
 )
 
+// reserve asks for an attempt that must not have to queue.
+func reserve(t *testing.T, th *Throttle, account, ip string) (*Attempt, time.Duration) {
+	t.Helper()
+	a, wait, err := th.Reserve(t.Context(), account, ip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, wait
+}
+
+// try makes an attempt that fails, and returns how long it has to wait if it may not be made.
+func try(t *testing.T, th *Throttle, account, ip string) time.Duration {
+	t.Helper()
+	a, wait := reserve(t, th, account, ip)
+	if wait == 0 {
+		a.Failed()
+	}
+	return wait
+}
+
 // fail makes attempts on ada from home that fail until one has to wait, and returns how long that is.
 func fail(t *testing.T, th *Throttle) (made int, wait time.Duration) {
 	t.Helper()
 	for made := range 1000 {
-		if wait := waitOf(th); wait > 0 {
+		if wait := waitOf(t, th); wait > 0 {
 			return made, wait
 		}
 	}
@@ -34,7 +58,7 @@ func TestDelaysDouble(t *testing.T) {
 			t.Fatalf("%d free attempts, then %v", made, wait)
 		}
 		for _, seconds := range []int{2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
-			time.Sleep(waitOf(th))
+			time.Sleep(waitOf(t, th))
 			made, wait := fail(t, th)
 			if want := time.Duration(seconds) * time.Second; made != 1 || wait != want {
 				t.Fatalf("%d attempts, then %v, want one and %v", made, wait, want)
@@ -42,7 +66,7 @@ func TestDelaysDouble(t *testing.T) {
 		}
 		// Never a lock: after the longest delay the next attempt is let through.
 		time.Sleep(5 * time.Minute)
-		if _, wait := th.Reserve(ada, home); wait != 0 {
+		if wait := try(t, th, ada, home); wait != 0 {
 			t.Errorf("still %v to wait", wait)
 		}
 		time.Sleep(5*time.Minute + time.Hour)
@@ -52,9 +76,9 @@ func TestDelaysDouble(t *testing.T) {
 	})
 }
 
-func waitOf(th *Throttle) time.Duration {
-	_, wait := th.Reserve(ada, home)
-	return wait
+func waitOf(t *testing.T, th *Throttle) time.Duration {
+	t.Helper()
+	return try(t, th, ada, home)
 }
 
 func TestWhoIsSlowedDown(t *testing.T) {
@@ -75,7 +99,7 @@ func TestWhoIsSlowedDown(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				th := New(Config{}, time.Now)
 				fail(t, th)
-				if _, wait := th.Reserve(tc.account, tc.ip); (wait == 0) != tc.free {
+				if wait := try(t, th, tc.account, tc.ip); (wait == 0) != tc.free {
 					t.Errorf("wait %v", wait)
 				}
 			})
@@ -94,15 +118,22 @@ func TestAddressAcrossAccounts(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				th := New(Config{}, time.Now)
 				for i := range 20 {
-					if _, wait := th.Reserve(fmt.Sprintf("user%d@example.com", i), ip[0]); wait > 0 {
+					if wait := try(t, th, fmt.Sprintf("user%d@example.com", i), ip[0]); wait > 0 {
 						t.Fatalf("attempt %d has to wait %v", i, wait)
 					}
 				}
-				if _, wait := th.Reserve("another@example.com", ip[0]); wait == 0 {
+				if wait := try(t, th, "another@example.com", ip[0]); wait != time.Second {
 					t.Error("one address may try any number of accounts")
 				}
-				if _, wait := th.Reserve("another@example.com", ip[1]); wait > 0 {
+				if wait := try(t, th, "another@example.com", ip[1]); wait > 0 {
 					t.Error("another address has to wait")
+				}
+				// However long somebody goes on, it gets no worse than one attempt a second.
+				for i := range 1000 {
+					time.Sleep(time.Second)
+					if wait := try(t, th, fmt.Sprintf("later%d@example.com", i), ip[0]); wait > 0 {
+						t.Fatalf("attempt %d has to wait %v", i, wait)
+					}
 				}
 			})
 		})
@@ -115,7 +146,7 @@ func TestIPv6Hosts(t *testing.T) {
 	th := New(Config{}, time.Now)
 	blocked := false
 	for i := range 100 {
-		_, wait := th.Reserve(fmt.Sprintf("u%d@example.com", i), fmt.Sprintf("2001:db8::%x", i+1))
+		wait := try(t, th, fmt.Sprintf("u%d@example.com", i), fmt.Sprintf("2001:db8::%x", i+1))
 		blocked = blocked || wait > 0
 	}
 	if !blocked {
@@ -128,10 +159,11 @@ func TestSuccessClears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := New(Config{}, time.Now)
 		for range 4 {
-			th.Reserve(ada, home)
+			waitOf(t, th)
 		}
-		a, _ := th.Reserve(ada, home)
-		th.Succeeded(a)
+		a, _ := reserve(t, th, ada, home)
+		a.Succeeded()
+		a.Failed() // too late
 		if made, _ := fail(t, th); made != 5 {
 			t.Errorf("%d attempts after a success", made)
 		}
@@ -144,14 +176,14 @@ func TestSuccessesOfAnAddressAreFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := New(Config{}, time.Now)
 		for i := range 200 {
-			a, wait := th.Reserve(fmt.Sprintf("user%d@example.com", i), home)
+			a, wait := reserve(t, th, fmt.Sprintf("user%d@example.com", i), home)
 			if wait > 0 {
 				t.Fatalf("sign-in %d has to wait %v", i, wait)
 			}
-			th.Succeeded(a)
+			a.Succeeded()
 		}
-		if th.Len() != 0 {
-			t.Errorf("%d entries are left", th.Len())
+		if n := len(th.pairs.values); n != 0 {
+			t.Errorf("%d pairs are left", n)
 		}
 	})
 }
@@ -161,11 +193,11 @@ func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := New(Config{}, time.Now)
 		for range 50 {
-			a, wait := th.Reserve(ada, home)
+			a, wait := reserve(t, th, ada, home)
 			if wait > 0 {
 				t.Fatalf("wait %v", wait)
 			}
-			th.Cancel(a)
+			a.Cancel()
 		}
 	})
 }
@@ -179,9 +211,10 @@ func TestParallelAttempts(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 500 {
 			wg.Go(func() {
-				if _, wait := th.Reserve(ada, home); wait == 0 {
+				if a, wait, err := th.Reserve(t.Context(), ada, home); err == nil && wait == 0 {
 					through.Add(1)
 					time.Sleep(30 * time.Millisecond) // hashing
+					a.Failed()
 				}
 			})
 		}
@@ -197,15 +230,138 @@ func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := New(Config{MaxEntries: 100}, time.Now)
 		for i := range 5000 {
-			th.Reserve(fmt.Sprintf("u%d@example.com", i), fmt.Sprintf("2001:db8:%x::1", i))
+			try(t, th, fmt.Sprintf("u%d@example.com", i), fmt.Sprintf("2001:db8:%x::1", i))
+			a, _ := reserve(t, th, fmt.Sprintf("known%d@example.com", i), fmt.Sprintf("2001:db8:%x::1", i))
+			a.Succeeded()
 		}
-		if n := th.Len(); n != 100 || len(th.entries) != 100 {
-			t.Errorf("%d entries in the list, %d in the map", n, len(th.entries))
+		// The last success made room for its pair and then needed none.
+		if n := th.Len(); n != 299 || th.pairs.recent.Len() != 99 || th.addresses.recent.Len() != 100 || th.familiar.recent.Len() != 100 {
+			t.Errorf("%d entries", n)
 		}
 		time.Sleep(2 * time.Hour)
 		th.Prune()
-		if n := th.Len(); n != 0 || len(th.entries) != 0 {
-			t.Errorf("%d entries after pruning", n)
+		if n := th.Len(); n != 100 {
+			t.Errorf("%d entries after two hours", n)
+		}
+		time.Sleep(30 * 24 * time.Hour)
+		th.Prune()
+		if n := th.Len(); n != 0 || th.pairs.recent.Len()+th.addresses.recent.Len()+th.familiar.recent.Len() != 0 {
+			t.Errorf("%d entries after a month", n)
+		}
+	})
+}
+
+// A stranger who uses up the address holds back nobody who has signed in from there before.
+func TestKnownPairsPassTheAddress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		th := New(Config{}, time.Now)
+		a, _ := reserve(t, th, ada, home)
+		a.Succeeded()
+		flood := func() {
+			for i := range 100 {
+				try(t, th, fmt.Sprintf("nobody%d@example.com", i), home)
+			}
+		}
+		flood()
+		for range 20 {
+			a, wait := reserve(t, th, ada, home)
+			if wait > 0 {
+				t.Fatalf("somebody known has to wait %v", wait)
+			}
+			a.Succeeded()
+		}
+		if wait := try(t, th, "new@example.com", home); wait == 0 || wait > time.Second {
+			t.Errorf("somebody new waits %v", wait)
+		}
+		// Being known makes no guess easier.
+		if made, wait := fail(t, th); made != 5 || wait != time.Second {
+			t.Errorf("%d guesses, then %v", made, wait)
+		}
+		time.Sleep(30 * 24 * time.Hour)
+		flood()
+		if wait := try(t, th, ada, home); wait == 0 {
+			t.Error("a month later they are still known")
+		}
+	})
+}
+
+// A known pair has a rate of its own: attempts that are never decided against it end there, too.
+func TestKnownPairsHaveARate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		th := New(Config{AccountFree: 1000}, time.Now)
+		a, _ := reserve(t, th, ada, home)
+		a.Succeeded()
+		if made, wait := fail(t, th); made != 10 || wait != time.Second {
+			t.Errorf("%d attempts, then %v", made, wait)
+		}
+	})
+}
+
+// Right passwords at the same moment queue; none of them is told that it failed.
+func TestParallelSuccessesQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		th := New(Config{}, time.Now)
+		var through, running, most atomic.Int64
+		var wg sync.WaitGroup
+		for range 60 {
+			wg.Go(func() {
+				a, wait, err := th.Reserve(t.Context(), ada, home)
+				if err != nil || wait > 0 {
+					t.Errorf("wait %v, %v", wait, err)
+					return
+				}
+				n := running.Add(1)
+				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+				}
+				time.Sleep(30 * time.Millisecond) // hashing
+				running.Add(-1)
+				through.Add(1)
+				a.Succeeded()
+			})
+		}
+		wg.Wait()
+		if through.Load() != 60 || most.Load() != 5 {
+			t.Errorf("%d went through, %d at a time", through.Load(), most.Load())
+		}
+	})
+}
+
+// The queue is bounded in length and time, and a client that goes away leaves it.
+func TestQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		th := New(Config{}, time.Now)
+		for range 5 {
+			reserve(t, th, ada, home) // never decided
+		}
+		leaving, cancel := context.WithCancel(t.Context())
+		contexts := []context.Context{t.Context(), leaving}
+		var full, late, gone atomic.Int64
+		start := time.Now()
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				_, _, err := th.Reserve(contexts[i%2], ada, home)
+				switch {
+				case errors.Is(err, context.Canceled):
+					gone.Add(1)
+				case !fault.Is(err, fault.RateLimited) || fault.CodeOf(err) != "BUSY":
+					t.Errorf("%v", err)
+				case time.Since(start) == 0:
+					full.Add(1)
+				default:
+					late.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+		if full.Load() != 36 || gone.Load()+late.Load() != 64 || time.Since(start) > 30*time.Second || late.Load() == 0 {
+			t.Errorf("%d at once, %d late, %d gone after %v", full.Load(), late.Load(), gone.Load(), time.Since(start))
 		}
 	})
 }

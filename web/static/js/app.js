@@ -253,7 +253,7 @@
   function busy(region) {
     const active = document.activeElement;
     const typing = active && region.contains(active) && active.matches("input:not([type=checkbox],[type=radio]),textarea,select");
-    return typing || region.querySelector("dialog[open]") !== null || region.querySelector("form[data-sent]") !== null;
+    return typing || region.querySelector("dialog[open]") !== null || document.querySelector("form[data-sent]") !== null;
   }
   function refresh(region) {
     if (!region.isConnected || !window.htmx) return;
