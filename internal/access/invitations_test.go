@@ -178,7 +178,7 @@ func TestAcceptChecksTheInviter(t *testing.T) {
 			// The clock is read when the link is looked at and again when the password is hashed, which is
 			// when the inviter changes.
 			read := 0
-			w.Service.now = func() time.Time {
+			w.now = func() time.Time {
 				if read++; read == 2 {
 					must(t, w.db.InTx(t.Context(), func(tx *db.Tx) error {
 						_, err := tx.Exec(t.Context(), tc.statement)

@@ -133,7 +133,7 @@ func (t *Throttle) Reserve(ctx context.Context, account, ip string) (a *Attempt,
 		if wait > 0 {
 			return nil, wait, nil
 		}
-		if true {
+		if p.undecided == 0 || p.failures+p.undecided < t.cfg.AccountFree {
 			return t.admit(k, host, p, now)
 		}
 		if p.queued >= t.cfg.MaxQueue {

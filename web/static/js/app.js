@@ -37,8 +37,7 @@
     const list = document.getElementById("toasts");
     const template = document.getElementById("toast-template");
     if (!list || !template || all(".toast-text", list).some((t) => t.textContent === text)) return;
-    const item = template.content.firstElementChild.cloneNode(true);
-    item.className = "toast tone-" + tone;
+    const item = template.content.querySelector(".tone-" + tone).cloneNode(true);
     item.querySelector(".toast-text").textContent = text;
     list.append(item);
     while (list.children.length > 4) list.firstElementChild.remove();
@@ -69,7 +68,7 @@
         return;
       }
     }
-    toast("accent", "Copied.");
+    toast("ok", "Copied.");
     button.classList.add("copied");
     setTimeout(() => button.classList.remove("copied"), 1500);
   }
@@ -188,7 +187,7 @@
     if (!dialog || dialog.open) return;
     closeDrawer();
     const list = dialog.querySelector(".goto-list");
-    list.replaceChildren();
+    const items = [];
     let group = "";
     for (const e of all("#nav .nav-group, #nav a.nav")) {
       if (e.matches(".nav-group")) {
@@ -203,8 +202,9 @@
       link.append(e.querySelector("svg").cloneNode(true), e.querySelector(".nav-label").textContent, sub);
       const item = document.createElement("li");
       item.append(link);
-      list.append(item);
+      items.push(item);
     }
+    list.replaceChildren(...items, ...all("[data-more]", list));
     dialog.querySelector("input").value = "";
     dialog.showModal();
     filterGoTo();

@@ -47,7 +47,8 @@ func Confirm(v ConfirmView) templ.Component {
 			ctx = templ.InitializeContext(ctx)
 			templ_7745c5c3_Err = ui.Confirm{
 				Title: v.Title, Consequence: v.Consequence, Button: v.Confirm, Action: v.Action, Cancel: v.Cancel, Danger: v.Danger,
-				Reason: v.NeedsReason, Value: v.Reason, Hidden: v.Hidden, Errors: v.Errors,
+				Subject: v.Subject,
+				Reason:  v.NeedsReason, Value: v.Reason, Hidden: v.Hidden, Errors: v.Errors,
 			}.Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -54,7 +54,7 @@ func galleryPage(title, current string, topics ...string) layout.Page {
 	}
 	return layout.Page{
 		Title: title, Path: "/" + current, Live: topics, Version: "v0.1.0", RequestID: "req_8Kd2f9a0c1",
-		User: layout.User{Email: "ada@example.com", Name: "Ada Lovelace", Role: "owner", ProfileHref: "/profile", SignOutAction: "/sign-out"},
+		User: layout.User{Email: "ada@example.com", Name: "Ada Lovelace", Role: "owner", ProfileHref: "/profile", SessionsHref: "/sessions", SignOutAction: "/sign-out"},
 		Nav: layout.Nav{
 			{Label: "Operate", Items: []layout.NavItem{item("", "Overview", "activity")}},
 			{Label: "Govern", Items: []layout.NavItem{item("users", "Users", "users"), item("keys", "API keys", "key"), item("audit", "Audit", "file")}},
@@ -99,11 +99,14 @@ func setupStates() []ui.State {
 		Fingerprint: "3f9a-71c2-88d0-4be6", MinPassword: 12,
 	}
 	wrong := plain
-	wrong.Email, wrong.Name = "ada@", "Ada Lovelace"
+	wrong.Email, wrong.Name, wrong.KeySaved = "ada@", "Ada Lovelace", true
 	wrong.Errors = Errors{
 		"email": "This is not an e-mail address. Write it like ada@example.com.", "password": tooShort(),
-		"repeat": "The two passwords differ.", "key_saved": "Confirm that the master key will be backed up: without it, nothing secret can be read again.",
+		"repeat": "The two passwords differ.",
 	}
+	unsaved := plain
+	unsaved.Email = "ada@example.com"
+	unsaved.Errors = Errors{"key_saved": "Confirm that the master key will be backed up: without it, nothing secret can be read again."}
 	environment := plain
 	environment.KeyFile = ""
 	long := plain
@@ -114,6 +117,7 @@ func setupStates() []ui.State {
 	return []ui.State{
 		whole("Set-up page", "empty", Setup(plain)),
 		whole("Set-up page", "error", Setup(wrong)),
+		whole("Set-up page", "error, key not saved", Setup(unsaved)),
 		whole("Set-up page", "key in the environment", Setup(environment)),
 		whole("Set-up page", "long text", Setup(long)),
 		whole("Set-up page", "closed, no link", SetupClosed(closed)),

@@ -62,9 +62,9 @@ func keysStates() []ui.State {
 
 func keyNewStates() []ui.State {
 	plain := KeyNewView{
-		Page: galleryPage("New API key", "keys"), Expiry: "90",
+		Page: galleryPage("New API key", "keys"), Expiry: "90", Once: galleryID("", 9),
 		Scopes: []ScopeChoice{
-			{Value: "call:*", Label: "Call every connection", Hint: "Send requests through the gateway to any connection."},
+			{Value: "call:*", Label: "Call every connection", Hint: "Send requests to any connection. Used once connections exist (next release)."},
 			{Value: "api:read", Label: "Read the API", Hint: "Read configuration, state and metrics. Never a secret."},
 			{Value: "api:write", Label: "Change through the API", Hint: "Everything the read scope allows, and changes."},
 		},

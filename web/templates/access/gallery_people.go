@@ -100,7 +100,12 @@ func confirmStates() []ui.State {
 		Page: galleryPage("Revoke the invitation", "users"), Title: "Revoke the invitation of " + longEmail + "?", Consequence: RevokeInvitationConsequence,
 		Confirm: "Revoke invitation", Action: galleryInvitations()[0].href(), Cancel: "/invitations", Danger: true, Hidden: map[string]string{"from": "/invitations"},
 	}
+	revokeKey := ConfirmView{
+		Page: galleryPage("Revoke billing-worker", "keys"), Title: "Revoke the key billing-worker?", Subject: galleryKeys()[0].ID, Consequence: RevokeKeyConsequence,
+		Confirm: "Revoke key", Action: galleryKeys()[0].href(), Cancel: "/keys", Danger: true, NeedsReason: true,
+	}
 	return []ui.State{
+		whole("Confirmation page", "revoke a key", Confirm(revokeKey)),
 		whole("Confirmation page", "disable", Confirm(disable)),
 		whole("Confirmation page", "error", Confirm(wrong)),
 		whole("Confirmation page", "harmless", Confirm(enable)),
@@ -141,7 +146,7 @@ func invitationsStates() []ui.State {
 }
 
 func inviteStates() []ui.State {
-	plain := InviteView{Page: galleryPage("Invite someone", "users"), Role: "viewer", Roles: galleryRoles()}
+	plain := InviteView{Page: galleryPage("Invite someone", "users"), Role: "viewer", Roles: galleryRoles(), Once: galleryID("", 8)}
 	wrong := plain
 	wrong.Email, wrong.Role, wrong.Errors = "grace@example.com", "", Errors{"email": "Somebody with this address has an account already.", "role": "There is no such role."}
 	return []ui.State{whole("Invite page", "empty", Invite(plain)), whole("Invite page", "error", Invite(wrong))}

@@ -323,7 +323,7 @@ func Invite(v InviteView) templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = ui.Form{Action: "/invitations/new", Submit: "Make the link", Cancel: "/invitations", Errors: v.Errors}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Form{Action: "/invitations/new", Submit: "Make the link", Cancel: "/invitations", Errors: v.Errors, Hidden: once(v.Once)}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -432,7 +432,7 @@ func Invited(v InvitedView) templ.Component {
 						ctx = templ.InitializeContext(ctx)
 						templ_7745c5c3_Err = ui.SecretOnce{
 							ID: "invitation-link", Label: "Invitation link", Value: v.Link,
-							Text: "Copy it now and send it to them yourself, by a way that only they read. It is shown this once.",
+							Text: "Copy it now and send it to them yourself, by a way that only they read. It is shown this once. Any earlier link for this address no longer works.",
 						}.Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err

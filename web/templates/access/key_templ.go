@@ -115,8 +115,8 @@ func KeyNew(v KeyNewView) templ.Component {
 						}
 						templ_7745c5c3_Err = ui.Field{
 							Name: "connections", Label: "Only these connections", Value: v.Connections, Optional: true, Mono: true, Autocomplete: "off",
-							Placeholder: "stripe-live hubspot", Hint: "Names separated by spaces, instead of every connection.",
-							Error: v.problems()["connections"],
+							Placeholder: "stripe-live hubspot", Error: v.problems()["connections"],
+							Hint: "Names of lower case letters, digits and dashes, separated by spaces. Used once connections exist (next release).",
 						}.Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
@@ -134,7 +134,7 @@ func KeyNew(v KeyNewView) templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = ui.Form{Action: "/keys/new", Submit: "Create key", Cancel: "/keys", Errors: v.problems()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Form{Action: "/keys/new", Submit: "Create key", Cancel: "/keys", Errors: v.problems(), Hidden: once(v.Once)}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -189,7 +189,7 @@ func (v KeyNewView) ticked() []string {
 func (v KeyNewView) scopes() []ui.Option {
 	out := make([]ui.Option, len(v.Scopes))
 	for i, s := range v.Scopes {
-		out[i] = ui.Option{Value: s.Value, Label: s.Label, Hint: s.Hint}
+		out[i] = ui.Option{Value: s.Value, Label: s.Label, Code: s.Value, Hint: s.Hint}
 	}
 	return out
 }

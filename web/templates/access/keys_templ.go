@@ -166,7 +166,7 @@ func KeysTable(v KeysView) templ.Component {
 					if k.revocable() {
 						templ_7745c5c3_Err = ui.Dialog{ID: k.dialog(), Confirm: ui.Confirm{
 							Title: "Revoke the key " + k.Name + "?", Consequence: k.consequence(), Button: "Revoke key", Action: k.href(),
-							Danger: true, Reason: true,
+							Subject: k.ID, Danger: true, Reason: true,
 						}}.Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err

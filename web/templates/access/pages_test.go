@@ -23,7 +23,7 @@ func TestFormsSendWhatHandlersRead(t *testing.T) {
 		{"User page", "active", "/sessions/" + gallerySessions()[1].ID + "/revoke", "from"},
 		{"Confirmation page", "disable", user + "/disable", "reason"},
 		{"Confirmation page", "no reason, long text", invitation + "/revoke", "from"},
-		{"Invite page", "empty", "/invitations/new", "email role"},
+		{"Invite page", "empty", "/invitations/new", "email once role"},
 		{"Invitations page", "one", invitation + "/revoke", ""},
 		{"Sessions page", "many, long text", "/sessions/revoke-others", ""},
 		{"Sessions page", "many, long text", "/sessions/" + gallerySessions()[2].ID + "/revoke", "from"},
@@ -31,7 +31,8 @@ func TestFormsSendWhatHandlersRead(t *testing.T) {
 		{"Profile page", "plain", "/profile/password", "current password repeat"},
 		{"API keys page", "several pages", "/keys", "limit q sort status"},
 		{"API keys page", "many", key + "/revoke", "reason"},
-		{"New API key page", "empty", "/keys/new", "connections expiry name scope"},
+		{"Confirmation page", "revoke a key", key + "/revoke", "reason"},
+		{"New API key page", "empty", "/keys/new", "connections expiry name once scope"},
 	} {
 		d := parse(t, find(t, tt.group, tt.state))
 		if diff := cmp.Diff(tt.want, strings.Join(d.controls(tt.action), " ")); diff != "" {

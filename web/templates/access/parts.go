@@ -126,17 +126,30 @@ func count(n int, noun string) string {
 	return ui.Thousands(int64(n)) + " " + noun + "s"
 }
 
+// once is the hidden field that tells a form sent twice from two forms.
+func once(mark string) map[string]string {
+	if mark == "" {
+		return nil
+	}
+	return map[string]string{"once": mark}
+}
+
 // passwordRules says what a password needs before one is typed.
 func passwordRules(least int) string {
 	return fmt.Sprintf("At least %d characters. Four or five unrelated words make a good one.", least)
 }
 
-// newPassword is the pair of fields in which a password is chosen.
+// newPassword is the pair of fields in which a password is chosen. What is wrong with one takes the place
+// of the rules, which it would only repeat.
 func newPassword(least int, label string, problems Errors) templ.Component {
+	hint := passwordRules(least)
+	if problems["password"] != "" {
+		hint = ""
+	}
 	return templ.Join(
 		ui.Field{
 			Name: "password", Label: label, Type: ui.FieldPassword, Required: true, Autocomplete: "new-password", MinLength: least,
-			Hint: passwordRules(least), Error: problems["password"],
+			Hint: hint, Error: problems["password"],
 		},
 		ui.Field{
 			Name: "repeat", Label: "Repeat the password", Type: ui.FieldPassword, Required: true, Autocomplete: "new-password", MinLength: least,

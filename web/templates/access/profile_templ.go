@@ -179,10 +179,7 @@ func Profile(v ProfileView) templ.Component {
 							}()
 						}
 						ctx = templ.InitializeContext(ctx)
-						templ_7745c5c3_Err = ui.Field{
-							Name: "current", Label: "Present password", Type: ui.FieldPassword, Required: true, Autocomplete: "current-password",
-							Error: v.PasswordErrors["current"],
-						}.Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Username(v.Email).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -190,11 +187,22 @@ func Profile(v ProfileView) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = newPassword(v.MinPassword, "New password", v.PasswordErrors).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field{
+							Name: "current", Label: "Present password", Type: ui.FieldPassword, Required: true, Autocomplete: "current-password",
+							Error: v.PasswordErrors["current"],
+						}.Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
 						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, " ")
+						if templ_7745c5c3_Err != nil {
+							return templ_7745c5c3_Err
+						}
+						templ_7745c5c3_Err = newPassword(v.MinPassword, "New password", v.PasswordErrors).Render(ctx, templ_7745c5c3_Buffer)
+						if templ_7745c5c3_Err != nil {
+							return templ_7745c5c3_Err
+						}
+						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, " ")
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

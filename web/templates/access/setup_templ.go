@@ -126,7 +126,7 @@ func Setup(v SetupView) templ.Component {
 				}
 				templ_7745c5c3_Err = ui.Field{
 					Name: "key_saved", Label: "I keep a copy of the master key away from this machine.", Type: ui.FieldCheckbox, Required: true,
-					Error: v.Errors["key_saved"],
+					Checked: v.KeySaved, Error: v.Errors["key_saved"],
 				}.Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

@@ -24,7 +24,9 @@ type SetupView struct {
 	// KeyFile and Fingerprint name the master key, which has to be backed up; KeyFile is empty when the
 	// key comes from the environment.
 	KeyFile, Fingerprint string
-	MinPassword          int
+	// KeySaved keeps the tick of the last box when something else has to be corrected.
+	KeySaved    bool
+	MinPassword int
 }
 
 // SetupClosedView explains why there is no set-up form: the link is missing, wrong, used or too old.
@@ -103,6 +105,8 @@ type ConfirmView struct {
 	Page layout.Page
 	// Title is the question, Consequence what happens, Confirm the word on the button.
 	Title, Consequence, Confirm string
+	// Subject is the id of what it is about, for names that are not unique; empty shows none.
+	Subject string
 	// Action is where the form posts to, Cancel where the way back leads.
 	Action, Cancel string
 	// Danger marks what cannot be undone or takes access away.
@@ -121,6 +125,8 @@ type InviteView struct {
 	Role   string
 	Roles  []Option
 	Errors Errors
+	// Once marks this form, so that sending it again makes no second invitation; empty sends none.
+	Once string
 }
 
 // InvitedView shows the link of a new invitation, once.
@@ -204,6 +210,8 @@ type KeyNewView struct {
 	Expiry   string
 	Expiries []Option
 	Errors   Errors
+	// Once marks this form, so that sending it again makes no second key; empty sends none.
+	Once string
 }
 
 // ScopeChoice is one scope to tick.

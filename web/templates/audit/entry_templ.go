@@ -224,7 +224,7 @@ func (v EntryView) origin() []ui.Fact {
 	request, address, hint := ui.Text(""), ui.Text(""), "It was done on the machine itself, or the address is unknown."
 	requestHint := "It was not part of a request."
 	if v.Row.RequestID != "" {
-		request, requestHint = ui.MonoID{ID: v.Row.RequestID, What: "request id"}, "The log of the process names the same id."
+		request, requestHint = ui.MonoID{ID: v.Row.RequestID, What: "request id"}, "Other entries of the same request have the same id."
 	}
 	if v.Row.IP != "" {
 		address, hint = ui.Mono(v.Row.IP), ""

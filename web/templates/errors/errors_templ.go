@@ -274,7 +274,7 @@ func (v View) facts() []ui.Fact {
 	if v.RequestID != "" {
 		facts = append(facts, ui.Fact{
 			Key: "Request id", Value: ui.MonoID{ID: v.RequestID, What: "request id"},
-			Hint: "Name it when you report this: the log has the same id.",
+			Hint: v.requestHint(),
 		})
 	}
 	if !v.At.IsZero() {

@@ -16,7 +16,7 @@ func Gallery() []ui.State {
 	badField.Field, badField.Suggestion = "email", "Write it as name@example.com."
 
 	missing := sample(http.StatusNotFound, "NOT_FOUND", "Not found", "There is no page at this address.")
-	forbidden := sample(http.StatusForbidden, "FORBIDDEN", "Not allowed", "Your role (viewer) may not read the audit log.")
+	forbidden := sample(http.StatusForbidden, "FORBIDDEN", "Not allowed", "Your role does not allow this. Ask an owner or admin.")
 	conflict := sample(http.StatusConflict, "LAST_OWNER", "That does not fit the present state", "This is the last active owner.")
 	conflict.Suggestion = "Make somebody else an owner first."
 	changed := sample(http.StatusPreconditionFailed, "PRECONDITION_FAILED", "It changed in the meantime", "Somebody else has changed this user.")
@@ -30,6 +30,10 @@ func Gallery() []ui.State {
 	long := sample(http.StatusConflict, "A_CODE_THAT_IS_LONGER_THAN_ANY_CODE_OUGHT_TO_BE", "That does not fit the present state", longText)
 	long.Suggestion, long.RequestID = longText, "req_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
+	used := sample(http.StatusConflict, "INVITATION_ACCEPTED", "That does not fit the present state", "This invitation has already been used. Sign in instead.")
+	withdrawn := sample(http.StatusConflict, "INVITATION_REVOKED", "That does not fit the present state", "This invitation was withdrawn. Ask for a new one.")
+	unknown := sample(http.StatusNotFound, "NOT_FOUND", "Not found", "There is no such invitation.")
+
 	noID := missing
 	noID.RequestID, noID.At = "", time.Time{}
 
@@ -40,6 +44,9 @@ func Gallery() []ui.State {
 		page("404 without a session", Page(signedOut(missing))),
 		page("404 without a request id", Page(signedOut(noID))),
 		page("409", Page(conflict)),
+		page("409, invitation used", Page(signedOut(used))),
+		page("409, invitation withdrawn", Page(signedOut(withdrawn))),
+		page("404, invitation unknown", Page(signedOut(unknown))),
 		page("412", Page(changed)),
 		page("429 without a session", Page(signedOut(limited))),
 		page("500", Page(internal)),

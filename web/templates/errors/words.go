@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"switchgear/web/templates/ui"
@@ -47,10 +48,16 @@ func (v View) passes() bool {
 }
 
 func (v View) advice() string {
+	if v.aboutInvitation() {
+		return v.invitationAdvice()
+	}
 	switch v.Status {
 	case http.StatusUnauthorized:
 		return "Sign in, then repeat what you did."
 	case http.StatusForbidden:
+		if strings.Contains(v.Message, "Ask an owner") { // it has been said
+			return "Nothing was changed."
+		}
 		return "Ask an owner or admin of this console for a role that may do it."
 	case http.StatusNotFound:
 		return "Check the address. What was here may have been removed."
@@ -68,6 +75,40 @@ func (v View) advice() string {
 		return "Try once more. If it happens again, give the request id to whoever runs this console."
 	}
 	return "Go back, correct what is named here and send it again."
+}
+
+// aboutInvitation reports whether the error is about the invitation that the visitor came to accept.
+// Where invitations are managed, they are not the one to ask for a new link.
+func (v View) aboutInvitation() bool {
+	if v.Page != nil && !strings.HasPrefix(v.Page.Path, "/accept") {
+		return false
+	}
+	switch v.Code {
+	case "INVITATION_ACCEPTED", "INVITATION_EXPIRED", "INVITATION_REVOKED":
+		return true
+	}
+	// An unknown link has the code of everything unknown; only its sentence says what it is about.
+	return v.Status == http.StatusNotFound && strings.Contains(v.Message, "invitation")
+}
+
+func (v View) invitationAdvice() string {
+	switch {
+	case v.Code == "INVITATION_ACCEPTED" && v.Page != nil:
+		return "You are signed in. If somebody else used the link, tell whoever invited you."
+	case v.Code == "INVITATION_ACCEPTED":
+		return "Your account exists: sign in with your e-mail address and the password you chose. If it was not you, tell whoever invited you."
+	case v.Status == http.StatusNotFound:
+		return "Open the whole link, as it was sent to you. If it still fails, ask whoever invited you for a new one."
+	}
+	return "Ask whoever invited you for a new link."
+}
+
+// requestHint says what the request id is good for. What the visitor can mend is not in the log.
+func (v View) requestHint() string {
+	if v.Status >= http.StatusInternalServerError {
+		return "Name it when you report this: the log has the same id."
+	}
+	return "Name it when you report this."
 }
 
 // short is the error in the length of a message in the corner. The request id stays in it, because the

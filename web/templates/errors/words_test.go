@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"switchgear/web/templates/layout"
 )
 
 func TestWait(t *testing.T) {
@@ -33,6 +35,12 @@ func TestNext(t *testing.T) {
 		"a time to wait":             {View{Status: http.StatusConflict, Suggestion: "Do this.", RetryAfter: time.Second}, "Wait 1 second. Do this."},
 		"general advice":             {View{Status: http.StatusUnauthorized}, "Sign in, then repeat what you did."},
 		"waits without a time":       {View{Status: http.StatusTooManyRequests}, "Wait a moment. Then try once more: trying sooner does not help."},
+		"asks no owner twice":        {View{Status: http.StatusForbidden, Message: "Your role does not allow this. Ask an owner or admin."}, "Nothing was changed."},
+		"asks an owner":              {View{Status: http.StatusForbidden, Message: "No."}, "Ask an owner or admin of this console for a role that may do it."},
+		"an invitation withdrawn":    {View{Status: http.StatusConflict, Code: "INVITATION_REVOKED"}, "Ask whoever invited you for a new link."},
+		"an invitation too old":      {View{Status: http.StatusConflict, Code: "INVITATION_EXPIRED", Page: &layout.Page{Path: "/accept?token=x"}}, "Ask whoever invited you for a new link."},
+		"an invitation of others":    {View{Status: http.StatusConflict, Code: "INVITATION_EXPIRED", Page: &layout.Page{Path: "/invitations/x/revoke"}}, "Go back and reload the page: it shows how things stand now. Then decide again."},
+		"an invitation unknown":      {View{Status: http.StatusNotFound, Code: "NOT_FOUND", Message: "There is no such invitation."}, "Open the whole link, as it was sent to you. If it still fails, ask whoever invited you for a new one."},
 		"an unknown status":          {View{Status: http.StatusTeapot}, "Go back, correct what is named here and send it again."},
 	} {
 		t.Run(name, func(t *testing.T) {

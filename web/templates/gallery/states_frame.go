@@ -17,16 +17,21 @@ func around(outer templ.Component, parts ...templ.Component) templ.Component {
 	})
 }
 
+const longVersion = "v0.0.0-20261124031148-02f3ff999e26+dirty"
+
 func frameStates() []ui.State {
 	page := layout.Page{
 		Title: "Users", Path: "/users", Version: "v0.1.0", RequestID: "req_8Kd2f9a0c1", Live: []string{"users", "invitations"},
 		Flash: layout.Flash{Kind: "ok", Message: "The invitation is revoked."},
-		User:  layout.User{Email: "ada@example.com", Name: "Ada Lovelace", Role: "owner", ProfileHref: "/profile", SignOutAction: "/sign-out"},
+		User:  layout.User{Email: "ada@example.com", Name: "Ada Lovelace", Role: "owner", ProfileHref: "/profile", SessionsHref: "/sessions", SignOutAction: "/sign-out"},
+		More: []layout.NavItem{{Label: "Verify the audit log", Href: "/audit", Icon: "shield"}},
 		Nav: layout.Nav{
 			{Label: "Operate", Items: []layout.NavItem{{Label: "Overview", Href: "/", Icon: "activity", Count: "2", CountTone: ui.ToneBad}}},
 			{Label: "Govern", Items: []layout.NavItem{{Label: "Users", Href: "/users", Icon: "users", Current: true, Count: "14"}, {Label: "API keys", Href: "/keys", Icon: "key"}, {Label: "Audit", Href: "/audit", Icon: "file"}, {Label: "About", Href: "/about", Icon: "info"}}},
 		},
 	}
+	long := page
+	long.Version, long.User.Email = longVersion, "the-integration-team-that-looks-after-payments@subsidiary.holding.example.com"
 	dark := page
 	dark.Theme, dark.Flash = "dark", layout.Flash{}
 	body := templ.Join(
@@ -40,12 +45,15 @@ func frameStates() []ui.State {
 		ui.Field{Name: "password", Label: "Password", Type: ui.FieldPassword, Autocomplete: "current-password", Required: true},
 	)
 	wide := bare
+	longBare := bare
+	longBare.Version = "v1.0.0-a-version-that-somebody-named-by-hand-and-at-great-length"
 	wide.Wide, wide.Flash = true, layout.Flash{Kind: "bad", Message: "Your session has ended. Sign in again."}
 	whole := func(name string, view templ.Component) ui.State {
 		return ui.State{Group: "Frame", Name: name, View: view, Page: true}
 	}
 	return []ui.State{
 		whole("page", around(page.Frame(), body)), whole("page, dark, without a message", around(dark.Frame(), body)),
+		whole("page, long version", around(long.Frame(), body)), whole("bare, long version", around(longBare.Frame(), signIn)),
 		whole("bare", around(bare.Frame(), signIn)), whole("bare, wide, with a message", around(wide.Frame(), signIn)),
 	}
 }

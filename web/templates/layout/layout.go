@@ -33,9 +33,11 @@ type Page struct {
 	Flash Flash
 	// Live lists the topics this page follows; empty means that it opens no stream.
 	Live []string
+	// More are pages that the navigation leaves out; only the list that Ctrl-K opens finds them.
+	More []NavItem
 	// Path is the address of the page, for links that come back to it.
 	Path string
-	// Version and RequestID are printed at the bottom of the navigation.
+	// Version (by its short name) and RequestID are told at the bottom of the navigation.
 	Version, RequestID string
 	Assets             Assets
 	// Theme is "light" or "dark" when the visitor's choice is known to the server; empty follows the
@@ -68,8 +70,9 @@ type NavItem struct {
 // User is who is signed in. The zero value shows nobody.
 type User struct {
 	Email, Name, Role string
-	// ProfileHref is one's own page, SignOutAction where the sign-out form posts to.
-	ProfileHref, SignOutAction string
+	// ProfileHref is one's own page, SessionsHref the list of one's sessions, SignOutAction where the
+	// sign-out form posts to. What is empty is not offered.
+	ProfileHref, SessionsHref, SignOutAction string
 }
 
 // Flash is a message that follows an action. Kind is ok, warn, bad or info.

@@ -17,8 +17,11 @@ func Gallery() []ui.State {
 
 	empty := View{Page: frame(), Now: now(), Steps: steps(false)}
 
-	readOnly := View{Page: frame(), Now: now(), Steps: []Step{steps(false)[0], steps(false)[3]}}
+	readOnly := View{Page: frame(), Now: now(), Users: -1, Keys: -1, AuditEntries: -1}
 	readOnly.Page.Live, readOnly.Page.User.Role = nil, "viewer"
+
+	oneStep := View{Page: frame(), Now: now(), Steps: steps(false)[3:], Users: -1, Keys: 6, AuditEntries: -1}
+	oneStep.Page.User.Role = "operator"
 
 	finished := sample()
 	finished.Keys = 6
@@ -39,6 +42,7 @@ func Gallery() []ui.State {
 		page("empty", Overview(empty)),
 		page("many", Overview(sample())),
 		page("every step done", Overview(finished)),
+		page("one step", Overview(oneStep)),
 		page("read-only", Overview(readOnly)),
 		page("long text", Overview(long)),
 		{Group: "Overview", Name: "part for a live refresh", View: Content(sample())},

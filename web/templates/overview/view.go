@@ -11,9 +11,10 @@ import (
 type View struct {
 	Page layout.Page
 	Now  time.Time
-	// Steps lead a new installation to its first connection.
+	// Steps lead a new installation to its first connection. Without any, none of them is the visitor's
+	// to do: no list is shown.
 	Steps []Step
-	// Users, Keys and AuditEntries count what exists.
+	// Users, Keys and AuditEntries count what exists; -1 is for a visitor who may not see it.
 	Users, Keys, AuditEntries int
 	// Recent are the newest audit entries the visitor may see, newest first.
 	Recent []Activity
