@@ -225,6 +225,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, o Origin, token string, 
 		if err := s.acceptable(ctx, tx, inv); err != nil {
 			return err
 		}
+		u.LastSignInAt = u.CreatedAt // whoever makes their own account is signed in by it
 		if err := s.insertUser(ctx, tx, u); err != nil {
 			return err
 		}

@@ -92,6 +92,7 @@ func (s *Service) CompleteSetup(ctx context.Context, o Origin, token string, n N
 		if err := s.CheckSetupToken(token); err != nil {
 			return err
 		}
+		u.LastSignInAt = u.CreatedAt // whoever makes their own account is signed in by it
 		if err := s.insertUser(ctx, tx, u); err != nil {
 			return err
 		}

@@ -86,21 +86,15 @@ func (p invitationPages) invite(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p invitationPages) confirmRevoke(w http.ResponseWriter, r *http.Request) error {
-	id := chi.URLParam(r, "id")
-	invitations, err := p.Access.Invitations(r.Context(), actor(r))
+	i, err := p.Access.Invitation(r.Context(), actor(r), chi.URLParam(r, "id"))
 	if err != nil {
 		return err
 	}
-	for _, i := range invitations {
-		if i.ID == id {
-			title := "Revoke the invitation of " + i.Email
-			return p.render(w, r, http.StatusOK, accessview.Confirm(accessview.ConfirmView{
-				Page: p.page(r, title, "users"), Title: title + "?", Consequence: accessview.RevokeInvitationConsequence,
-				Confirm: "Revoke invitation", Action: r.URL.Path, Cancel: "/invitations", Danger: true,
-			}))
-		}
-	}
-	return fault.New(fault.NotFound, "", "There is no such invitation.")
+	title := "Revoke the invitation of " + i.Email
+	return p.render(w, r, http.StatusOK, accessview.Confirm(accessview.ConfirmView{
+		Page: p.page(r, title, "users"), Title: title + "?", Consequence: accessview.RevokeInvitationConsequence,
+		Confirm: "Revoke invitation", Action: r.URL.Path, Cancel: "/invitations", Danger: true,
+	}))
 }
 
 func (p invitationPages) revoke(w http.ResponseWriter, r *http.Request) error {
