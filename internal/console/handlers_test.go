@@ -295,3 +295,32 @@ func TestFormErrors(t *testing.T) {
 		t.Errorf("%v %d %t", messages, status, ok)
 	}
 }
+
+// Reloading the page that shows a new key sends the form again; that must not make a second key.
+func TestReloadMakesNothingTwice(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client := s.signedIn(t, access.RoleOwner)
+	for path, form := range map[string]url.Values{
+		"/keys/new":        {"name": {"ci"}, "scope": {"api:read"}, "expiry": {"30"}},
+		"/invitations/new": {"email": {"new@example.com"}, "role": {"viewer"}},
+	} {
+		_, _, page := s.do(t, client, http.MethodGet, path, nil)
+		_, after, _ := strings.Cut(page, `name="once" value="`)
+		token, _, ok := strings.Cut(after, `"`)
+		if !ok || token == "" {
+			t.Fatalf("%s: the form has no token", path)
+		}
+		form.Set("once", token)
+		for i, want := range []int{http.StatusCreated, http.StatusConflict} {
+			status, _, _ := s.do(t, client, http.MethodPost, path, strings.NewReader(form.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+			if status != want {
+				t.Errorf("%s, time %d: %d, want %d", path, i+1, status, want)
+			}
+		}
+	}
+	keys, err := s.access.Keys(t.Context(), access.System(), access.KeyQuery{})
+	if err != nil || keys.Total != 1 {
+		t.Errorf("%d keys, %v", keys.Total, err)
+	}
+}

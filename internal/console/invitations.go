@@ -55,12 +55,16 @@ func (p invitationPages) form(w http.ResponseWriter, r *http.Request) error {
 func (p invitationPages) inviteView(r *http.Request) accessview.InviteView {
 	return accessview.InviteView{
 		Page: p.page(r, "Invite someone", "users"), Role: string(access.RoleViewer), Roles: roleOptions(grantableRoles(actor(r))),
+		Once: p.once.issue(),
 	}
 }
 
 func (p invitationPages) invite(w http.ResponseWriter, r *http.Request) error {
 	form, err := parseForm(w, r)
 	if err != nil {
+		return err
+	}
+	if err := p.once.spend(form.Get("once")); err != nil {
 		return err
 	}
 	view := p.inviteView(r)

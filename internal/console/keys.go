@@ -67,7 +67,7 @@ func scopeNames(scopes []access.Scope) []string {
 func (p keyPages) newView(r *http.Request, ticked []string) accessview.KeyNewView {
 	has := func(scope string) bool { return slices.Contains(ticked, scope) }
 	return accessview.KeyNewView{
-		Page: p.page(r, "New API key", "keys"), Expiry: "90",
+		Page: p.page(r, "New API key", "keys"), Expiry: "90", Once: p.once.issue(),
 		Scopes: []accessview.ScopeChoice{
 			{Value: "call:*", Label: "Call every connection", Hint: "Send requests through the gateway to any connection.", Checked: has("call:*")},
 			{Value: "api:read", Label: "Read the API", Hint: "Read configuration, state and metrics. Never a secret.", Checked: has("api:read")},
@@ -93,6 +93,9 @@ func (p keyPages) create(w http.ResponseWriter, r *http.Request) error {
 	}
 	view := p.newView(r, form["scope"])
 	view.Name, view.Connections, view.Expiry = form.Get("name"), form.Get("connections"), form.Get("expiry")
+	if err := p.once.spend(form.Get("once")); err != nil {
+		return err
+	}
 	key, secret, err := p.make(r, view, form["scope"])
 	if err != nil {
 		messages, status, ok := formErrors(r, err)
@@ -175,6 +178,7 @@ func (p keyPages) confirm(w http.ResponseWriter, r *http.Request, status int, re
 	return p.render(w, r, status, accessview.Confirm(accessview.ConfirmView{
 		Page: p.page(r, "Revoke "+key.Name, "keys"), Title: "Revoke the key " + key.Name + "?", Consequence: consequence,
 		Confirm: "Revoke key", Action: r.URL.Path, Cancel: "/keys", Danger: true, NeedsReason: true, Reason: reason, Errors: problems,
+		Subject: key.ID,
 	}))
 }
 

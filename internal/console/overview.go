@@ -19,7 +19,7 @@ func (p overviewPages) routes() []route {
 const recentChanges = 6
 
 func (p overviewPages) show(w http.ResponseWriter, r *http.Request) error {
-	view := overviewview.View{Page: p.page(r, "Overview", "overview", "users", "keys", "audit"), Now: p.Now()}
+	view := overviewview.View{Page: p.page(r, "Overview", "overview", "users", "keys", "audit"), Now: p.Now(), Users: -1, Keys: -1, AuditEntries: -1}
 	a := actor(r)
 	if a.Role.Can(access.PermissionUsersRead) {
 		users, err := p.Access.Users(r.Context(), a, access.UserQuery{Page: 1, Limit: 1})

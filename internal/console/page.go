@@ -34,6 +34,19 @@ func (c *Console) page(r *http.Request, title, current string, topics ...string)
 		RequestID: telemetry.RequestID(r.Context()), Assets: c.Assets,
 		User: layout.User{Email: v.user.Email, Name: v.user.Name, Role: string(v.user.Role), ProfileHref: "/profile", SignOutAction: "/sign-out"},
 	}
+	p.More = []layout.NavItem{
+		{Label: "Your profile", Href: "/profile", Icon: "user"},
+		{Label: "Your sessions", Href: "/sessions", Icon: "globe"},
+	}
+	for _, more := range []section{
+		{"", "", "Invitations", "/invitations", "mail", needs(access.PermissionUsersRead)},
+		{"", "", "Invite someone", "/invitations/new", "user-plus", needs(access.PermissionUsersWrite)},
+		{"", "", "New API key", "/keys/new", "key", needs(access.PermissionKeysWrite)},
+	} {
+		if v.actor.Role.Can(more.guard.permission) {
+			p.More = append(p.More, layout.NavItem{Label: more.label, Href: more.href, Icon: more.icon})
+		}
+	}
 	if !isFragment(r) { // a part that refreshes must not swallow the message meant for the next page
 		p.Flash.Kind, p.Flash.Message = c.Access.PopFlash(r.Context())
 	}

@@ -40,7 +40,7 @@ func (p setupPages) submit(w http.ResponseWriter, r *http.Request) error {
 		return p.refuse(w, r, token, err)
 	}
 	view := p.view(r, token)
-	view.Email, view.Name = form.Get("email"), form.Get("name")
+	view.Email, view.Name, view.KeySaved = form.Get("email"), form.Get("name"), form.Get("key_saved") != ""
 	invalid := func(err error) error {
 		messages, status, ok := formErrors(r, err)
 		if !ok {
