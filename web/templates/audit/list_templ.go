@@ -164,7 +164,7 @@ func Table(v ListView) templ.Component {
 						{Label: "When"},
 						{Label: "Actor"},
 						{Label: "Target"},
-						{Label: "Reason", Wrap: true},
+						{Label: "Reason", Wrap: true, Yields: true},
 						{Label: "Open", Action: true},
 					},
 					Rows:  v.rows(),
