@@ -38,7 +38,9 @@ func setUpJourney(j *journey) {
 	}
 	b.fill("#f-password", ownerPassword)
 	b.fill("#f-repeat", ownerPassword)
-	b.click("#f-key_saved", "")
+	if !eval[bool](b, `document.querySelector("#f-key_saved").checked`) {
+		b.fatal("the tick is gone after a mistake elsewhere")
+	}
 	b.follow("button", "Create the owner")
 	b.at("/")
 	b.sees("you are its first owner")

@@ -54,7 +54,7 @@ func galleryPage(title, current string, topics ...string) layout.Page {
 	}
 	return layout.Page{
 		Title: title, Path: "/" + current, Live: topics, Version: "v0.1.0", RequestID: "req_8Kd2f9a0c1",
-		User: layout.User{Email: "ada@example.com", Name: "Ada Lovelace", Role: "owner", ProfileHref: "/profile", SessionsHref: "/sessions", SignOutAction: "/sign-out"},
+		User: layout.User{Email: "ada@example.com", Name: "Ada Lovelace", Role: "owner", ProfileHref: "/profile", SignOutAction: "/sign-out"},
 		Nav: layout.Nav{
 			{Label: "Operate", Items: []layout.NavItem{item("", "Overview", "activity")}},
 			{Label: "Govern", Items: []layout.NavItem{item("users", "Users", "users"), item("keys", "API keys", "key"), item("audit", "Audit", "file")}},

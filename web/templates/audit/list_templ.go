@@ -207,7 +207,7 @@ func (v ListView) rows() []ui.Row {
 				ui.RelTime(r.At, v.Now),
 				r.actor(),
 				r.target(),
-				r.reason(),
+				ui.Brief(r.Reason),
 				ui.Button{Label: "Open entry " + r.number(), Icon: "chevron-right", IconOnly: true, Small: true, Kind: ui.ButtonQuiet, Href: r.href()},
 			},
 		})

@@ -23,8 +23,8 @@ func frameStates() []ui.State {
 	page := layout.Page{
 		Title: "Users", Path: "/users", Version: "v0.1.0", RequestID: "req_8Kd2f9a0c1", Live: []string{"users", "invitations"},
 		Flash: layout.Flash{Kind: "ok", Message: "The invitation is revoked."},
-		User:  layout.User{Email: "ada@example.com", Name: "Ada Lovelace", Role: "owner", ProfileHref: "/profile", SessionsHref: "/sessions", SignOutAction: "/sign-out"},
-		More:  []layout.NavItem{{Label: "Verify the audit log", Href: "/audit", Icon: "shield"}},
+		User:  layout.User{Email: "ada@example.com", Name: "Ada Lovelace", Role: "owner", ProfileHref: "/profile", SignOutAction: "/sign-out"},
+		More:  []layout.NavItem{{Label: "Your profile", Href: "/profile", Icon: "user"}, {Label: "Your sessions", Href: "/sessions", Icon: "laptop"}},
 		Nav: layout.Nav{
 			{Label: "Operate", Items: []layout.NavItem{{Label: "Overview", Href: "/", Icon: "activity", Count: "2", CountTone: ui.ToneBad}}},
 			{Label: "Govern", Items: []layout.NavItem{{Label: "Users", Href: "/users", Icon: "users", Current: true, Count: "14"}, {Label: "API keys", Href: "/keys", Icon: "key"}, {Label: "Audit", Href: "/audit", Icon: "file"}, {Label: "About", Href: "/about", Icon: "info"}}},

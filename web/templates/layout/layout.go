@@ -33,7 +33,8 @@ type Page struct {
 	Flash Flash
 	// Live lists the topics this page follows; empty means that it opens no stream.
 	Live []string
-	// More are pages that the navigation leaves out; only the list that Ctrl-K opens finds them.
+	// More are pages that the navigation leaves out, one's own among them; only the list that Ctrl-K opens
+	// finds them.
 	More []NavItem
 	// Path is the address of the page, for links that come back to it.
 	Path string
@@ -70,9 +71,8 @@ type NavItem struct {
 // User is who is signed in. The zero value shows nobody.
 type User struct {
 	Email, Name, Role string
-	// ProfileHref is one's own page, SessionsHref the list of one's sessions, SignOutAction where the
-	// sign-out form posts to. What is empty is not offered.
-	ProfileHref, SessionsHref, SignOutAction string
+	// ProfileHref is one's own page, SignOutAction where the sign-out form posts to.
+	ProfileHref, SignOutAction string
 }
 
 // Flash is a message that follows an action. Kind is ok, warn, bad or info.
