@@ -180,7 +180,6 @@ func TestVerifyWithAnotherKey(t *testing.T) {
 // A long record is verified across batches, without holding it in memory, and a rewritten one does not
 // produce an endless report.
 func TestVerifyLongRecord(t *testing.T) {
-	t.Parallel()
 	l, d := newLog(t)
 	const n = 20_000
 	entries := make([]Entry, n)
