@@ -1,0 +1,120 @@
+package runtime_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"testing"
+	"time"
+
+	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/egress"
+	"switchgear/internal/telemetry"
+)
+
+type noRecords struct{}
+
+func (noRecords) Record(runtime.Record) {}
+
+var smallJSON = bytes.Repeat([]byte(`{"id":"ch_1"},`), 15)
+
+// BenchmarkGateway compares one small call through the proxy, through a bare httputil.ReverseProxy and
+// without anything between, in one run: 32 callers, HTTP/1.1, loopback. Caller and upstream are in the
+// same process, so the differences between proxies are larger than the figures show.
+func BenchmarkGateway(b *testing.B) {
+	upstream := newUpstream(b, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(smallJSON)
+	})
+	base, err := url.Parse(upstream.URL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	rules, err := egress.ParseRules([]string{"127.0.0.1=127.0.0.0/8:" + base.Port()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	transport := egress.New(egress.Config{Rules: rules}).NewTransport(egress.TransportConfig{})
+	b.Cleanup(transport.CloseIdleConnections)
+	policy := runtime.DefaultPolicy()
+	policy.AttemptTimeout = runtime.Duration(10 * time.Second)
+	target := runtime.Target{BaseURL: base, Policy: policy, Transport: transport}
+	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: noRecords{}}, runtime.ProxyConfig{})
+	reverse := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(base) }}
+
+	for _, c := range []struct {
+		name    string
+		handler http.Handler
+	}{
+		{"direct", nil},
+		{"reverseproxy", reverse},
+		{"switchgear", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_ = proxy.Serve(w, r, target, r.URL.EscapedPath()[1:])
+		})},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			address := upstream.URL
+			if c.handler != nil {
+				front := httptest.NewServer(c.handler)
+				b.Cleanup(front.Close)
+				address = front.URL
+			}
+			client := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
+			b.Cleanup(client.CloseIdleConnections)
+			b.ReportAllocs()
+			b.SetParallelism(16)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					resp, err := client.RoundTrip(newRequest(b, http.MethodGet, address+"/v1/charges?limit=3", nil))
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					_, _ = io.Copy(io.Discard, resp.Body)
+					_ = resp.Body.Close()
+				}
+			})
+		})
+	}
+}
+
+// canned answers at once, so that only the proxy itself is measured.
+type canned struct{ header http.Header }
+
+func (c canned) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Header: c.header, ContentLength: int64(len(smallJSON)), Body: io.NopCloser(bytes.NewReader(smallJSON))}, nil
+}
+
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header       { return d.header }
+func (*discard) Write(p []byte) (int, error) { return len(p), nil }
+func (*discard) WriteHeader(int)             {}
+
+// BenchmarkProxyAlone is the work of the proxy without sockets.
+func BenchmarkProxyAlone(b *testing.B) {
+	base := &url.URL{Scheme: "https", Host: "up.test", Path: "/v1"}
+	transport := canned{http.Header{"Content-Type": {"application/json"}, "Content-Length": {"210"}, "Date": {"x"}, "Etag": {"y"}}}
+	policy := runtime.DefaultPolicy()
+	policy.AttemptTimeout = runtime.Duration(10 * time.Second)
+	target := runtime.Target{BaseURL: base, Policy: policy, Transport: transport}
+	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: noRecords{}}, runtime.ProxyConfig{})
+	reverse := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(base) }}
+	r := httptest.NewRequest(http.MethodGet, "/charges?limit=3", nil)
+	r.Header = http.Header{"Accept": {"*/*"}, "User-Agent": {"app"}, "Accept-Encoding": {"gzip"}, "Authorization": {"Bearer x"}}
+	b.Run("reverseproxy", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			reverse.ServeHTTP(&discard{http.Header{}}, r)
+		}
+	})
+	b.Run("switchgear", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = proxy.Serve(&discard{http.Header{}}, r, target, "charges")
+		}
+	})
+}

@@ -1,0 +1,232 @@
+package runtime
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"switchgear/internal/runtime/egress"
+)
+
+// Outcome is how one attempt ended. Breaker, retry and limiter decide by it, through its [Rule].
+type Outcome string
+
+// The outcomes. Each attempt has exactly one.
+const (
+	OutcomeSuccess         Outcome = "success"         // 2xx, 3xx
+	OutcomeClientError     Outcome = "client_error"    // 4xx without a row of its own: the upstream is alive
+	OutcomeUnauthenticated Outcome = "unauthenticated" // 401: our credential is not accepted
+	OutcomeForbidden       Outcome = "forbidden"       // 403 that is not a rate limit
+	OutcomeThrottled       Outcome = "throttled"       // 429, or a 403 that says it is a rate limit
+	OutcomeTimeoutStatus   Outcome = "timeout_status"  // 408, 425
+	OutcomeServerError     Outcome = "server_error"    // 5xx without a row of its own
+	OutcomeNotImplemented  Outcome = "not_implemented" // 501, 505
+	OutcomeUnavailable     Outcome = "unavailable"     // 502, 503, 504
+	OutcomeConnectFailed   Outcome = "connect_failed"  // DNS, refused, unreachable: nothing was sent
+	OutcomeTLSFailed       Outcome = "tls_failed"      // certificate or handshake: nothing was sent
+	OutcomeReset           Outcome = "reset"           // broken off or unreadable after the request was sent
+	OutcomeTimeout         Outcome = "timeout"         // no answer, or no end of it, in time
+	OutcomeCanceled        Outcome = "canceled"        // the caller went away
+	OutcomeRejectedLocal   Outcome = "rejected_local"  // we did not let it out: egress, credential, limits
+)
+
+// Verdict is what an outcome means to a circuit breaker.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictSuccess  Verdict = "success"  // the upstream is alive
+	VerdictFailure  Verdict = "failure"  // it counts against the upstream
+	VerdictExcluded Verdict = "excluded" // it says nothing about the upstream; it still frees a half-open slot
+)
+
+// RetryRule says when an attempt with this outcome may be repeated.
+type RetryRule string
+
+// The retry rules. Safe means an idempotent method, or an operation that honours an idempotency key.
+const (
+	RetryNever        RetryRule = "never"
+	RetryAny          RetryRule = "any"           // nothing was sent: any method
+	RetrySafe         RetryRule = "safe"          // only what is safe to repeat
+	RetryAfterDelay   RetryRule = "after_delay"   // once the upstream's own delay has passed
+	RetryAfterRefresh RetryRule = "after_refresh" // once, after the credential was refreshed
+)
+
+// LimitRule says what an outcome means to the rate limiter.
+type LimitRule string
+
+// The limiter rules.
+const (
+	LimitLearn  LimitRule = "learn"  // read the limit headers
+	LimitHold   LimitRule = "hold"   // stop the whole connection for as long as the upstream asks
+	LimitRefund LimitRule = "refund" // nothing was sent: give the token back
+	LimitNone   LimitRule = "none"
+)
+
+// Rule is the row of an outcome in the table that all protections share.
+type Rule struct {
+	Outcome Outcome
+	Label   string // for people
+	Breaker Verdict
+	Retry   RetryRule
+	Limiter LimitRule
+	// Local is true when the upstream never saw the request, or had no say in the outcome.
+	Local bool
+}
+
+// Rules returns the whole table, in the order in which it is shown.
+func Rules() []Rule {
+	return []Rule{
+		{OutcomeSuccess, "Success", VerdictSuccess, RetryNever, LimitLearn, false},
+		{OutcomeClientError, "Client error", VerdictSuccess, RetryNever, LimitLearn, false},
+		{OutcomeUnauthenticated, "Credential not accepted", VerdictExcluded, RetryAfterRefresh, LimitLearn, false},
+		{OutcomeForbidden, "Forbidden", VerdictExcluded, RetryNever, LimitLearn, false},
+		{OutcomeThrottled, "Throttled", VerdictExcluded, RetryAfterDelay, LimitHold, false},
+		{OutcomeTimeoutStatus, "Timed out upstream", VerdictFailure, RetrySafe, LimitLearn, false},
+		{OutcomeServerError, "Server error", VerdictFailure, RetrySafe, LimitLearn, false},
+		{OutcomeNotImplemented, "Not implemented", VerdictExcluded, RetryNever, LimitLearn, false},
+		{OutcomeUnavailable, "Unavailable", VerdictFailure, RetrySafe, LimitHold, false},
+		{OutcomeConnectFailed, "Could not connect", VerdictFailure, RetryAny, LimitRefund, true},
+		{OutcomeTLSFailed, "TLS failed", VerdictFailure, RetryNever, LimitRefund, true},
+		{OutcomeReset, "Connection broken", VerdictFailure, RetrySafe, LimitNone, false},
+		{OutcomeTimeout, "Timed out", VerdictFailure, RetrySafe, LimitNone, false},
+		{OutcomeCanceled, "Cancelled by the caller", VerdictExcluded, RetryNever, LimitNone, true},
+		{OutcomeRejectedLocal, "Rejected here", VerdictExcluded, RetryNever, LimitRefund, true},
+	}
+}
+
+// Rule returns the row of o; false when there is no such outcome.
+func (o Outcome) Rule() (Rule, bool) {
+	for _, r := range Rules() {
+		if r.Outcome == o {
+			return r, true
+		}
+	}
+	return Rule{}, false
+}
+
+// Label is the outcome in words. An unknown outcome is shown as it is.
+func (o Outcome) Label() string {
+	if r, ok := o.Rule(); ok {
+		return r.Label
+	}
+	return string(o)
+}
+
+// Failure reports whether o counts against the upstream.
+func (o Outcome) Failure() bool {
+	r, ok := o.Rule()
+	return ok && r.Breaker == VerdictFailure
+}
+
+// ParseOutcome returns the outcome of that name; false when there is none.
+func ParseOutcome(name string) (Outcome, bool) {
+	_, ok := Outcome(name).Rule()
+	return Outcome(name), ok
+}
+
+// Classify names the outcome of one attempt from what the transport returned: a response, or an error.
+// wrote says whether any of the request may have reached the upstream; without that, an unknown error is
+// a failure to connect, with it the connection broke.
+func Classify(resp *http.Response, err error, wrote bool) Outcome {
+	if err != nil {
+		return classifyError(err, wrote)
+	}
+	if resp == nil {
+		return OutcomeRejectedLocal
+	}
+	return classifyStatus(resp)
+}
+
+func classifyStatus(resp *http.Response) Outcome {
+	switch s := resp.StatusCode; {
+	case s == http.StatusUnauthorized:
+		return OutcomeUnauthenticated
+	case s == http.StatusForbidden && saysLimited(resp.Header):
+		return OutcomeThrottled
+	case s == http.StatusForbidden:
+		return OutcomeForbidden
+	case s == http.StatusRequestTimeout, s == http.StatusTooEarly:
+		return OutcomeTimeoutStatus
+	case s == http.StatusTooManyRequests:
+		return OutcomeThrottled
+	case s == http.StatusNotImplemented, s == http.StatusHTTPVersionNotSupported:
+		return OutcomeNotImplemented
+	case s == http.StatusBadGateway, s == http.StatusServiceUnavailable, s == http.StatusGatewayTimeout:
+		return OutcomeUnavailable
+	case s >= 500:
+		return OutcomeServerError
+	case s >= 400:
+		return OutcomeClientError
+	}
+	return OutcomeSuccess
+}
+
+// saysLimited recognises vendors that answer 403 when a limit is reached.
+func saysLimited(h http.Header) bool {
+	if h.Get("Retry-After") != "" {
+		return true
+	}
+	for _, name := range []string{"X-Ratelimit-Remaining", "Ratelimit-Remaining", "X-Rate-Limit-Remaining"} {
+		if strings.TrimSpace(h.Get(name)) == "0" {
+			return true
+		}
+	}
+	return false
+}
+
+func classifyError(err error, wrote bool) Outcome {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, egress.ErrDenied):
+		return OutcomeRejectedLocal
+	case errors.Is(err, context.Canceled):
+		return OutcomeCanceled
+	case errors.Is(err, errAttemptTimeout), errors.Is(err, errTotalTimeout):
+		return OutcomeTimeout
+	case isTLS(err):
+		return OutcomeTLSFailed
+	case isDial(err):
+		return OutcomeConnectFailed
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return OutcomeTimeout
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return OutcomeTimeout
+	case !wrote:
+		return OutcomeConnectFailed
+	}
+	return OutcomeReset
+}
+
+func isDial(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	_, ok := errors.AsType[*net.DNSError](err)
+	return ok
+}
+
+func isTLS(err error) bool {
+	if errors.Is(err, errHandshake) {
+		return true
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[x509.CertificateInvalidError](err)
+	return ok
+}

@@ -1,0 +1,70 @@
+package runtime
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// maxProbeBody is how much of an answer a probe keeps.
+const maxProbeBody = 2 << 10
+
+// ProbeResult is what one request of our own showed.
+type ProbeResult struct {
+	Method, URL string // the URL without its query
+	Status      int    // 0 when nothing came back
+	Outcome     Outcome
+	Took        time.Duration
+	Body        string // the beginning, when it is text
+	Err         error  // why there was no answer
+}
+
+// Probe sends one request with the credential of a target and reads the answer, to see whether both are
+// accepted. It is bounded by the timeout of the target's policy, follows no redirect and is not recorded
+// as a call. pathAndQuery is below the base URL.
+func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResult {
+	started := time.Now()
+	path, query, _ := strings.Cut(strings.TrimPrefix(pathAndQuery, "/"), "?")
+	result := ProbeResult{Method: method}
+	finish := func(resp *http.Response, err error) ProbeResult {
+		result.Took, result.Err = time.Since(started), err
+		result.Outcome = Classify(resp, err, true)
+		return result
+	}
+	u, err := JoinPath(t.BaseURL, path, query)
+	if err != nil {
+		return finish(nil, err)
+	}
+	shown := *u
+	shown.RawQuery = ""
+	result.URL = shown.String()
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(t.Policy.Timeout))
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody)
+	if err != nil {
+		return finish(nil, err)
+	}
+	r.Header.Set("Accept", "application/json, */*;q=0.5")
+	r.Header.Set("User-Agent", "switchgear")
+	if err := t.Authorize(ctx, r); err != nil {
+		result.Took, result.Err, result.Outcome = time.Since(started), err, OutcomeRejectedLocal
+		return result
+	}
+	resp, err := t.Transport.RoundTrip(r)
+	if err != nil {
+		return finish(nil, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	result.Status = resp.StatusCode
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProbeBody))
+	if err != nil {
+		return finish(nil, err)
+	}
+	if utf8.Valid(body) {
+		result.Body = string(body)
+	}
+	return finish(resp, nil)
+}

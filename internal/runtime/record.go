@@ -1,0 +1,54 @@
+package runtime
+
+import (
+	"net/http"
+	"time"
+)
+
+// Recorder takes the record of every call. It must not block: Record runs on the path of the call.
+type Recorder interface {
+	Record(r Record)
+}
+
+// Record is what is known about a call once it is over. It holds no secret: headers and query are
+// redacted, and what the credential added is shown as redacted only.
+type Record struct {
+	ID           string // the request id
+	ConnectionID string
+	Slug         string
+	Account      string
+	Version      int
+	Method       string
+	Path         string // as the caller wrote it, below the base URL
+	Query        string
+	Host         string
+	// Status is what the caller was answered: the upstream's status, or that of our error. 0 when the
+	// caller went away before.
+	Status    int
+	Outcome   Outcome
+	Attempts  int // how often the request was sent, or tried to be
+	StartedAt time.Time
+	Duration  time.Duration
+	Connect   time.Duration // name, connection and TLS; 0 on a pooled connection
+	FirstByte time.Duration // from the start to the first byte of the response
+	// RequestBytes and ResponseBytes count the bodies as they passed.
+	RequestBytes  int64
+	ResponseBytes int64
+	ErrorCode     string // ours, empty when the upstream's answer was passed on whole
+	ErrorText     string
+	KeyID         string
+	KeyName       string
+	ClientIP      string
+	// RequestHeader is what was sent upstream, ResponseHeader what came back. Read only.
+	RequestHeader  http.Header
+	ResponseHeader http.Header
+	Steps          []Step
+}
+
+// Step is one part of a call: when it began, counted from the start, and how long it took.
+type Step struct {
+	Name string
+	At   time.Duration
+	Took time.Duration
+	Note string
+}

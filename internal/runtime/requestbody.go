@@ -1,0 +1,110 @@
+package runtime
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// requestBody is the caller's body on its way to the transport. It counts, and remembers why it stopped.
+//
+// A read blocks for as long as the caller sends nothing, and both the transport and the server wait for
+// it before they let go of the request. So whoever ends the call early interrupts the read.
+type requestBody struct {
+	source  *http.Request // of the caller; nil when there is no body
+	trailer http.Header   // of the outgoing request
+	control *http.ResponseController
+
+	n           atomic.Int64
+	waiting     atomic.Bool // for the caller
+	closed      atomic.Bool
+	ended       atomic.Bool // the caller sent everything
+	interrupted atomic.Bool
+	failed      atomic.Pointer[error]
+}
+
+func (b *requestBody) present() bool { return b.source != nil }
+
+// Read implements io.Reader. The transport reads on one goroutine, the same that writes the trailers
+// afterwards.
+func (b *requestBody) Read(p []byte) (int, error) {
+	// First waiting, then the look at closed; interrupt does it the other way round. So one sees the other.
+	b.waiting.Store(true)
+	defer b.waiting.Store(false)
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n, err := b.source.Body.Read(p)
+	if total := b.n.Add(int64(n)); total == b.source.ContentLength {
+		b.ended.Store(true)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		b.ended.Store(true)
+		for name := range b.trailer {
+			b.trailer[name] = b.source.Trailer[name]
+		}
+	case b.closed.Load(): // We broke it off; that is not the caller's doing.
+	default:
+		b.failed.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+// Close implements io.Closer for the transport; no new read reaches the caller after it. It does not
+// interrupt one that is under way, because the server takes that for the end of the whole request, and a
+// transport closes the body as well when an answer came early. The body itself is left to the server:
+// closing it means to wait for what the caller may still send, and the server does that after the answer
+// has gone out.
+func (b *requestBody) Close() error {
+	b.closed.Store(true)
+	return nil
+}
+
+// interrupt ends a read that waits for the caller. The caller's connection cannot be used again after it,
+// and could not anyway: the rest of this request would be in the way.
+func (b *requestBody) interrupt() {
+	if !b.present() {
+		return
+	}
+	b.closed.Store(true)
+	if b.waiting.Load() && !b.ended.Load() && !b.interrupted.Swap(true) {
+		_ = b.control.SetReadDeadline(longAgo()) // A writer that cannot do it keeps us waiting.
+	}
+}
+
+// overlap is called before an answer begins. When the request has not ended by then, both go on at the
+// same time, and the connection of the caller ends with them: net/http cannot tell where the next request
+// would begin once a read was interrupted, and must not guess. Over HTTP/2 there is nothing to do.
+func (b *requestBody) overlap(h http.Header) {
+	if !b.present() || b.ended.Load() || b.source.ProtoMajor != 1 {
+		return
+	}
+	_ = b.control.EnableFullDuplex() // A writer that cannot do it lets the answer wait.
+	h["Connection"] = []string{"close"}
+}
+
+// settle is called before an error of ours is written. The server reads a short rest of the request first,
+// so that the connection can be used again; a long one, or one that may never come, ends the connection.
+func (b *requestBody) settle(h http.Header) {
+	const short = 256 << 10
+	if b.ended.Load() || b.source.ProtoMajor != 1 {
+		return
+	}
+	if length := b.source.ContentLength; b.interrupted.Load() || length < 0 || length > short || len(b.source.Header["Expect"]) > 0 {
+		h["Connection"] = []string{"close"}
+	}
+}
+
+func (b *requestBody) err() error {
+	if p := b.failed.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// longAgo is a deadline that has passed by any clock.
+func longAgo() time.Time { return time.Unix(1, 0) }
