@@ -1,13 +1,17 @@
 // Package credentials keeps secrets. It is the only place where key material and plaintext exist.
 //
-// This stage holds the key ring: a master key that lives outside the data directory wraps a few
-// keysets that live in the database. Each keyset serves one purpose, so that a MAC made for an API key
-// can never pass for one of the audit log.
+// A master key that lives outside the data directory wraps a few keysets that live in the database. Each
+// keyset serves one purpose, so that a MAC made for an API key can never pass for one of the audit log.
 //
 //	master key (file or environment)
 //	   └─ wraps, bound to installation and purpose ─→ keysets (table keysets)
 //	        ├─ apikey   HMAC-SHA-256 over API key secrets
-//	        └─ audit    HMAC-SHA-256 chaining the audit log
+//	        ├─ audit    HMAC-SHA-256 chaining the audit log
+//	        └─ cred     XAES-256-GCM over the credentials of connections ─→ [Sealer] ─→ [Vault]
+//
+// The [Vault] keeps the credentials of connections, one per account, with a few older versions for
+// rollbacks. A [Set] is the immutable snapshot of one connection that calls are authorized from; how a
+// kind of credential goes onto a request is package authtype.
 //
 // Invariants:
 //
@@ -17,4 +21,8 @@
 //     that depends on it.
 //   - A keyset is bound to its installation and purpose by associated data: a row moved between
 //     installations or purposes does not open.
+//   - A credential is bound to its connection, account, row and version in the same way: a value that was
+//     moved does not open, and says so instead of going to the wrong place.
+//   - Secrets go in and are put on requests. No function returns one; they are decrypted at the moment of
+//     use and in no snapshot, message or record.
 package credentials

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/mac"
@@ -22,13 +23,29 @@ import (
 // Purpose names what a keyset is for. A keyset opens for its own purpose only.
 type Purpose string
 
-// The purposes of this stage.
+// The purposes.
 const (
-	PurposeAPIKey Purpose = "apikey"
-	PurposeAudit  Purpose = "audit"
+	PurposeAPIKey     Purpose = "apikey" // MAC
+	PurposeAudit      Purpose = "audit"  // MAC
+	PurposeCredential Purpose = "cred"   // encryption
 )
 
-func purposes() []Purpose { return []Purpose{PurposeAPIKey, PurposeAudit} }
+func purposes() []Purpose { return []Purpose{PurposeAPIKey, PurposeAudit, PurposeCredential} }
+
+// template is the kind of key that a purpose has.
+func (p Purpose) template() (*tinkpb.KeyTemplate, error) {
+	switch p {
+	case PurposeAPIKey, PurposeAudit:
+		// Without a prefix a MAC is 32 bytes and does not tell which key made it; once keysets rotate,
+		// every key of the set is tried.
+		template := mac.HMACSHA256Tag256KeyTemplate()
+		template.OutputPrefixType = tinkpb.OutputPrefixType_RAW
+		return template, nil
+	case PurposeCredential:
+		return aead.XAES256GCM192BitNonceKeyTemplate(), nil
+	}
+	return nil, fault.Newf(fault.Internal, "credentials: unknown purpose %q", p)
+}
 
 // Deps are what the key ring works with; all are required.
 type Deps struct {
@@ -43,6 +60,25 @@ type Keyring struct {
 	fingerprint string
 	created     bool
 	macs        map[Purpose]tink.MAC
+	sealers     map[Purpose]*Sealer
+}
+
+func (k *Keyring) has(p Purpose) bool { return k.macs[p] != nil || k.sealers[p] != nil }
+
+// add makes an opened keyset usable for its purpose.
+func (k *Keyring) add(p Purpose, handle *keyset.Handle) (err error) {
+	switch p {
+	case PurposeAPIKey, PurposeAudit:
+		k.macs[p], err = mac.New(handle)
+	case PurposeCredential:
+		k.sealers[p], err = newSealer(handle)
+	default:
+		err = fault.Newf(fault.Internal, "unknown purpose")
+	}
+	if err != nil {
+		return fmt.Errorf("credentials: keyset %s: %w", p, err)
+	}
+	return nil
 }
 
 // Sealed says why the keysets of the database do not open.
@@ -113,7 +149,7 @@ func OpenKeyring(ctx context.Context, deps Deps) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("credentials: master key: %w", err)
 	}
-	ring := &Keyring{fingerprint: key.fingerprint(), created: created, macs: map[Purpose]tink.MAC{}}
+	ring := &Keyring{fingerprint: key.fingerprint(), created: created, macs: map[Purpose]tink.MAC{}, sealers: map[Purpose]*Sealer{}}
 	for _, row := range rows {
 		handle, err := unwrap(wrapper, row.wrapped, installation, Purpose(row.purpose))
 		if err != nil {
@@ -122,8 +158,8 @@ func OpenKeyring(ctx context.Context, deps Deps) (*Keyring, error) {
 				Got:    key.fingerprint(), Expected: row.fingerprint,
 			}}
 		}
-		if ring.macs[Purpose(row.purpose)], err = mac.New(handle); err != nil {
-			return nil, fmt.Errorf("credentials: keyset %s: %w", row.purpose, err)
+		if err := ring.add(Purpose(row.purpose), handle); err != nil {
+			return nil, err
 		}
 	}
 	return ring, ring.addMissing(ctx, deps, wrapper, installation)
@@ -154,13 +190,13 @@ func resolveMasterKey(source KeySource, rows []keysetRow) (key masterKey, create
 
 func (k *Keyring) addMissing(ctx context.Context, deps Deps, wrapper tink.AEAD, installation string) error {
 	for _, p := range purposes() {
-		if _, ok := k.macs[p]; ok {
+		if k.has(p) {
 			continue
 		}
-		// Without a prefix a MAC is 32 bytes and does not tell which key made it; once keysets rotate,
-		// every key of the set is tried.
-		template := mac.HMACSHA256Tag256KeyTemplate()
-		template.OutputPrefixType = tinkpb.OutputPrefixType_RAW
+		template, err := p.template()
+		if err != nil {
+			return err
+		}
 		handle, err := keyset.NewHandle(template)
 		if err != nil {
 			return fmt.Errorf("credentials: new keyset %s: %w", p, err)
@@ -172,8 +208,8 @@ func (k *Keyring) addMissing(ctx context.Context, deps Deps, wrapper tink.AEAD, 
 		if err := insertKeyset(ctx, deps.DB, keysetRow{string(p), wrapped, k.fingerprint}, deps.Now()); err != nil {
 			return err
 		}
-		if k.macs[p], err = mac.New(handle); err != nil {
-			return fmt.Errorf("credentials: keyset %s: %w", p, err)
+		if err := k.add(p, handle); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,0 +1,159 @@
+package credentials
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+
+	"switchgear/db"
+	"switchgear/internal/credentials/authtype"
+	"switchgear/internal/fault"
+)
+
+// Authorize puts a credential on a request, in place of what the caller authenticated with. An error
+// means that the request must not be sent.
+type Authorize func(ctx context.Context, r *http.Request) error
+
+// Set is an immutable snapshot of the credentials of one connection. Values stay sealed in it and are
+// decrypted for each use.
+type Set struct {
+	accounts map[string]account
+	damaged  []Credential
+	mended   []Credential
+}
+
+// account is one entry of a Set: what authorizes, or why it cannot.
+type account struct {
+	authorize Authorize
+	problem   error
+}
+
+// Authorizer returns what authorizes calls of an account. It reads memory only and does not allocate. It
+// fails with CREDENTIAL_MISSING, _REVOKED, _CORRUPT, CREDENTIAL_NEEDS_REAUTH or ACCOUNT_NOT_FOUND.
+func (s *Set) Authorizer(name string) (Authorize, error) {
+	a, ok := s.accounts[name]
+	switch {
+	case ok:
+		return a.authorize, a.problem
+	case name == DefaultAccount:
+		return nil, fault.New(fault.Unavailable, "CREDENTIAL_MISSING",
+			"The connection has no credential yet. Enter one on its accounts page.")
+	}
+	return nil, noAccount(fault.Newf(fault.NotFound, "no account"))
+}
+
+// Damaged are the credentials that do not open and are not marked so yet.
+func (s *Set) Damaged() []Credential { return s.damaged }
+
+// Mended are the credentials that are marked as corrupt and open again.
+func (s *Set) Mended() []Credential { return s.mended }
+
+// Load reads the credentials of one connection as tx sees them.
+func (v *Vault) Load(ctx context.Context, tx *db.Tx, connectionID string) (*Set, error) {
+	rows, err := v.store.list(ctx, tx, connectionID)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: load those of %s: %w", connectionID, err)
+	}
+	return v.newSet(rows), nil
+}
+
+// LoadAccounts returns old with the named accounts read again, as tx sees them. It costs the same however
+// many accounts the connection has.
+func (v *Vault) LoadAccounts(ctx context.Context, tx *db.Tx, old *Set, connectionID string, accounts ...string) (*Set, error) {
+	next := &Set{accounts: maps.Clone(old.accounts)}
+	if next.accounts == nil {
+		next.accounts = map[string]account{}
+	}
+	for _, name := range accounts {
+		delete(next.accounts, name)
+		r, err := v.store.current(ctx, tx, connectionID, name)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("credentials: load %s of %s: %w", name, connectionID, err)
+		}
+		next.add(v, r)
+	}
+	return next, nil
+}
+
+// LoadAll is Load for every connection that has a credential, by connection id.
+func (v *Vault) LoadAll(ctx context.Context, tx *db.Tx) (map[string]*Set, error) {
+	rows, err := v.store.all(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: load all: %w", err)
+	}
+	grouped := map[string][]sealedRow{}
+	for _, r := range rows {
+		grouped[r.ConnectionID] = append(grouped[r.ConnectionID], r)
+	}
+	sets := make(map[string]*Set, len(grouped))
+	for id, rows := range grouped {
+		sets[id] = v.newSet(rows)
+	}
+	return sets, nil
+}
+
+func (v *Vault) newSet(rows []sealedRow) *Set {
+	s := &Set{accounts: make(map[string]account, len(rows))}
+	for _, r := range rows {
+		s.add(v, r)
+	}
+	return s
+}
+
+// add is for a Set that nobody else has yet.
+func (s *Set) add(v *Vault, r sealedRow) {
+	a := account{problem: stateProblem(r.State)}
+	t, typeErr := authtype.Lookup(r.AuthType)
+	_, openErr := v.open(r)
+	switch {
+	case openErr != nil:
+		a.problem = openErr
+		if r.State != StateCorrupt {
+			s.damaged = append(s.damaged, r.Credential)
+		}
+	case typeErr != nil:
+		// A newer release wrote it. It must not go out without a credential.
+		a.problem = fault.Wrap(typeErr, fault.Unavailable, "CREDENTIAL_UNUSABLE",
+			"This release does not know how to use the stored credential.")
+	case r.State == StateCorrupt:
+		s.mended = append(s.mended, r.Credential)
+	}
+	if a.problem == nil {
+		a.authorize = v.authorizer(r, t)
+	}
+	s.accounts[r.Account] = a
+}
+
+func stateProblem(state string) error {
+	switch state {
+	case StateActive, StateCorrupt: // whether it opens decides
+		return nil
+	case StateNeedsReauth:
+		return fault.New(fault.Unavailable, "CREDENTIAL_NEEDS_REAUTH",
+			"The service no longer accepts the credential. Connect the account again.")
+	case StateRevoked:
+		return fault.New(fault.Unavailable, "CREDENTIAL_REVOKED", "The credential was revoked. Enter a new one.")
+	}
+	return fault.Newf(fault.Internal, "credentials: unknown state %q", state)
+}
+
+// authorizer decrypts at the moment of use, so that no plaintext is kept.
+func (v *Vault) authorizer(r sealedRow, t authtype.Type) Authorize {
+	used, aad, sealed := v.use(r.ID), r.aad(), r.sealed
+	return func(_ context.Context, request *http.Request) error {
+		values, err := v.openSealed(aad, sealed)
+		if err != nil {
+			return err
+		}
+		if err := t.Apply(request, values); err != nil {
+			return fault.Wrap(err, fault.Unavailable, "CREDENTIAL_UNUSABLE",
+				"The stored credential cannot be put on the request. Enter it again.")
+		}
+		used.at.Store(db.Micros(v.now()))
+		return nil
+	}
+}

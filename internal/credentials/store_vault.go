@@ -1,0 +1,162 @@
+package credentials
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"switchgear/db"
+	"switchgear/internal/fault"
+)
+
+// vaultStore holds the SQL about credentials.
+type vaultStore struct{ db *db.DB }
+
+// reader is what the database and a transaction have in common.
+type reader interface {
+	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) *db.Row
+}
+
+const vaultColumns = `c.id, c.connection_id, c.account, c.state, c.created_at, c.updated_at, c.last_used_at,
+	v.version, v.auth_type, v.settings, v.marks, v.sealed, v.key_id`
+
+const (
+	fromCurrent = ` FROM credentials c JOIN credential_versions v ON v.credential_id = c.id AND v.version = c.version`
+	fromVersion = ` FROM credentials c JOIN credential_versions v ON v.credential_id = c.id`
+)
+
+func scanCredential(row interface{ Scan(dest ...any) error }) (sealedRow, error) {
+	var (
+		r                sealedRow
+		created, updated int64
+		used             sql.NullInt64
+		settings, marks  string
+	)
+	err := row.Scan(&r.ID, &r.ConnectionID, &r.Account, &r.State, &created, &updated, &used,
+		&r.Version, &r.AuthType, &settings, &marks, &r.sealed, &r.keyID)
+	if err != nil {
+		return sealedRow{}, err
+	}
+	if err := json.Unmarshal([]byte(settings), &r.Settings); err != nil {
+		return sealedRow{}, fmt.Errorf("credentials: the settings of %s are not readable: %w", r.ID, err)
+	}
+	if err := json.Unmarshal([]byte(marks), &r.Marks); err != nil {
+		return sealedRow{}, fmt.Errorf("credentials: the marks of %s are not readable: %w", r.ID, err)
+	}
+	r.Fields = fieldsOf(r.Settings, r.Marks)
+	r.CreatedAt, r.UpdatedAt, r.LastUsedAt = db.Time(created), db.Time(updated), db.NullTime(used)
+	return r, nil
+}
+
+func (vaultStore) current(ctx context.Context, q reader, connectionID, account string) (sealedRow, error) {
+	return scanCredential(q.QueryRow(ctx, `SELECT `+vaultColumns+fromCurrent+
+		` WHERE c.connection_id = $1 AND c.account = $2`, connectionID, account))
+}
+
+func (vaultStore) version(ctx context.Context, q reader, connectionID, account string, version int64) (sealedRow, error) {
+	return scanCredential(q.QueryRow(ctx, `SELECT `+vaultColumns+fromVersion+
+		` WHERE c.connection_id = $1 AND c.account = $2 AND v.version = $3`, connectionID, account, version))
+}
+
+func (vaultStore) list(ctx context.Context, q reader, connectionID string) ([]sealedRow, error) {
+	return collect(q.Query(ctx, `SELECT `+vaultColumns+fromCurrent+
+		` WHERE c.connection_id = $1 ORDER BY c.account`, connectionID))
+}
+
+func (vaultStore) all(ctx context.Context, q reader) ([]sealedRow, error) {
+	return collect(q.Query(ctx, `SELECT `+vaultColumns+fromCurrent))
+}
+
+func collect(rows *sql.Rows, err error) ([]sealedRow, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []sealedRow
+	for rows.Next() {
+		r, err := scanCredential(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+func (vaultStore) insert(ctx context.Context, tx *db.Tx, r sealedRow) error {
+	_, err := tx.Exec(ctx, `INSERT INTO credentials (id, connection_id, account, version, state, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		r.ID, r.ConnectionID, r.Account, r.Version, r.State, db.Micros(r.CreatedAt), db.Micros(r.UpdatedAt))
+	return err
+}
+
+func (vaultStore) update(ctx context.Context, tx *db.Tx, r sealedRow) error {
+	_, err := tx.Exec(ctx, `UPDATE credentials SET version = $2, state = $3, updated_at = $4 WHERE id = $1`,
+		r.ID, r.Version, r.State, db.Micros(r.UpdatedAt))
+	return err
+}
+
+func (vaultStore) insertVersion(ctx context.Context, tx *db.Tx, r sealedRow) error {
+	settings, err := json.Marshal(r.Settings)
+	if err != nil {
+		return err
+	}
+	marks, err := json.Marshal(r.Marks)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO credential_versions (credential_id, version, auth_type, settings, marks, sealed, key_id, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		r.ID, r.Version, r.AuthType, string(settings), string(marks), r.sealed, int64(r.keyID), db.Micros(r.UpdatedAt))
+	return err
+}
+
+// prune forgets the versions up to last.
+func (vaultStore) prune(ctx context.Context, tx *db.Tx, id string, last int64) error {
+	_, err := tx.Exec(ctx, `DELETE FROM credential_versions WHERE credential_id = $1 AND version <= $2`, id, last)
+	return err
+}
+
+func (vaultStore) setState(ctx context.Context, tx *db.Tx, id, state string, now time.Time) error {
+	result, err := tx.Exec(ctx, `UPDATE credentials SET state = $2, updated_at = $3 WHERE id = $1`, id, state, db.Micros(now))
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return fault.Newf(fault.NotFound, "no credential %s", id)
+}
+
+func (vaultStore) delete(ctx context.Context, tx *db.Tx, id string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM credential_versions WHERE credential_id = $1`, id); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM credentials WHERE id = $1`, id)
+	return err
+}
+
+func (vaultStore) deleteAll(ctx context.Context, tx *db.Tx, connectionID string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM credential_versions WHERE credential_id IN
+		(SELECT id FROM credentials WHERE connection_id = $1)`, connectionID); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM credentials WHERE connection_id = $1`, connectionID)
+	return err
+}
+
+// used notes when credentials were last used, never going back in time.
+func (s vaultStore) used(ctx context.Context, at map[string]int64) error {
+	return s.db.InTx(ctx, func(tx *db.Tx) error {
+		for id, us := range at {
+			if _, err := tx.Exec(ctx, `UPDATE credentials SET last_used_at = $2
+				WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`, id, us); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

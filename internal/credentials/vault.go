@@ -1,0 +1,396 @@
+package credentials
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"switchgear/db"
+	"switchgear/internal/credentials/authtype"
+	"switchgear/internal/fault"
+)
+
+// DefaultAccount is the account that a call uses when it names none.
+const DefaultAccount = "default"
+
+// The states of a credential. Only an active one is used.
+const (
+	StateActive      = "active"
+	StateNeedsReauth = "needs_reauth"
+	StateRevoked     = "revoked"
+	StateCorrupt     = "corrupt" // it does not open: damaged or moved
+)
+
+// keptVersions is how many versions of a credential are kept, the one in use included, so that a rollback
+// can bring one back. Secrets are not kept longer than they can be of use.
+const keptVersions = 5
+
+// Credential is what may be known about a credential: everything but its secrets.
+type Credential struct {
+	ID, ConnectionID, Account, AuthType string
+	State                               string
+	// Version is 1, 2, 3 … It moves only when a value changes.
+	Version int64
+	// Fields are the names of the fields that are set, sorted.
+	Fields []string
+	// Settings are the values of the fields that are not secret.
+	Settings map[string]string
+	// Marks maps each secret field that is set to a random mark, which changes exactly when its value
+	// does. Comparing marks tells what changed between two versions and nothing else.
+	Marks                            map[string]string
+	CreatedAt, UpdatedAt, LastUsedAt time.Time
+}
+
+// VaultDeps are what a Vault works with; all are required.
+type VaultDeps struct {
+	DB     *db.DB
+	Sealer *Sealer
+	Now    func() time.Time
+}
+
+// Vault keeps the credentials of connections. Secrets go in and are put on requests; no method returns
+// one. Changes run in the caller's transaction; the caller also checks permission and records.
+type Vault struct {
+	store  vaultStore
+	sealer *Sealer
+	now    func() time.Time
+	// uses holds when each credential was last used, by its id.
+	mu   sync.Mutex
+	uses map[string]*use
+}
+
+// use is when a credential was last used, in microseconds, and what of that is stored.
+type use struct{ at, stored atomic.Int64 }
+
+// NewVault returns a Vault. It fails when a dependency is missing.
+func NewVault(d VaultDeps) (*Vault, error) {
+	if d.DB == nil || d.Sealer == nil || d.Now == nil {
+		return nil, errors.New("credentials: every dependency of the vault is required")
+	}
+	return &Vault{store: vaultStore{db: d.DB}, sealer: d.Sealer, now: d.Now, uses: map[string]*use{}}, nil
+}
+
+// Put stores the credential of an account within tx and makes it active. Secret fields that values leaves
+// out, or leaves empty, keep their value while the auth type stays the same; other fields that are missing
+// take their default. When nothing changes, no version is made; values without a secret that change
+// nothing leave the state as it is, too.
+//
+// Errors are fault.Invalid about auth.type or auth.fields.<key> and never hold a value.
+func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authType string, values map[string]string) (Credential, error) {
+	t, err := authtype.Lookup(authType)
+	if err != nil {
+		return Credential{}, err
+	}
+	old, err := v.store.current(ctx, tx, connectionID, account)
+	exists := err == nil
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return Credential{}, fmt.Errorf("credentials: read %s: %w", account, err)
+	}
+	if exists && old.AuthType == authType && leavesAsIs(t, old.Settings, values) {
+		return old.Credential, nil
+	}
+	before := map[string]string{}
+	if exists && old.AuthType == authType {
+		// What does not open cannot be kept; the checks below then ask for it again.
+		if opened, err := v.open(old); err == nil {
+			before = opened
+		}
+	}
+	after := complete(t, before, values)
+	if err := authtype.Validate(t, after); err != nil {
+		return Credential{}, err
+	}
+	if exists && old.AuthType == authType && old.State == StateActive && maps.Equal(before, after) {
+		return old.Credential, nil
+	}
+	next := old
+	if !exists {
+		next = sealedRow{Credential: newCredential(connectionID, account, v.moment())}
+	}
+	next.AuthType, next.Settings, next.Marks = authType, map[string]string{}, map[string]string{}
+	for _, f := range t.Fields() {
+		value, set := after[f.Key]
+		switch mark := old.Marks[f.Key]; {
+		case !set:
+		case !f.Secret:
+			next.Settings[f.Key] = value
+		case mark != "" && before[f.Key] == value:
+			next.Marks[f.Key] = mark
+		default:
+			next.Marks[f.Key] = db.NewID("mark")
+		}
+	}
+	return v.write(ctx, tx, next, after, !exists)
+}
+
+func newCredential(connectionID, account string, now time.Time) Credential {
+	return Credential{ID: db.NewID("cred"), ConnectionID: connectionID, Account: account, CreatedAt: now}
+}
+
+// leavesAsIs reports whether values hold no secret and nothing that differs from the settings.
+func leavesAsIs(t authtype.Type, settings, values map[string]string) bool {
+	for key := range values {
+		if f, ok := authtype.Find(t, key); !ok || f.Secret && values[key] != "" {
+			return false
+		}
+	}
+	after := complete(t, nil, values)
+	return maps.Equal(after, settings)
+}
+
+// complete lays values over what is stored and fills in defaults. Fields without a value are left out.
+func complete(t authtype.Type, before, values map[string]string) map[string]string {
+	after := maps.Clone(values)
+	if after == nil {
+		after = map[string]string{}
+	}
+	for _, f := range t.Fields() {
+		if after[f.Key] != "" {
+			continue
+		}
+		if f.Secret {
+			after[f.Key] = before[f.Key]
+		} else if _, given := values[f.Key]; !given || f.Required {
+			after[f.Key] = f.Default
+		}
+		if after[f.Key] == "" {
+			delete(after, f.Key)
+		}
+	}
+	return after
+}
+
+// write seals values as the next version of c and makes it the one in use.
+func (v *Vault) write(ctx context.Context, tx *db.Tx, c sealedRow, values map[string]string, insert bool) (Credential, error) {
+	c.Version++
+	c.State, c.UpdatedAt, c.Fields = StateActive, v.moment(), fieldsOf(c.Settings, c.Marks)
+	plaintext, err := json.Marshal(values)
+	if err != nil {
+		return Credential{}, fmt.Errorf("credentials: encode %s: %w", c.ID, err)
+	}
+	c.sealed, c.keyID, err = v.sealer.Seal(c.aad(), plaintext)
+	clear(plaintext)
+	if err != nil {
+		return Credential{}, err
+	}
+	if insert {
+		err = v.store.insert(ctx, tx, c)
+	} else {
+		err = v.store.update(ctx, tx, c)
+	}
+	if err == nil {
+		err = v.store.insertVersion(ctx, tx, c)
+	}
+	if err == nil {
+		err = v.store.prune(ctx, tx, c.ID, c.Version-keptVersions)
+	}
+	if err != nil {
+		return Credential{}, fmt.Errorf("credentials: store %s: %w", c.ID, err)
+	}
+	return c.Credential, nil
+}
+
+// Restore brings back an older version of the credential of an account, as a new version with the same
+// marks. It returns a fault.Conflict with the code CREDENTIAL_GONE when that version is no longer kept.
+func (v *Vault) Restore(ctx context.Context, tx *db.Tx, connectionID, account string, version int64) (Credential, error) {
+	now, err := v.store.current(ctx, tx, connectionID, account)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return Credential{}, fmt.Errorf("credentials: read %s: %w", account, err)
+	}
+	if err != nil {
+		return Credential{}, gone()
+	}
+	old, err := v.store.version(ctx, tx, connectionID, account, version)
+	if fault.Is(err, fault.NotFound) {
+		return Credential{}, gone()
+	}
+	if err != nil {
+		return Credential{}, fmt.Errorf("credentials: read %s: %w", account, err)
+	}
+	values, err := v.open(old)
+	if err != nil {
+		return Credential{}, err
+	}
+	next := now
+	next.AuthType, next.Settings, next.Marks = old.AuthType, old.Settings, old.Marks
+	return v.write(ctx, tx, next, values, false)
+}
+
+func gone() error {
+	return fault.New(fault.Conflict, "CREDENTIAL_GONE",
+		"The credential of that version is no longer stored.").
+		WithSuggestion("Edit the connection instead and enter the credential.")
+}
+
+// Copy gives another connection the credential of an account.
+func (v *Vault) Copy(ctx context.Context, tx *db.Tx, from, to, account string) (Credential, error) {
+	old, err := v.store.current(ctx, tx, from, account)
+	if err != nil {
+		return Credential{}, noAccount(err)
+	}
+	values, err := v.open(old)
+	if err != nil {
+		return Credential{}, err
+	}
+	next := sealedRow{Credential: newCredential(to, account, v.moment())}
+	next.AuthType, next.Settings, next.Marks = old.AuthType, old.Settings, old.Marks
+	return v.write(ctx, tx, next, values, true)
+}
+
+// Find returns the credential of an account as tx sees it, or a fault.NotFound.
+func (v *Vault) Find(ctx context.Context, tx *db.Tx, connectionID, account string) (Credential, error) {
+	c, err := v.store.current(ctx, tx, connectionID, account)
+	if err != nil {
+		return Credential{}, noAccount(err)
+	}
+	return c.Credential, nil
+}
+
+// List returns the credentials of a connection by account, the default one first.
+func (v *Vault) List(ctx context.Context, connectionID string) ([]Credential, error) {
+	rows, err := v.store.list(ctx, v.store.db, connectionID)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: list: %w", err)
+	}
+	out := make([]Credential, len(rows))
+	for i, r := range rows {
+		out[i] = r.Credential
+		if at := v.use(r.ID).at.Load(); at > 0 && db.Time(at).After(r.LastUsedAt) {
+			out[i].LastUsedAt = db.Time(at)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Credential) int {
+		switch {
+		case a.Account == b.Account:
+			return 0
+		case a.Account == DefaultAccount:
+			return -1
+		case b.Account == DefaultAccount:
+			return 1
+		}
+		return 0
+	})
+	return out, nil
+}
+
+// Delete forgets the credential of an account, with every version of it.
+func (v *Vault) Delete(ctx context.Context, tx *db.Tx, connectionID, account string) error {
+	c, err := v.store.current(ctx, tx, connectionID, account)
+	if err != nil {
+		return noAccount(err)
+	}
+	if err := v.store.delete(ctx, tx, c.ID); err != nil {
+		return fmt.Errorf("credentials: delete %s: %w", c.ID, err)
+	}
+	return nil
+}
+
+// DeleteAll forgets every credential of a connection.
+func (v *Vault) DeleteAll(ctx context.Context, tx *db.Tx, connectionID string) error {
+	if err := v.store.deleteAll(ctx, tx, connectionID); err != nil {
+		return fmt.Errorf("credentials: delete those of %s: %w", connectionID, err)
+	}
+	return nil
+}
+
+// SetState changes the state of a credential. It returns a fault.NotFound when there is none of that id.
+func (v *Vault) SetState(ctx context.Context, tx *db.Tx, id, state string) error {
+	switch state {
+	case StateActive, StateNeedsReauth, StateRevoked, StateCorrupt:
+	default:
+		return fault.Newf(fault.Internal, "credentials: unknown state %q", state)
+	}
+	return noAccount(v.store.setState(ctx, tx, id, state, v.moment()))
+}
+
+func noAccount(err error) error {
+	if fault.Is(err, fault.NotFound) {
+		return fault.New(fault.NotFound, "ACCOUNT_NOT_FOUND", "The connection has no such account.")
+	}
+	return err
+}
+
+// open decrypts a row.
+func (v *Vault) open(r sealedRow) (map[string]string, error) { return v.openSealed(r.aad(), r.sealed) }
+
+func (v *Vault) openSealed(aad AAD, sealed string) (map[string]string, error) {
+	plaintext, err := v.sealer.Open(aad, sealed)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(plaintext)
+	var values map[string]string
+	if json.Unmarshal(plaintext, &values) != nil {
+		// The decoder's text could quote the plaintext: it stays out.
+		return nil, corrupt(errors.New("credentials: not the form that was sealed"))
+	}
+	return values, nil
+}
+
+// sealedRow is a credential with its sealed values.
+type sealedRow struct {
+	Credential
+	sealed string
+	keyID  uint32
+}
+
+func (r sealedRow) aad() AAD {
+	return AAD{
+		Table: "credential_versions", Row: r.ID, Column: "sealed",
+		Owner: r.ConnectionID, Account: r.Account, Version: r.Version,
+	}
+}
+
+func fieldsOf(settings, marks map[string]string) []string {
+	return slices.Sorted(func(yield func(string) bool) {
+		for _, m := range []map[string]string{settings, marks} {
+			for key := range m {
+				if !yield(key) {
+					return
+				}
+			}
+		}
+	})
+}
+
+// moment is the present in the precision of the store.
+func (v *Vault) moment() time.Time { return db.Time(db.Micros(v.now())) }
+
+func (v *Vault) use(id string) *use {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	u, ok := v.uses[id]
+	if !ok {
+		u = &use{}
+		v.uses[id] = u
+	}
+	return u
+}
+
+// FlushUse writes down when credentials were last used. Call it every few seconds and before the end.
+func (v *Vault) FlushUse(ctx context.Context) error {
+	pending := map[string]int64{}
+	v.mu.Lock()
+	for id, u := range v.uses {
+		if at := u.at.Load(); at > u.stored.Load() {
+			pending[id] = at
+		}
+	}
+	v.mu.Unlock()
+	if len(pending) == 0 {
+		return nil
+	}
+	if err := v.store.used(ctx, pending); err != nil {
+		return fmt.Errorf("credentials: note the last use: %w", err)
+	}
+	for id, at := range pending {
+		v.use(id).stored.Store(at)
+	}
+	return nil
+}
