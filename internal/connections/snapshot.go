@@ -1,0 +1,272 @@
+package connections
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+
+	"switchgear/db"
+	"switchgear/internal/access"
+	"switchgear/internal/audit"
+	"switchgear/internal/credentials"
+	"switchgear/internal/fault"
+	"switchgear/internal/providers"
+	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/egress"
+)
+
+// snapshot is every connection as calls see it. It is never changed once it is published.
+type snapshot struct{ entries map[string]*entry } // by slug
+
+// entry is one connection, ready to be called, or the reason why it cannot be.
+type entry struct {
+	Connection
+	base      *url.URL
+	policy    runtime.Policy
+	set       *credentials.Set
+	transport *transport
+	problem   error
+}
+
+// transport makes the transport of a version when the first call needs it: most of many connections are
+// never called.
+type transport struct {
+	get  func() *http.Transport
+	made atomic.Bool
+}
+
+func newTransport(guard Egress) *transport {
+	t := &transport{}
+	t.get = sync.OnceValue(func() *http.Transport {
+		defer t.made.Store(true)
+		return guard.NewTransport(egress.TransportConfig{})
+	})
+	return t
+}
+
+// retire closes what no call uses. Calls under way finish.
+func (t *transport) retire() {
+	if t.made.Load() {
+		t.get().CloseIdleConnections()
+	}
+}
+
+// Target returns how to call a connection as an account; no account is the default one. It reads memory
+// only. The base URL that it returns is shared: do not change it.
+//
+// Errors: CONNECTION_NOT_FOUND, CONNECTION_PAUSED, CONNECTION_NOT_CALLABLE (it has no address),
+// CONNECTION_UNUSABLE (this release cannot read its definition), ACCOUNT_NOT_FOUND, and those of
+// [credentials.Set.Authorizer] about a credential that is missing, revoked, damaged or to be renewed.
+func (s *Service) Target(slug, account string) (runtime.Target, error) {
+	e, ok := s.snapshot.Load().entries[slug]
+	switch {
+	case !ok:
+		return runtime.Target{}, fault.New(fault.NotFound, "CONNECTION_NOT_FOUND", "There is no such connection.")
+	case e.State == StatePaused:
+		return runtime.Target{}, fault.New(fault.Conflict, "CONNECTION_PAUSED", "The connection is paused. Resume it to let calls through.")
+	case e.problem != nil:
+		return runtime.Target{}, e.problem
+	}
+	if account == "" {
+		account = credentials.DefaultAccount
+	}
+	authorize, err := e.set.Authorizer(account)
+	if err != nil {
+		return runtime.Target{}, err
+	}
+	return runtime.Target{
+		ConnectionID: e.ID, Slug: e.Slug, Account: account, Version: e.Version,
+		BaseURL: e.base, Policy: e.policy, Authorize: authorize, Transport: e.transport.get(),
+	}, nil
+}
+
+// Peek returns a connection as calls see it, from memory. It checks no permission: it is for the gateway.
+// What it returns is shared: do not change its maps and slices.
+func (s *Service) Peek(slug string) (Connection, bool) {
+	e, ok := s.snapshot.Load().entries[slug]
+	if !ok {
+		return Connection{}, false
+	}
+	return e.Connection, true
+}
+
+// EffectivePolicy returns the whole policy that calls of a connection have: the product's under the
+// provider's under its own.
+func (s *Service) EffectivePolicy(c Connection) (runtime.Policy, error) {
+	provider, err := s.provider(c.Provider)
+	if err != nil {
+		return runtime.Policy{}, err
+	}
+	return effectivePolicy(c.Policy, provider)
+}
+
+// load makes the entry of a connection that a change touched, as the transaction sees it.
+func (s *Service) load(ctx context.Context, tx *db.Tx, done effect) (*entry, error) {
+	r, err := s.store.bySlug(ctx, tx, done.slug)
+	if err != nil {
+		return nil, fmt.Errorf("connections: load %s: %w", done.slug, err)
+	}
+	old := s.snapshot.Load().entries[done.slug]
+	if old == nil || old.ID != r.ID || s.stale.Load() {
+		set, err := s.vault.Load(ctx, tx, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		return s.newEntry(r, set, nil), nil
+	}
+	set := old.set
+	if len(done.accounts) > 0 {
+		if set, err = s.vault.LoadAccounts(ctx, tx, old.set, r.ID, done.accounts...); err != nil {
+			return nil, err
+		}
+	}
+	return s.newEntry(r, set, old), nil
+}
+
+// newEntry never fails: a connection that cannot be used says so when it is called.
+func (s *Service) newEntry(r row, set *credentials.Set, old *entry) *entry {
+	e := &entry{Connection: r.Connection, set: set}
+	if old != nil && old.Version == r.Version {
+		e.transport = old.transport
+	} else {
+		e.transport = newTransport(s.egress)
+	}
+	provider, err := s.provider(r.Provider)
+	if fault.Is(err, fault.Invalid) {
+		// It left the catalogue with an upgrade. It only had defaults to give.
+		provider, err = providers.Provider{Slug: r.Provider}, nil
+	}
+	if err == nil {
+		e.policy, err = effectivePolicy(r.Policy, provider)
+	}
+	if err == nil {
+		e.base, err = url.Parse(r.BaseURL)
+	}
+	switch {
+	case err != nil:
+		e.problem = fault.Wrap(err, fault.Unavailable, "CONNECTION_UNUSABLE",
+			"This release cannot use the definition of the connection. Edit it, or go back to an older version.")
+	case r.BaseURL == "":
+		e.problem = fault.New(fault.Conflict, "CONNECTION_NOT_CALLABLE", "The connection has no address to call.")
+	}
+	return e
+}
+
+// publish replaces one entry of the snapshot; nil removes it. The caller holds the lock.
+func (s *Service) publish(slug string, next *entry) {
+	current := s.snapshot.Load()
+	old := current.entries[slug]
+	entries := maps.Clone(current.entries)
+	if entries == nil {
+		entries = map[string]*entry{}
+	}
+	delete(entries, slug)
+	if next != nil {
+		entries[slug] = next
+	}
+	s.snapshot.Store(&snapshot{entries: entries})
+	if old != nil && (next == nil || next.transport != old.transport) {
+		old.transport.retire()
+	}
+}
+
+// Refresh reads every connection and credential again. Credentials that do not open are marked as corrupt
+// and recorded; the connections that do not need them keep working.
+func (s *Service) Refresh(ctx context.Context) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
+	return s.reload(ctx)
+}
+
+// mend tries once to reload at the end of a change, even if the request behind it is gone. Serve tries
+// again.
+func (s *Service) mend(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadLimit)
+	defer cancel()
+	if err := s.reload(ctx); err != nil {
+		s.logger.WarnContext(ctx, "connections are not reloaded yet", "error", err)
+	}
+}
+
+// reload is Refresh for who holds the lock. It reads in a transaction, so that definitions and
+// credentials belong together.
+func (s *Service) reload(ctx context.Context) error {
+	var next map[string]*entry
+	old, marked := s.snapshot.Load().entries, false
+	err := s.db.InTx(ctx, func(tx *db.Tx) error {
+		rows, err := s.store.all(ctx, tx)
+		if err != nil {
+			return err
+		}
+		sets, err := s.vault.LoadAll(ctx, tx)
+		if err != nil {
+			return err
+		}
+		next = make(map[string]*entry, len(rows))
+		for _, r := range rows {
+			set := sets[r.ID]
+			if set == nil {
+				set = &credentials.Set{}
+			}
+			before := old[r.Slug]
+			if before != nil && before.ID != r.ID {
+				before = nil
+			}
+			e := s.newEntry(r, set, before)
+			if e.problem != nil && r.BaseURL != "" {
+				s.logger.ErrorContext(ctx, "a connection cannot be used", "connection_id", r.ID, "slug", r.Slug, "error", e.problem)
+			}
+			if err := s.mark(ctx, tx, r, set, &marked); err != nil {
+				return err
+			}
+			next[r.Slug] = e
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("connections: load: %w", err)
+	}
+	s.snapshot.Store(&snapshot{entries: next})
+	s.stale.Store(false)
+	for slug, e := range old {
+		if n := next[slug]; n == nil || n.transport != e.transport {
+			e.transport.retire()
+		}
+	}
+	if marked {
+		s.notify(topicConnections)
+		s.notify(topicAudit)
+	}
+	return nil
+}
+
+// mark stores and records which credentials stopped or began to open.
+func (s *Service) mark(ctx context.Context, tx *db.Tx, r row, set *credentials.Set, marked *bool) error {
+	for _, group := range []struct {
+		list          []credentials.Credential
+		state, action string
+	}{
+		{set.Damaged(), credentials.StateCorrupt, "credential.corrupt"},
+		{set.Mended(), credentials.StateActive, "credential.mended"},
+	} {
+		for _, c := range group.list {
+			if err := s.vault.SetState(ctx, tx, c.ID, group.state); err != nil {
+				return err
+			}
+			if err := s.record(ctx, tx, access.System(), audit.Entry{
+				Action: group.action, Target: r.target(), Details: map[string]string{"account": c.Account},
+			}); err != nil {
+				return err
+			}
+			*marked = true
+			s.logger.WarnContext(ctx, "a credential changed its state", "connection_id", r.ID, "credential_id", c.ID, "state", group.state)
+		}
+	}
+	return nil
+}

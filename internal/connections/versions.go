@@ -1,0 +1,184 @@
+package connections
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"switchgear/db"
+	"switchgear/internal/access"
+	"switchgear/internal/credentials"
+	"switchgear/internal/fault"
+)
+
+// Versions lists the history of a connection, the newest first, at most 500. It needs system:read.
+func (s *Service) Versions(ctx context.Context, a access.Actor, slug string) ([]Version, error) {
+	r, err := s.read(ctx, a, slug)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.store.versions(ctx, s.db, r.ID, maxVersions)
+	if err != nil {
+		return nil, fmt.Errorf("connections: versions of %s: %w", slug, err)
+	}
+	for i := range list {
+		list[i].mark(r)
+	}
+	return list, nil
+}
+
+// Version returns one entry of the history. It needs system:read.
+func (s *Service) Version(ctx context.Context, a access.Actor, slug string, version int) (Version, error) {
+	r, err := s.read(ctx, a, slug)
+	if err != nil {
+		return Version{}, err
+	}
+	return s.version(ctx, s.db, r, version)
+}
+
+func (s *Service) version(ctx context.Context, q reader, r row, version int) (Version, error) {
+	v, err := s.store.version(ctx, q, r.ID, version)
+	if err != nil {
+		return Version{}, fmt.Errorf("connections: version %d of %s: %w", version, r.Slug,
+			notFound(err, "VERSION_NOT_FOUND", "The connection has no such version."))
+	}
+	v.mark(r)
+	return v, nil
+}
+
+func (v *Version) mark(r row) {
+	v.Active, v.LastKnownGood = v.Version == r.Version, v.Version == r.LastKnownGood
+}
+
+// Diff tells what differs between two versions, from before to after, by field. It needs system:read.
+func (s *Service) Diff(ctx context.Context, a access.Actor, slug string, before, after int) ([]Change, error) {
+	r, err := s.read(ctx, a, slug)
+	if err != nil {
+		return nil, err
+	}
+	from, err := s.version(ctx, s.db, r, before)
+	if err != nil {
+		return nil, err
+	}
+	to, err := s.version(ctx, s.db, r, after)
+	if err != nil {
+		return nil, err
+	}
+	return diff(from.Definition, to.Definition), nil
+}
+
+// Activate brings back a version: it validates it and stores a copy as the newest version, which calls
+// follow as soon as this returns. It needs operate. Whether the connection is paused does not change.
+//
+// The credential comes back as well if it is still stored. If it is not, the present one stays when it is
+// of the same type; otherwise the answer is a fault.Conflict CREDENTIAL_GONE.
+func (s *Service) Activate(ctx context.Context, a access.Actor, slug string, version int, reason string) (Connection, error) {
+	return s.edit(ctx, a, access.PermissionOperate, slug, reason, func(tx *db.Tx, r row) (row, Version, error) {
+		v, err := s.version(ctx, tx, r, version)
+		if err != nil {
+			return r, Version{}, err
+		}
+		if v.Active {
+			return r, Version{}, fault.New(fault.Conflict, "ALREADY_ACTIVE", "That version is the active one.")
+		}
+		if err := s.recheck(v.Definition); err != nil {
+			return r, Version{}, err
+		}
+		present := r.def
+		r.def = v.Definition
+		r.def.State, r.def.Slug = present.State, present.Slug
+		r.def.Auth, err = s.restore(ctx, tx, r.ID, present.Auth, v.Definition.Auth)
+		return r, Version{Cause: CauseRollback, CopiedFrom: version}, err
+	})
+}
+
+// restore brings back the credential that a definition names.
+func (s *Service) restore(ctx context.Context, tx *db.Tx, id string, present, wanted DefinitionAuth) (DefinitionAuth, error) {
+	if present.sameCredential(wanted) {
+		return present, nil
+	}
+	err := error(fault.New(fault.Conflict, "CREDENTIAL_GONE", "The credential of that version is no longer stored.").
+		WithSuggestion("Edit the connection instead and enter the credential."))
+	// Deleted and entered again, it is another credential whose versions begin at 1 again.
+	if wanted.CredentialID != "" && wanted.CredentialID == present.CredentialID {
+		var c credentials.Credential
+		if c, err = s.vault.Restore(ctx, tx, id, credentials.DefaultAccount, wanted.CredentialVersion); err == nil {
+			return authOf(c), nil
+		}
+	}
+	if fault.CodeOf(err) == "CREDENTIAL_GONE" && present.Type == wanted.Type && maps.Equal(present.Fields, wanted.Fields) {
+		return present, nil
+	}
+	return present, err
+}
+
+// diff compares two definitions field by field, in the order of the names. Objects of the policy are
+// compared member by member, lists as a whole.
+func diff(before, after Definition) []Change {
+	a, b := flatten(before), flatten(after)
+	names := maps.Clone(a)
+	maps.Copy(names, b)
+	out := diffMarks(before.Auth.Marks, after.Auth.Marks)
+	for name := range names {
+		if a[name] != b[name] {
+			out = append(out, Change{Field: name, Before: a[name], After: b[name]})
+		}
+	}
+	slices.SortFunc(out, func(x, y Change) int { return cmp.Compare(x.Field, y.Field) })
+	return out
+}
+
+func diffMarks(before, after map[string]string) []Change {
+	names := maps.Clone(before)
+	if names == nil {
+		names = map[string]string{}
+	}
+	maps.Copy(names, after)
+	out := make([]Change, 0, len(names))
+	for name := range names {
+		c := Change{Field: "auth.fields." + name, Secret: true}
+		switch a, b := before[name], after[name]; {
+		case a == b:
+			continue
+		case a == "":
+			c.After = "set"
+		case b == "":
+			c.Before = "set"
+		default:
+			c.Before, c.After = "set", "changed"
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func flatten(d Definition) map[string]string {
+	out := map[string]string{
+		"name": d.Name, "slug": d.Slug, "kind": d.Kind, "provider": d.Provider, "environment": d.Environment,
+		"base_url": d.BaseURL, "state": d.State, "auth.type": d.Auth.Type, "log_bodies": strconv.FormatBool(d.LogBodies),
+	}
+	for key, value := range d.Auth.Fields {
+		out["auth.fields."+key] = value
+	}
+	flattenObject(out, "policy", d.Policy)
+	return out
+}
+
+func flattenObject(into map[string]string, path string, raw json.RawMessage) {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(raw, &object) != nil || object == nil {
+		var text string
+		if json.Unmarshal(raw, &text) != nil {
+			text = compact(raw)
+		}
+		into[path] = text
+		return
+	}
+	for key, value := range object {
+		flattenObject(into, path+"."+key, value)
+	}
+}
