@@ -1,0 +1,156 @@
+// Package calls is the call log: what went through the gateway, how it ended and how long each step took.
+//
+// Recording never slows a call down: [Log.Record] hands over to a bounded queue and returns. When the
+// queue is full the entry is dropped and counted, visibly ([Log.Dropped]); the figures of [Log.Recent]
+// still count the call, because they are kept in memory and not through the queue. Invariants:
+//
+//   - No entry holds a credential: the runtime hands over redacted headers and queries.
+//   - An entry is written once; a row is never changed afterwards, only deleted by age or number.
+//   - Nothing here is needed to make a call: a log that cannot write loses entries, never traffic.
+package calls
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"switchgear/db"
+	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
+)
+
+// Deps are what a Log works with; all are required.
+type Deps struct {
+	DB     *db.DB
+	Logger *slog.Logger
+	// Notify is called after entries were stored, at most once a second, with the topic "calls".
+	Notify func(topic string)
+	Now    func() time.Time
+}
+
+// Config tunes a Log. A zero field stands for the value in its comment.
+type Config struct {
+	Queue     int           // 8192: entries that may wait to be stored
+	Batch     int           // 512: entries stored by one transaction
+	Flush     time.Duration // 100ms: how long an entry waits for company
+	MaxAge    time.Duration // 168h: entries older than this are deleted
+	MaxRows   int           // 1,000,000: the oldest beyond this are deleted
+	Retention time.Duration // 1m: how often deletion runs
+}
+
+func (c Config) withDefaults() Config {
+	c.Queue = cmp.Or(c.Queue, 8192)
+	c.Batch = cmp.Or(c.Batch, 512)
+	c.Flush = cmp.Or(c.Flush, 100*time.Millisecond)
+	c.MaxAge = cmp.Or(c.MaxAge, 7*24*time.Hour)
+	c.MaxRows = cmp.Or(c.MaxRows, 1_000_000)
+	c.Retention = cmp.Or(c.Retention, time.Minute)
+	return c
+}
+
+// Log records calls and finds them again. Make one with [New]; Serve must run for entries to be stored.
+type Log struct {
+	deps    Deps
+	cfg     Config
+	store   store
+	queue   chan runtime.Record
+	dropped atomic.Int64
+	recent  *recent
+}
+
+// New makes a Log and reads what the last minutes were like.
+func New(ctx context.Context, deps Deps, cfg Config) (*Log, error) {
+	if deps.DB == nil || deps.Logger == nil || deps.Notify == nil || deps.Now == nil {
+		return nil, fault.New(fault.Internal, "", "calls: a dependency is missing")
+	}
+	cfg = cfg.withDefaults()
+	l := &Log{deps: deps, cfg: cfg, store: store{deps.DB}, queue: make(chan runtime.Record, cfg.Queue), recent: newRecent()}
+	err := l.store.since(ctx, deps.Now().Add(-Window), func(r runtime.Record) { l.recent.add(r) })
+	if err != nil {
+		return nil, fmt.Errorf("calls: read the last minutes: %w", err)
+	}
+	return l, nil
+}
+
+// Record takes note of a finished call. It implements runtime.Recorder, never blocks, and may be called
+// from anywhere.
+func (l *Log) Record(r runtime.Record) {
+	l.recent.add(r)
+	select {
+	case l.queue <- r:
+	default:
+		l.dropped.Add(1)
+	}
+}
+
+// Dropped is how many entries were not stored since the start, because they came faster than the disk
+// takes them or because storing failed.
+func (l *Log) Dropped() int64 { return l.dropped.Load() }
+
+// Serve stores entries until ctx ends, and then what is still waiting. It is a supervised worker.
+func (l *Log) Serve(ctx context.Context) error {
+	retention := time.NewTicker(l.cfg.Retention)
+	defer retention.Stop()
+	var notified time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			l.drain(context.WithoutCancel(ctx))
+			return ctx.Err()
+		case <-retention.C:
+			if err := l.store.prune(ctx, l.deps.Now().Add(-l.cfg.MaxAge), l.cfg.MaxRows); err != nil {
+				l.deps.Logger.LogAttrs(ctx, slog.LevelError, "call log not pruned", slog.Any("error", err))
+			}
+		case first := <-l.queue:
+			l.save(ctx, l.gather(ctx, first))
+			if now := l.deps.Now(); now.Sub(notified) >= time.Second {
+				notified = now
+				l.deps.Notify("calls")
+			}
+		}
+	}
+}
+
+// gather waits a moment for more entries, so that one transaction stores many.
+func (l *Log) gather(ctx context.Context, first runtime.Record) []runtime.Record {
+	batch := append(make([]runtime.Record, 0, l.cfg.Batch), first)
+	window := time.NewTimer(l.cfg.Flush)
+	defer window.Stop()
+	for len(batch) < l.cfg.Batch {
+		select {
+		case r := <-l.queue:
+			batch = append(batch, r)
+		case <-window.C:
+			return batch
+		case <-ctx.Done():
+			return batch
+		}
+	}
+	return batch
+}
+
+func (l *Log) drain(ctx context.Context) {
+	for {
+		var batch []runtime.Record
+		for len(batch) < l.cfg.Batch && len(l.queue) > 0 {
+			batch = append(batch, <-l.queue)
+		}
+		if len(batch) == 0 {
+			return
+		}
+		l.save(ctx, batch)
+	}
+}
+
+// save stores a batch on a context of its own: the end of the process must not cut a commit short.
+func (l *Log) save(ctx context.Context, batch []runtime.Record) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := l.store.insert(ctx, batch); err != nil {
+		l.dropped.Add(int64(len(batch)))
+		l.deps.Logger.LogAttrs(ctx, slog.LevelError, "calls not logged", slog.Int("entries", len(batch)), slog.Any("error", err))
+	}
+}

@@ -1,0 +1,92 @@
+package calls
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"switchgear/db"
+	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
+)
+
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+)
+
+// Query selects calls; zero fields select every call.
+type Query struct {
+	Connection string // slug
+	Outcome    string
+	Method     string
+	Status     int    // exact
+	Class      int    // 2 for 2xx, 5 for 5xx
+	Path       string // part of the path
+	RequestID  string
+	From, To   time.Time // To is exclusive
+	Cursor     string    // Page.Next of the page before
+	Limit      int       // 50 when zero, 200 at most
+
+	after position
+}
+
+// Page is one page of calls, newest first. Next is empty on the last page.
+type Page struct {
+	Calls []runtime.Record
+	Next  string
+}
+
+// position is where a page ended; it stays valid when newer calls are added.
+type position struct {
+	at int64
+	id string
+}
+
+func cursorOf(r runtime.Record) string {
+	return strconv.FormatInt(db.Micros(r.StartedAt), 36) + "." + r.ID
+}
+
+func parseCursor(text string) (position, error) {
+	if text == "" {
+		return position{}, nil
+	}
+	at, id, ok := strings.Cut(text, ".")
+	n, err := strconv.ParseInt(at, 36, 64)
+	if !ok || err != nil || id == "" || len(id) > 64 {
+		return position{}, fault.Field("INVALID_CURSOR", "cursor", "This is not a cursor of ours. Start from the first page.")
+	}
+	return position{n, id}, nil
+}
+
+// Search returns the calls that match, newest first, without their details.
+func (l *Log) Search(ctx context.Context, q Query) (Page, error) {
+	if q.Limit <= 0 {
+		q.Limit = defaultLimit
+	}
+	q.Limit = min(q.Limit, maxLimit)
+	var err error
+	if q.after, err = parseCursor(q.Cursor); err != nil {
+		return Page{}, err
+	}
+	page, err := l.store.search(ctx, q)
+	if err != nil {
+		return Page{}, fmt.Errorf("calls: search: %w", err)
+	}
+	return page, nil
+}
+
+// Find returns one call with its headers and timeline, or fault.NotFound. An entry appears a moment
+// after the call has ended.
+func (l *Log) Find(ctx context.Context, id string) (runtime.Record, error) {
+	r, err := l.store.find(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return r, fault.New(fault.NotFound, "", "There is no such call in the log. It may be older than what is kept.")
+	}
+	if err != nil {
+		return r, fmt.Errorf("calls: find: %w", err)
+	}
+	return r, nil
+}

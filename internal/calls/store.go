@@ -1,0 +1,180 @@
+package calls
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"switchgear/db"
+	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
+)
+
+// store holds all SQL of the call log.
+type store struct{ db *db.DB }
+
+const columns = `id, at, connection_id, slug, account, version, method, host, path, query, status, outcome, attempts,
+	duration_us, first_byte_us, request_bytes, response_bytes, error_code, error_text, key_id, key_name, ip`
+
+// detail is what only the page of one call shows.
+type detail struct {
+	RequestHeader  http.Header    `json:"request_header,omitempty"`
+	ResponseHeader http.Header    `json:"response_header,omitempty"`
+	Steps          []runtime.Step `json:"steps,omitempty"`
+}
+
+func (s store) insert(ctx context.Context, batch []runtime.Record) error {
+	return s.db.InTx(ctx, func(tx *db.Tx) error {
+		for _, r := range batch {
+			text, err := json.Marshal(detail{r.RequestHeader, r.ResponseHeader, r.Steps})
+			if err != nil {
+				return fmt.Errorf("calls: encode %s: %w", r.ID, err)
+			}
+			_, err = tx.Exec(ctx, `INSERT INTO calls (`+columns+`, detail)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+				ON CONFLICT (id) DO NOTHING`,
+				r.ID, db.Micros(r.StartedAt), r.ConnectionID, r.Slug, r.Account, r.Version, r.Method, r.Host, r.Path, r.Query,
+				r.Status, string(r.Outcome), r.Attempts, r.Duration.Microseconds(), r.FirstByte.Microseconds(),
+				r.RequestBytes, r.ResponseBytes, r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, string(text))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// scanner is a row of a result.
+type scanner interface{ Scan(dest ...any) error }
+
+func scan(row scanner, more ...any) (runtime.Record, error) {
+	var (
+		r                         runtime.Record
+		at, duration, firstByteUS int64
+		outcome                   string
+	)
+	err := row.Scan(append([]any{
+		&r.ID, &at, &r.ConnectionID, &r.Slug, &r.Account, &r.Version, &r.Method, &r.Host, &r.Path, &r.Query, &r.Status, &outcome, &r.Attempts,
+		&duration, &firstByteUS, &r.RequestBytes, &r.ResponseBytes, &r.ErrorCode, &r.ErrorText, &r.KeyID, &r.KeyName, &r.ClientIP,
+	}, more...)...)
+	if err != nil {
+		return runtime.Record{}, err
+	}
+	r.StartedAt, r.Outcome = db.Time(at), runtime.Outcome(outcome)
+	r.Duration, r.FirstByte = time.Duration(duration)*time.Microsecond, time.Duration(firstByteUS)*time.Microsecond
+	return r, nil
+}
+
+func (s store) each(ctx context.Context, fn func(runtime.Record), query string, args ...any) error {
+	rows, err := s.db.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		r, err := scan(rows)
+		if err != nil {
+			return err
+		}
+		fn(r)
+	}
+	return rows.Err()
+}
+
+func (s store) since(ctx context.Context, from time.Time, fn func(runtime.Record)) error {
+	return s.each(ctx, fn, `SELECT `+columns+` FROM calls WHERE at >= $1 ORDER BY at`, db.Micros(from))
+}
+
+func (s store) find(ctx context.Context, id string) (runtime.Record, error) {
+	var text string
+	r, err := scan(s.db.QueryRow(ctx, `SELECT `+columns+`, detail FROM calls WHERE id = $1`, id), &text)
+	if err != nil {
+		return runtime.Record{}, err
+	}
+	var d detail
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		return runtime.Record{}, fault.Wrap(err, fault.Internal, "", "the call's details are not readable")
+	}
+	r.RequestHeader, r.ResponseHeader, r.Steps = d.RequestHeader, d.ResponseHeader, d.Steps
+	return r, nil
+}
+
+// search returns one page and whether there are older entries. It never counts: a log of a million rows
+// is read by its indexes, a page at a time.
+func (s store) search(ctx context.Context, q Query) (Page, error) {
+	where, args := conditions(q)
+	args = append(args, q.Limit+1)
+	var page Page
+	err := s.each(ctx, func(r runtime.Record) { page.Calls = append(page.Calls, r) },
+		`SELECT `+columns+` FROM calls`+where+` ORDER BY at DESC, id DESC LIMIT $`+strconv.Itoa(len(args)), args...)
+	if err != nil {
+		return Page{}, err
+	}
+	if len(page.Calls) > q.Limit {
+		page.Calls = page.Calls[:q.Limit]
+		page.Next = cursorOf(page.Calls[q.Limit-1])
+	}
+	return page, nil
+}
+
+// conditions builds the WHERE clause of a search. Every value is a parameter.
+func conditions(q Query) (string, []any) {
+	var (
+		parts []string
+		args  []any
+	)
+	param := func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	}
+	equal := func(column, value string) {
+		if value != "" {
+			parts = append(parts, column+` = `+param(value))
+		}
+	}
+	equal("slug", q.Connection)
+	equal("outcome", q.Outcome)
+	equal("method", strings.ToUpper(q.Method))
+	equal("id", q.RequestID)
+	if q.Status > 0 {
+		parts = append(parts, `status = `+param(q.Status))
+	}
+	if q.Class > 0 {
+		parts = append(parts, `status >= `+param(q.Class*100)+` AND status < `+param(q.Class*100+100))
+	}
+	if q.Path != "" {
+		parts = append(parts, `path LIKE `+param("%"+db.Like(q.Path)+"%")+` ESCAPE '\'`)
+	}
+	if !q.From.IsZero() {
+		parts = append(parts, `at >= `+param(db.Micros(q.From)))
+	}
+	if !q.To.IsZero() {
+		parts = append(parts, `at < `+param(db.Micros(q.To)))
+	}
+	if q.after.id != "" {
+		at := param(q.after.at)
+		parts = append(parts, `(at < `+at+` OR (at = `+at+` AND id < `+param(q.after.id)+`))`)
+	}
+	if len(parts) == 0 {
+		return "", nil
+	}
+	return ` WHERE ` + strings.Join(parts, ` AND `), args
+}
+
+// prune deletes by age and by number, a bounded amount at a time so that it never holds writers up.
+func (s store) prune(ctx context.Context, before time.Time, keep int) error {
+	const most = 20_000
+	return s.db.InTx(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE at < $1 ORDER BY at LIMIT $2)`,
+			db.Micros(before), most); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `DELETE FROM calls WHERE id IN (
+			SELECT id FROM calls WHERE at <= (SELECT at FROM calls ORDER BY at DESC LIMIT 1 OFFSET $1) ORDER BY at LIMIT $2)`, keep, most)
+		return err
+	})
+}
