@@ -1,4 +1,4 @@
-// Package api is HTTP for machines: health, metrics and, in later parts, /api/v1 and the gateway.
+// Package api is HTTP for machines: health, metrics, the gateway and, in later parts, /api/v1.
 //
 // Invariants: no route here accepts a cookie; every error is the envelope of package fault (or
 // problem+json); a route outside the health checks needs an API key with a scope.
@@ -34,6 +34,8 @@ type keys interface {
 // Deps are what the machine routes work with; all are required.
 type Deps struct {
 	Keys    keys
+	Targets targets
+	Proxy   proxy
 	Metrics http.Handler
 	Ready   func(ctx context.Context) []Check
 	Logger  *slog.Logger
@@ -55,6 +57,7 @@ func New(deps Deps) http.Handler {
 	read := r.With(requireScope(deps.Keys, "api:read", deps.Logger))
 	read.Method(http.MethodGet, "/metrics", deps.Metrics)
 	read.Method(http.MethodHead, "/metrics", deps.Metrics)
+	mountGateway(r, deps)
 	return r
 }
 

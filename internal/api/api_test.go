@@ -10,6 +10,7 @@ import (
 
 	"switchgear/internal/access"
 	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
 	"switchgear/internal/telemetry"
 )
 
@@ -34,6 +35,7 @@ func serve(t *testing.T, ready func(context.Context) []Check, method, path strin
 			}
 			_, _ = w.Write([]byte("metric 1\n"))
 		}),
+		Targets: noTargets{}, Proxy: noTargets{},
 		Ready: ready, Logger: telemetry.Discard(),
 	})
 	r := httptest.NewRequestWithContext(telemetry.WithRequestID(t.Context(), "req_test"), method, path, nil)
@@ -43,6 +45,17 @@ func serve(t *testing.T, ready func(context.Context) []Check, method, path strin
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
+}
+
+// noTargets knows no connection and carries nothing.
+type noTargets struct{}
+
+func (noTargets) Target(slug, _ string) (runtime.Target, error) {
+	return runtime.Target{}, fault.Newf(fault.NotFound, "no connection %q", slug)
+}
+
+func (noTargets) Serve(http.ResponseWriter, *http.Request, runtime.Target, string) error {
+	return fault.New(fault.Internal, "", "nothing to serve")
 }
 
 func allGood(context.Context) []Check { return []Check{{Name: "database", OK: true}} }
@@ -66,6 +79,9 @@ func TestRoutes(t *testing.T) {
 		"scheme in any case": {http.MethodGet, "/metrics", []string{"Authorization", "bearer reader"}, 200, "metric 1"},
 		"own header":         {http.MethodGet, "/metrics", []string{"X-API-Key", "reader"}, 200, "metric 1"},
 		"a cookie is no key": {http.MethodGet, "/metrics", []string{"Cookie", "switchgear=reader"}, 401, "API_KEY_MISSING"},
+		"gateway, no key":    {http.MethodDelete, "/proxy/stripe/v1", nil, 401, "API_KEY_MISSING"},
+		"gateway, no scope":  {http.MethodGet, "/proxy/stripe/v1", []string{"X-API-Key", "reader"}, 403, "call:stripe"},
+		"gateway, unknown":   {http.MethodGet, "/proxy/stripe", []string{"X-API-Key", "caller"}, 404, "stripe"},
 		"unknown path":       {http.MethodGet, "/api/v1/nothing", nil, 404, "NOT_FOUND"},
 		"other method":       {http.MethodPost, "/livez", nil, 405, "METHOD_NOT_ALLOWED"},
 		"panic":              {http.MethodGet, "/metrics?panic", []string{"X-API-Key", "reader"}, 500, "INTERNAL"},

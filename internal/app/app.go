@@ -130,6 +130,7 @@ func (a *App) listen(ctx context.Context, routes routes) error {
 	}
 	socketFile := filepath.Join(a.cfg.Data, adminSocketName)
 	a.stack.addCloser("admin socket file", func() error { return ignoreNotExist(os.Remove(socketFile)) })
+	a.core.listeners.set(a.servers)
 	a.addServer(ctx, "admin", socketFile, newAdminServer(a.core, a.logger), listener)
 	return nil
 }
@@ -224,6 +225,8 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 		Timeout:        10 * time.Second,
 	})
 	root.Add(a.core.access)
+	root.Add(a.core.connections)
+	root.Add(a.core.calls)
 	root.Add(anchorLogger{audit: a.core.audit, logger: a.logger})
 	go func() {
 		defer close(done)

@@ -9,8 +9,12 @@ import (
 	"switchgear/db"
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
+	"switchgear/internal/calls"
 	"switchgear/internal/config"
+	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
+	"switchgear/internal/providers"
+	"switchgear/internal/runtime/egress"
 )
 
 // core is the store and those who write to it: what the server and a one-shot command have in common.
@@ -19,6 +23,11 @@ type core struct {
 	keyring *credentials.Keyring
 	audit   *audit.Log
 	access  *access.Service
+
+	providers   *providers.Catalog
+	connections *connections.Service
+	calls       *calls.Log
+	listeners   ownListeners
 	// sealed is set, and everything above but db unset, when the master key does not fit the database.
 	sealed *credentials.Sealed
 }
@@ -62,5 +71,38 @@ func openCore(ctx context.Context, cfg config.Config, logger *slog.Logger, notif
 	c.access, err = access.New(access.Deps{
 		DB: store, Audit: c.audit, KeyMAC: keyMAC, Notify: notify, Logger: logger, Now: time.Now,
 	}, access.Config{SessionLifetime: cfg.SessionLifetime, SecureCookies: cfg.SecureCookies()})
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	return c, c.openConnections(ctx, cfg, logger, notify)
+}
+
+// openConnections builds what calls outside systems: the catalogue, the credentials, the definitions and
+// the log of what was called.
+func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *slog.Logger, notify func(topic string)) error {
+	var err error
+	if c.providers, err = providers.Load(); err != nil {
+		return err
+	}
+	rules, err := egress.ParseRules(cfg.EgressAllow)
+	if err != nil {
+		return err
+	}
+	sealer, err := c.keyring.Sealer(credentials.PurposeCredential)
+	if err != nil {
+		return err
+	}
+	vault, err := credentials.NewVault(credentials.VaultDeps{DB: c.db, Sealer: sealer, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	guard := egress.New(egress.Config{Rules: rules, Deny: c.listeners.has})
+	c.connections, err = connections.New(ctx, connections.Deps{
+		DB: c.db, Audit: c.audit, Vault: vault, Providers: c.providers, Egress: guard, Notify: notify, Logger: logger, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	c.calls, err = calls.New(ctx, calls.Deps{DB: c.db, Logger: logger, Notify: notify, Now: time.Now}, calls.Config{})
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"switchgear/internal/config"
 	"switchgear/internal/telemetry"
@@ -210,4 +211,19 @@ func (b *lockedBuffer) waitFor(t *testing.T, find func(text string) string) stri
 			t.Fatalf("not found in:\n%s", text)
 		}
 	}
+}
+
+// waitFor loads a page until it has the status: what is stored asynchronously appears a moment later.
+func (b *browser) waitFor(target string, status int) page {
+	b.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for range 500 {
+		if got := b.get(target); got.status == status {
+			return got
+		}
+		<-tick.C
+	}
+	b.t.Fatalf("%s never answers %d", target, status)
+	return page{}
 }

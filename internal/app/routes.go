@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +18,7 @@ import (
 	"switchgear/internal/api"
 	"switchgear/internal/console"
 	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
 	"switchgear/internal/telemetry"
 	"switchgear/web/static"
 	aboutview "switchgear/web/templates/about"
@@ -43,9 +44,11 @@ func (a *App) routes() (routes, error) {
 		return routes{main: sealed, gateway: a.wrap(health), metrics: a.wrap(health)}, nil
 	}
 	exposition := promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})
-	machine := api.New(api.Deps{Keys: a.core.access, Metrics: exposition, Ready: a.checks, Logger: a.logger})
+	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: a.logger, Now: time.Now, Recorder: a.core.calls}, runtime.ProxyConfig{})
+	machine := api.New(api.Deps{Keys: a.core.access, Targets: a.core.connections, Proxy: proxy, Metrics: exposition, Ready: a.checks, Logger: a.logger})
 	pages, err := console.New(console.Deps{
 		Access: a.core.access, Audit: a.core.audit, Live: a.hub, Assets: assets, Logger: a.logger, Now: time.Now,
+		Connections: a.core.connections, Providers: a.core.providers, Calls: a.core.calls,
 		About: a.about, SetupDone: a.removeSetupLink,
 	}, console.Config{
 		Origin: a.cfg.Origin(), Secure: a.cfg.SecureCookies(), Dev: a.cfg.Dev, Version: telemetry.Version(),
@@ -62,7 +65,7 @@ func (a *App) routes() (routes, error) {
 	if a.cfg.GatewayAddr != "" {
 		out.main = a.wrap(splitPaths(health, pages, "/livez", "/readyz"))
 	} else {
-		out.main = a.wrap(splitPaths(machine, pages, "/livez", "/readyz", "/metrics", "/api/"))
+		out.main = a.wrap(splitPaths(machine, pages, "/livez", "/readyz", "/metrics", "/api/", "/proxy/"))
 	}
 	return out, nil
 }
@@ -150,7 +153,7 @@ func (a *App) about(ctx context.Context) (aboutview.View, error) {
 		return aboutview.View{}, fmt.Errorf("about: %w", err)
 	}
 	v := aboutview.View{
-		Version: telemetry.Version(), GoVersion: runtime.Version(), StartedAt: a.started, PublicURL: a.baseURL(),
+		Version: telemetry.Version(), GoVersion: goruntime.Version(), StartedAt: a.started, PublicURL: a.baseURL(),
 		KeyFile: a.keyFile(), KeyFingerprint: a.core.keyring.Fingerprint(), ProcessID: os.Getpid(),
 		Database: aboutview.Database{
 			Path: info.Path, SizeBytes: info.SizeBytes, WALBytes: info.WALBytes,

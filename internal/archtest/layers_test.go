@@ -20,7 +20,9 @@ const module = "switchgear"
 // folders below it, and a package may always import its own subpackages. Tests may import anything.
 func layers() map[string][]string {
 	always := []string{"internal/fault", "internal/telemetry"}
-	features := []string{"internal/access", "internal/audit", "internal/credentials"}
+	features := []string{
+		"internal/access", "internal/audit", "internal/credentials", "internal/providers", "internal/connections", "internal/calls", "internal/runtime",
+	}
 	with := func(more ...string) []string { return slices.Concat(always, more) }
 
 	table := map[string][]string{
@@ -37,6 +39,9 @@ func layers() map[string][]string {
 		"internal/audit":       with("db"),
 		"internal/access":      with("db", "internal/audit"),
 		"internal/credentials": with("db"),
+		"internal/providers":   with(),
+		"internal/connections": with("db", "internal/audit", "internal/access", "internal/credentials", "internal/providers", "internal/runtime"),
+		"internal/calls":       with("db", "internal/runtime"),
 
 		// Views see view models only, so that a page can be drawn, tested and changed without the product.
 		"web/static":    {},
@@ -72,6 +77,7 @@ func homes() map[string]string {
 		"github.com/alexedwards/argon2id":   "internal/access",
 		"github.com/alexedwards/scs/v2":     "internal/access",
 		"github.com/caarlos0/env/v11":       "internal/config",
+		"github.com/goccy/go-yaml":          "internal/providers",
 		"github.com/mattn/go-sqlite3":       "db",
 		"github.com/pressly/goose/v3":       "db",
 		"github.com/thejerf/suture/v4":      "internal/app",

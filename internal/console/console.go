@@ -20,8 +20,11 @@ import (
 
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
+	"switchgear/internal/calls"
+	"switchgear/internal/connections"
 	"switchgear/internal/fault"
 	"switchgear/internal/live"
+	"switchgear/internal/providers"
 	"switchgear/web/static"
 	aboutview "switchgear/web/templates/about"
 )
@@ -31,9 +34,13 @@ type Deps struct {
 	Access *access.Service
 	Audit  *audit.Log
 	Live   *live.Hub
-	Assets *static.Assets
-	Logger *slog.Logger
-	Now    func() time.Time
+	// Connections, Providers and Calls are what people define, choose from and look at.
+	Connections *connections.Service
+	Providers   *providers.Catalog
+	Calls       *calls.Log
+	Assets      *static.Assets
+	Logger      *slog.Logger
+	Now         func() time.Time
 	// About describes the process; the console adds the frame of the page.
 	About func(ctx context.Context) (aboutview.View, error)
 	// SetupDone is called once the first owner exists.
@@ -79,7 +86,8 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 
 func newConsole(deps Deps, cfg Config) (*Console, error) {
 	for name, missing := range map[string]bool{
-		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Assets": deps.Assets == nil,
+		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Connections": deps.Connections == nil, "Providers": deps.Providers == nil, "Calls": deps.Calls == nil,
+		"Assets": deps.Assets == nil,
 		"Logger": deps.Logger == nil, "Now": deps.Now == nil, "About": deps.About == nil, "SetupDone": deps.SetupDone == nil,
 	} {
 		if missing {

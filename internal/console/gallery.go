@@ -7,6 +7,8 @@ import (
 	aboutview "switchgear/web/templates/about"
 	accessview "switchgear/web/templates/access"
 	auditview "switchgear/web/templates/audit"
+	callsview "switchgear/web/templates/calls"
+	connectionsview "switchgear/web/templates/connections"
 	errorsview "switchgear/web/templates/errors"
 	"switchgear/web/templates/gallery"
 	"switchgear/web/templates/layout"
@@ -25,7 +27,7 @@ func (p galleryPages) routes() []route {
 
 func (p galleryPages) show(w http.ResponseWriter, r *http.Request) error {
 	//nolint:contextcheck // Components get their context when they are rendered.
-	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), accessview.Gallery(), auditview.Gallery(), aboutview.Gallery(), errorsview.Gallery())
+	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), callsview.Gallery(), accessview.Gallery(), auditview.Gallery(), aboutview.Gallery(), errorsview.Gallery())
 	q := r.URL.Query()
 	if name := q.Get("state"); name != "" {
 		state, ok := gallery.Find(groups, q.Get("group"), name)

@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +19,14 @@ import (
 
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
+	"switchgear/internal/calls"
+	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
 	"switchgear/internal/dbtest"
 	"switchgear/internal/fault"
 	"switchgear/internal/live"
+	"switchgear/internal/providers"
+	"switchgear/internal/runtime/egress"
 	"switchgear/internal/telemetry"
 	"switchgear/web/static"
 	aboutview "switchgear/web/templates/about"
@@ -57,12 +63,42 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	catalog, err := providers.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := credentials.OpenKeyring(t.Context(), credentials.Deps{
+		DB: d, Source: credentials.KeySource{File: filepath.Join(t.TempDir(), "switchgear.key")}, Logger: telemetry.Discard(), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := ring.Sealer(credentials.PurposeCredential)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vault, err := credentials.NewVault(credentials.VaultDeps{DB: d, Sealer: sealer, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns, err := connections.New(t.Context(), connections.Deps{
+		DB: d, Audit: log, Vault: vault, Providers: catalog, Egress: egress.New(egress.Config{}), Notify: func(topic string) { hub.Publish(topic) },
+		Logger: telemetry.Discard(), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	callLog, err := calls.New(t.Context(), calls.Deps{DB: d, Logger: telemetry.Discard(), Notify: func(string) {}, Now: time.Now}, calls.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	assets, err := static.New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var server *httptest.Server
 	handler, err := New(Deps{
+		Connections: conns, Providers: catalog, Calls: callLog,
 		Access: svc, Audit: log, Live: hub, Assets: assets, Logger: telemetry.Discard(), Now: time.Now, SetupDone: func() {},
 		About: func(context.Context) (aboutview.View, error) { return aboutview.View{Version: "test"}, nil },
 	}, Config{Version: "test", BaseURL: func() string { return server.URL }})
@@ -140,7 +176,7 @@ func TestRolesReachWhatTheyMay(t *testing.T) {
 		if rt.guard.public {
 			continue
 		}
-		path := strings.NewReplacer("{id}", "nothing", "{seq}", "1").Replace(rt.pattern)
+		path := strings.NewReplacer("{id}", "nothing", "{seq}", "1", "{slug}", "nothing", "{account}", "nothing", "{version}", "1").Replace(rt.pattern)
 		form := func() io.Reader {
 			if rt.method == http.MethodPost {
 				return strings.NewReader("")

@@ -27,6 +27,8 @@ func topicPermission(topic string) (guard, bool) {
 		return needs(access.PermissionKeysRead), true
 	case "audit":
 		return needs(access.PermissionAuditRead), true
+	case "connections", "calls":
+		return needs(access.PermissionSystemRead), true
 	case "sessions":
 		return signedIn(), true
 	}

@@ -6,6 +6,7 @@ import (
 
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
+	"switchgear/internal/connections"
 	overviewview "switchgear/web/templates/overview"
 )
 
@@ -19,7 +20,7 @@ func (p overviewPages) routes() []route {
 const recentChanges = 6
 
 func (p overviewPages) show(w http.ResponseWriter, r *http.Request) error {
-	view := overviewview.View{Page: p.page(r, "Overview", "overview", "users", "keys", "audit"), Now: p.Now(), Users: -1, Keys: -1, AuditEntries: -1}
+	view := overviewview.View{Page: p.page(r, "Overview", "overview", "users", "keys", "audit", "connections", "calls"), Now: p.Now(), Users: -1, Keys: -1, AuditEntries: -1}
 	a := actor(r)
 	if a.Role.Can(access.PermissionUsersRead) {
 		users, err := p.Access.Users(r.Context(), a, access.UserQuery{Page: 1, Limit: 1})
@@ -46,6 +47,13 @@ func (p overviewPages) show(w http.ResponseWriter, r *http.Request) error {
 				At: e.At, Actor: e.Actor.Name, Action: e.Action, Target: e.Target.Name, Href: "/audit/" + strconv.FormatInt(e.Seq, 10),
 			})
 		}
+	}
+	list, err := connectionPages(p).listView(r, connections.Query{Page: 1, Limit: defaultLimit})
+	if err != nil {
+		return err
+	}
+	if view.Connections = list.Total; list.Total > 0 {
+		view.List = &list
 	}
 	view.Steps = p.steps(a, view)
 	if isFragment(r) {
@@ -74,7 +82,11 @@ func (p overviewPages) steps(a access.Actor, view overviewview.View) []overviewv
 			Href: "/keys/new", Action: "New API key", Done: view.Keys > 0,
 		})
 	}
-	return append(steps, overviewview.Step{
-		Title: "Define the first connection", Text: "Connections to outside systems arrive with the next release of this console.",
-	})
+	if a.Role.Can(access.PermissionConfigure) {
+		steps = append(steps, overviewview.Step{
+			Title: "Define the first connection", Text: "Choose the system, give it a credential, and call it through the gateway.",
+			Href: "/connections/new", Action: "New connection", Done: view.Connections > 0,
+		})
+	}
+	return steps
 }

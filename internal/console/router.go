@@ -54,6 +54,8 @@ func (c *Console) routes() []route {
 		setupPages{c}.routes(),
 		signInPages{c}.routes(),
 		overviewPages{c}.routes(),
+		connectionPages{c}.routes(),
+		callPages{c}.routes(),
 		userPages{c}.routes(),
 		invitationPages{c}.routes(),
 		sessionPages{c}.routes(),

@@ -85,7 +85,7 @@ func keyCreatedStates() []ui.State {
 	plain := KeyCreatedView{
 		Page: galleryPage("API key created", "keys"), Now: galleryNow(), Name: "billing-worker", ID: "4fK2xQ9aLm01",
 		Key: "sg_4fK2xQ9aLm01_" + strings.Repeat("EXAMPLE", 6) + "0_abcdef", Scopes: []string{"api:read", "call:*"}, ExpiresAt: in(90 * day),
-		Example: `curl -H "Authorization: Bearer $SWITCHGEAR_API_KEY" https://console.example.com/metrics`,
+		Example: `curl -H "Authorization: Bearer $API_KEY" https://console.example.com/metrics`,
 	}
 	bare := plain
 	bare.Name, bare.Scopes, bare.Example, bare.ExpiresAt = longName, longKey().Scopes, "", time.Time{}

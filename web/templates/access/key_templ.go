@@ -299,7 +299,7 @@ func KeyCreated(v KeyCreatedView) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						if v.Example != "" {
-							templ_7745c5c3_Err = ui.CodeView{ID: "example", Title: "Try it: set SWITCHGEAR_API_KEY to the key", Text: v.Example, Wrap: true}.Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.CodeView{ID: "example", Title: "Try it: set API_KEY to the key", Text: v.Example, Wrap: true}.Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}

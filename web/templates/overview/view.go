@@ -4,6 +4,7 @@ package overview
 import (
 	"time"
 
+	connectionsview "switchgear/web/templates/connections"
 	"switchgear/web/templates/layout"
 )
 
@@ -16,6 +17,10 @@ type View struct {
 	Steps []Step
 	// Users, Keys and AuditEntries count what exists; -1 is for a visitor who may not see it.
 	Users, Keys, AuditEntries int
+	// Connections counts those that exist; without one the page leads to the first.
+	Connections int
+	// List is the connections with their recent traffic; nil without any.
+	List *connectionsview.ListView
 	// Recent are the newest audit entries the visitor may see, newest first.
 	Recent []Activity
 }

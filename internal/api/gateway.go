@@ -1,0 +1,73 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"switchgear/internal/access"
+	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
+)
+
+// gatewayPrefix is where applications call connections: /proxy/{connection}/{path…}.
+const gatewayPrefix = "/proxy/"
+
+// targets finds what a connection calls. It reads memory only: a call never waits for the database.
+type targets interface {
+	Target(slug, account string) (runtime.Target, error)
+}
+
+// proxy carries one call out and its answer back.
+type proxy interface {
+	Serve(w http.ResponseWriter, r *http.Request, t runtime.Target, path string) error
+}
+
+// mountGateway serves every method on /proxy/{connection}/…: the caller shows a key of ours and never
+// sees the credential that goes upstream. An error of ours carries Switchgear-Error, so that it cannot
+// be taken for the upstream's.
+func mountGateway(r chi.Router, deps Deps) {
+	h := func(w http.ResponseWriter, r *http.Request) {
+		if err := gatewayCall(w, r, deps); err != nil {
+			w.Header().Set("Switchgear-Error", fault.CodeOf(err))
+			fail(w, r, deps.Logger, err)
+		}
+	}
+	r.HandleFunc(gatewayPrefix+"{connection}", h)
+	r.HandleFunc(gatewayPrefix+"{connection}/*", h)
+}
+
+func gatewayCall(w http.ResponseWriter, r *http.Request, deps Deps) error {
+	slug, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), gatewayPrefix), "/")
+	presented, err := presentedKey(r)
+	if err != nil {
+		return err
+	}
+	key, err := deps.Keys.AuthenticateKey(r.Context(), presented)
+	if err != nil {
+		return err
+	}
+	// Without the scope the answer is the same whether the connection exists or not.
+	if !key.Allows(access.Scope("call:" + slug)) {
+		return fault.Newf(fault.Forbidden, "the API key %q may not call %q; it needs the scope call:%s", key.Name, slug, slug)
+	}
+	account := r.Header.Get("Switchgear-Account")
+	if account == "" {
+		account = "default"
+	}
+	target, err := deps.Targets.Target(slug, account)
+	if err != nil {
+		return err
+	}
+	// The server's time limits are meant for pages; a call is bounded by the policy of its connection.
+	rc := http.NewResponseController(w)
+	if err := errors.Join(rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{})); err != nil {
+		return err
+	}
+	ctx := runtime.WithCaller(r.Context(), runtime.Caller{KeyID: key.ID, KeyName: key.Name, ClientIP: middleware.GetClientIP(r.Context())})
+	return deps.Proxy.Serve(w, r.WithContext(ctx), target, rest)
+}

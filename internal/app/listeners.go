@@ -1,0 +1,39 @@
+package app
+
+import (
+	"net"
+	"net/netip"
+	"sync/atomic"
+)
+
+// ownListeners are the addresses this process listens on. No connection may lead back to them, whatever
+// the egress rules say: a call could otherwise go round in circles, or reach what is meant for people.
+type ownListeners struct {
+	open atomic.Pointer[[]netip.AddrPort]
+}
+
+// set replaces the addresses; listeners that are not TCP are left out.
+func (o *ownListeners) set(servers []server) {
+	var open []netip.AddrPort
+	for _, s := range servers {
+		if tcp, ok := s.listener.Addr().(*net.TCPAddr); ok {
+			open = append(open, tcp.AddrPort())
+		}
+	}
+	o.open.Store(&open)
+}
+
+// has reports whether a dial to addr would end at one of our listeners.
+func (o *ownListeners) has(addr netip.AddrPort) bool {
+	open := o.open.Load()
+	if open == nil {
+		return false
+	}
+	for _, own := range *open {
+		ip := own.Addr().Unmap()
+		if own.Port() == addr.Port() && (ip.IsUnspecified() || ip == addr.Addr().Unmap()) {
+			return true
+		}
+	}
+	return false
+}

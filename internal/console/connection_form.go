@@ -1,0 +1,409 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
+	"switchgear/internal/credentials/authtype"
+	"switchgear/internal/fault"
+	"switchgear/internal/providers"
+	"switchgear/internal/runtime"
+	connectionsview "switchgear/web/templates/connections"
+)
+
+// choose shows the catalogue, and the form once a provider is chosen.
+func (p connectionPages) choose(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	if slug := q.Get("provider"); slug != "" {
+		provider, err := p.Providers.Find(slug)
+		if err != nil {
+			return err
+		}
+		view := p.newForm(r, provider)
+		return p.render(w, r, http.StatusOK, connectionsview.Form(view))
+	}
+	view := connectionsview.ChooseView{
+		Page: p.frame(r, "New connection"), Search: q.Get("q"), Category: q.Get("category"), All: len(p.Providers.All()),
+		Categories: plainOptions(p.Providers.Categories()),
+	}
+	for _, provider := range p.Providers.Search(view.Search, view.Category) {
+		// What is not HTTP cannot be called yet, so it is not offered.
+		if provider.Kind == connections.KindREST && len(usableAuth(provider)) > 0 {
+			view.Providers = append(view.Providers, providerEntry(provider))
+		}
+	}
+	return p.render(w, r, http.StatusOK, connectionsview.Choose(view))
+}
+
+// usableAuth are the auth types of a provider that exist in this release, the recommended first.
+func usableAuth(provider providers.Provider) []providers.Auth {
+	var out []providers.Auth
+	for _, a := range provider.Auth {
+		if _, err := authtype.Lookup(a.Type); err == nil {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func providerEntry(provider providers.Provider) connectionsview.Provider {
+	entry := connectionsview.Provider{
+		Slug: provider.Slug, Name: provider.Name, Category: provider.Category, Summary: provider.Summary, Kind: provider.Kind, Docs: provider.Docs,
+	}
+	for _, a := range usableAuth(provider) {
+		entry.Auth = append(entry.Auth, a.Label)
+	}
+	return entry
+}
+
+func (p connectionPages) newForm(r *http.Request, provider providers.Provider) connectionsview.FormView {
+	view := connectionsview.FormView{
+		Mode: connectionsview.ModeNew, Name: provider.Name, Environment: "development", Kind: provider.Kind, BaseURL: provider.BaseURL,
+	}
+	if usable := usableAuth(provider); len(usable) > 0 {
+		view.AuthType = usable[0].Type
+	}
+	return p.complete(r, view, provider, nil, nil)
+}
+
+// complete fills in what the form shows beside what was entered: choices, defaults, the fields of the
+// auth type. stored names the secret fields that have a value already.
+func (p connectionPages) complete(r *http.Request, view connectionsview.FormView, provider providers.Provider, values map[string]string, stored []string) connectionsview.FormView {
+	title := "New connection"
+	if view.Mode == connectionsview.ModeEdit {
+		title = "Edit " + view.Name
+	}
+	view.Page = p.frame(r, title)
+	view.Provider = providerEntry(provider)
+	view.Environments, view.Kinds = plainOptions(connections.Environments()), plainOptions([]string{connections.KindREST})
+	view.AuthTypes = authOptions(provider)
+	if strings.Contains(provider.BaseURL, "{") {
+		view.BaseURLHint = "Replace what stands in braces."
+	}
+	view.Auth = authFields(view.AuthType, provider, values, stored)
+	policy := runtime.DefaultPolicy()
+	if merged, err := runtime.MergePolicy(policy, provider.Policy); err == nil {
+		policy = merged
+	}
+	view.DefaultTimeout, view.DefaultAttemptTimeout = policy.Timeout.String(), policy.AttemptTimeout.String()
+	view.DefaultMaxAttempts = strconv.Itoa(policy.Retry.MaxAttempts)
+	return view
+}
+
+// authOptions are the auth types to choose from: those of the provider first, then the others.
+func authOptions(provider providers.Provider) []connectionsview.Option {
+	var out []connectionsview.Option
+	known := func(kind string) bool {
+		return slices.ContainsFunc(out, func(o connectionsview.Option) bool { return o.Value == kind })
+	}
+	for _, a := range usableAuth(provider) {
+		if !known(a.Type) {
+			out = append(out, connectionsview.Option{Value: a.Type, Label: a.Label})
+		}
+	}
+	for _, t := range authtype.All() {
+		if !known(t.Kind()) {
+			out = append(out, connectionsview.Option{Value: t.Kind(), Label: t.Label()})
+		}
+	}
+	return out
+}
+
+func authFields(kind string, provider providers.Provider, values map[string]string, stored []string) []connectionsview.AuthField {
+	t, err := authtype.Lookup(kind)
+	if err != nil {
+		return nil // the select offers known types only; an unknown one is reported when it is sent
+	}
+	preset := map[string]string{}
+	for _, a := range usableAuth(provider) {
+		if a.Type == kind {
+			preset = a.Fields
+			break
+		}
+	}
+	var out []connectionsview.AuthField
+	for _, f := range t.Fields() {
+		field := connectionsview.AuthField{
+			Name: f.Key, Label: f.Label, Type: f.Type, Help: f.Help, Required: f.Required, Secret: f.Secret, Set: slices.Contains(stored, f.Key),
+			Options: plainOptions(f.Options),
+		}
+		if !f.Secret {
+			field.Value = firstOf(values[f.Key], preset[f.Key], f.Default)
+		}
+		out = append(out, field)
+	}
+	return out
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// entered reads the form into the view it is shown again with, and into what is to be saved.
+func (p connectionPages) entered(form url.Values, view *connectionsview.FormView) (map[string]string, connections.Draft, error) {
+	view.Name, view.Slug, view.Environment, view.Kind = form.Get("name"), form.Get("slug"), form.Get("environment"), form.Get("kind")
+	view.BaseURL, view.AuthType, view.Policy = form.Get("base_url"), form.Get("auth_type"), strings.TrimSpace(form.Get("policy"))
+	view.Timeout, view.AttemptTimeout, view.MaxAttempts = form.Get("policy.timeout"), form.Get("policy.attempt_timeout"), form.Get("policy.retry.max_attempts")
+	view.LogBodies, view.Reason = form.Get("log_bodies") != "", form.Get("reason")
+	values := authValues(form)
+	policy, err := policyOf(*view)
+	return values, connections.Draft{
+		Name: view.Name, Slug: view.Slug, Kind: view.Kind, Provider: form.Get("provider"), Environment: view.Environment, BaseURL: view.BaseURL,
+		Auth: connections.Auth{Type: view.AuthType, Fields: values}, Policy: policy, LogBodies: view.LogBodies,
+	}, err
+}
+
+// authValues are the fields of the auth type: what is called auth.<key>. An empty field is left out, so
+// that a stored secret stays.
+func authValues(form url.Values) map[string]string {
+	values := map[string]string{}
+	for name := range form {
+		if key, ok := strings.CutPrefix(name, "auth."); ok && form.Get(name) != "" {
+			values[key] = form.Get(name)
+		}
+	}
+	return values
+}
+
+// policyOf lays the common settings over the rest of the policy.
+func policyOf(view connectionsview.FormView) (json.RawMessage, error) {
+	policy := map[string]any{}
+	if view.Policy != "" {
+		if err := json.Unmarshal([]byte(view.Policy), &policy); err != nil {
+			message := "This is not a JSON object."
+			if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+				message = "This is not JSON: see character " + strconv.FormatInt(syntax.Offset, 10) + "."
+			}
+			return nil, fault.Field("INVALID_POLICY", "policy", message)
+		}
+	}
+	if view.Timeout != "" {
+		policy["timeout"] = view.Timeout
+	}
+	if view.AttemptTimeout != "" {
+		policy["attempt_timeout"] = view.AttemptTimeout
+	}
+	if view.MaxAttempts != "" {
+		n, err := strconv.Atoi(view.MaxAttempts)
+		if err != nil {
+			return nil, fault.Field("INVALID_POLICY", "policy.retry.max_attempts", "Write a whole number.")
+		}
+		policy["retry"] = map[string]any{"max_attempts": n}
+	}
+	return json.Marshal(policy)
+}
+
+func (p connectionPages) create(w http.ResponseWriter, r *http.Request) error {
+	form, err := parseForm(w, r)
+	if err != nil {
+		return err
+	}
+	provider, err := p.Providers.Find(firstOf(form.Get("provider"), connections.GenericProvider))
+	if err != nil {
+		return err
+	}
+	view := connectionsview.FormView{Mode: connectionsview.ModeNew}
+	values, draft, err := p.entered(form, &view)
+	if form.Get("change") != "" {
+		return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, values, nil)))
+	}
+	var c connections.Connection
+	if err == nil {
+		c, err = p.Connections.Create(r.Context(), actor(r), draft, "created in the console")
+	}
+	if err != nil {
+		messages, status, ok := formErrors(r, err)
+		if !ok {
+			return err
+		}
+		view.Errors = messages
+		return p.render(w, r, status, connectionsview.Form(p.complete(r, view, provider, values, nil)))
+	}
+	p.Access.PutFlash(r.Context(), "ok", "The connection is ready. Applications call it with a key that has the scope call:"+c.Slug+".")
+	seeOther(w, r, "/connections/"+c.Slug)
+	return nil
+}
+
+func (p connectionPages) edit(w http.ResponseWriter, r *http.Request) error {
+	c, err := p.Connections.Find(r.Context(), actor(r), chi.URLParam(r, "slug"))
+	if err != nil {
+		return err
+	}
+	provider, err := p.Providers.Find(c.Provider)
+	if err != nil {
+		return err
+	}
+	view := connectionsview.FormView{
+		Mode: connectionsview.ModeEdit, From: c.Slug, Version: c.Version, Name: c.Name, Slug: c.Slug, Environment: c.Environment, Kind: c.Kind,
+		BaseURL: c.BaseURL, AuthType: c.AuthType, LogBodies: c.LogBodies, Policy: prettyPolicy(c.Policy),
+	}
+	return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, c.AuthFields, c.AuthSecrets)))
+}
+
+// prettyPolicy is the policy as it was written, indented; nothing when nothing was.
+func prettyPolicy(raw json.RawMessage) string {
+	var policy map[string]any
+	if err := json.Unmarshal(raw, &policy); err != nil || len(policy) == 0 {
+		return ""
+	}
+	text, err := json.MarshalIndent(policy, "", "  ")
+	if err != nil {
+		return string(raw)
+	}
+	return string(text)
+}
+
+func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
+	form, err := parseForm(w, r)
+	if err != nil {
+		return err
+	}
+	c, err := p.Connections.Find(r.Context(), actor(r), chi.URLParam(r, "slug"))
+	if err != nil {
+		return err
+	}
+	provider, err := p.Providers.Find(c.Provider)
+	if err != nil {
+		return err
+	}
+	view := connectionsview.FormView{Mode: connectionsview.ModeEdit, From: c.Slug}
+	values, draft, err := p.entered(form, &view)
+	view.Slug, draft.Slug, draft.Provider = c.Slug, c.Slug, c.Provider
+	// What was entered builds on the version that the page showed, not on the newest.
+	view.Version, _ = strconv.Atoi(form.Get("version"))
+	if form.Get("change") != "" {
+		return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, values, c.AuthSecrets)))
+	}
+	if err == nil {
+		_, err = p.Connections.Update(r.Context(), actor(r), c.Slug, draft, view.Reason, view.Version)
+	}
+	if fault.Is(err, fault.PreconditionFailed) {
+		err = fault.New(fault.Conflict, fault.CodeOf(err), "Somebody saved another version in the meantime. Open the page again and repeat your change.")
+	}
+	if err != nil {
+		messages, status, ok := formErrors(r, err)
+		if !ok {
+			return err
+		}
+		view.Errors = messages
+		return p.render(w, r, status, connectionsview.Form(p.complete(r, view, provider, values, c.AuthSecrets)))
+	}
+	p.Access.PutFlash(r.Context(), "ok", "The change is saved and in force.")
+	seeOther(w, r, "/connections/"+c.Slug)
+	return nil
+}
+
+func (p connectionPages) duplicateForm(w http.ResponseWriter, r *http.Request) error {
+	return p.duplicateWith(w, r, http.StatusOK, nil, nil)
+}
+
+func (p connectionPages) duplicateWith(w http.ResponseWriter, r *http.Request, status int, form url.Values, problems map[string]string) error {
+	c, err := p.Connections.Find(r.Context(), actor(r), chi.URLParam(r, "slug"))
+	if err != nil {
+		return err
+	}
+	view := connectionsview.FormView{
+		Page: p.frame(r, "Duplicate "+c.Name), Mode: connectionsview.ModeDuplicate, From: c.Slug, Name: c.Name + " copy", Slug: c.Slug + "-copy",
+		CopiesCredentials: true, Errors: problems,
+	}
+	if form != nil {
+		view.Name, view.Slug = form.Get("name"), form.Get("slug")
+	}
+	return p.render(w, r, status, connectionsview.Form(view))
+}
+
+func (p connectionPages) duplicate(w http.ResponseWriter, r *http.Request) error {
+	form, err := parseForm(w, r)
+	if err != nil {
+		return err
+	}
+	c, err := p.Connections.Duplicate(r.Context(), actor(r), chi.URLParam(r, "slug"), form.Get("slug"), form.Get("name"))
+	if err != nil {
+		messages, status, ok := formErrors(r, err)
+		if !ok {
+			return err
+		}
+		return p.duplicateWith(w, r, status, form, messages)
+	}
+	p.Access.PutFlash(r.Context(), "ok", "The copy is ready.")
+	seeOther(w, r, "/connections/"+c.Slug)
+	return nil
+}
+
+func (p connectionPages) accounts(w http.ResponseWriter, r *http.Request) error {
+	return p.accountsWith(w, r, http.StatusOK, nil, nil)
+}
+
+func (p connectionPages) accountsWith(w http.ResponseWriter, r *http.Request, status int, form url.Values, problems map[string]string) error {
+	c, head, err := p.find(r)
+	if err != nil {
+		return err
+	}
+	stored, err := p.Connections.Accounts(r.Context(), actor(r), c.Slug)
+	if err != nil {
+		return err
+	}
+	provider, err := p.Providers.Find(c.Provider)
+	if err != nil {
+		return err
+	}
+	view := connectionsview.AccountsView{Page: p.frame(r, c.Name), Now: p.Now(), Head: head}
+	view.Form = connectionsview.AccountForm{Account: r.URL.Query().Get("account"), AuthType: c.AuthType, AuthTypes: authOptions(provider), Errors: problems}
+	var values map[string]string
+	if form != nil {
+		view.Form.Account, view.Form.AuthType, view.Form.Reason = form.Get("account"), form.Get("auth_type"), form.Get("reason")
+		values = authValues(form)
+	}
+	var secrets []string
+	for _, a := range stored {
+		view.Rows = append(view.Rows, credentialRow(a))
+		if a.Account != view.Form.Account {
+			continue
+		}
+		view.Form.Replace = true
+		if form == nil {
+			view.Form.AuthType, values = a.AuthType, a.Settings
+		}
+		if a.AuthType == view.Form.AuthType {
+			secrets = a.Fields
+		}
+	}
+	view.Form.Auth = authFields(view.Form.AuthType, provider, values, secrets)
+	return p.render(w, r, status, connectionsview.Accounts(view))
+}
+
+func (p connectionPages) putAccount(w http.ResponseWriter, r *http.Request) error {
+	form, err := parseForm(w, r)
+	if err != nil {
+		return err
+	}
+	if form.Get("change") != "" {
+		return p.accountsWith(w, r, http.StatusOK, form, nil)
+	}
+	_, err = p.Connections.PutAccount(r.Context(), actor(r), chi.URLParam(r, "slug"), firstOf(form.Get("account"), credentials.DefaultAccount),
+		connections.Auth{Type: form.Get("auth_type"), Fields: authValues(form)}, form.Get("reason"))
+	if err != nil {
+		messages, status, ok := formErrors(r, err)
+		if !ok {
+			return err
+		}
+		return p.accountsWith(w, r, status, form, messages)
+	}
+	p.Access.PutFlash(r.Context(), "ok", "The credential is stored. It is used from the next call on.")
+	seeOther(w, r, p.own(r, "/accounts"))
+	return nil
+}

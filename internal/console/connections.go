@@ -1,0 +1,315 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/go-chi/chi/v5"
+
+	"switchgear/internal/access"
+	"switchgear/internal/calls"
+	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
+	"switchgear/internal/credentials/authtype"
+	"switchgear/internal/fault"
+	connectionsview "switchgear/web/templates/connections"
+	"switchgear/web/templates/layout"
+)
+
+type connectionPages struct{ *Console }
+
+func (p connectionPages) routes() []route {
+	read, configure, operate := needs(access.PermissionSystemRead), needs(access.PermissionConfigure), needs(access.PermissionOperate)
+	return []route{
+		{http.MethodGet, "/connections", read, p.list},
+		{http.MethodGet, "/connections/new", configure, p.choose},
+		{http.MethodPost, "/connections/new", configure, p.create},
+		{http.MethodGet, "/connections/{slug}", read, p.show},
+		{http.MethodGet, "/connections/{slug}/edit", configure, p.edit},
+		{http.MethodPost, "/connections/{slug}/edit", configure, p.update},
+		{http.MethodGet, "/connections/{slug}/duplicate", configure, p.duplicateForm},
+		{http.MethodPost, "/connections/{slug}/duplicate", configure, p.duplicate},
+		{http.MethodPost, "/connections/{slug}/test", configure, p.test},
+		{http.MethodGet, "/connections/{slug}/pause", operate, p.confirmWith(connectionsview.QuestionPause)},
+		{http.MethodPost, "/connections/{slug}/pause", operate, p.pause},
+		{http.MethodGet, "/connections/{slug}/resume", operate, p.confirmWith(connectionsview.QuestionResume)},
+		{http.MethodPost, "/connections/{slug}/resume", operate, p.resume},
+		{http.MethodGet, "/connections/{slug}/delete", configure, p.confirmWith(connectionsview.QuestionDelete)},
+		{http.MethodPost, "/connections/{slug}/delete", configure, p.remove},
+		{http.MethodGet, "/connections/{slug}/accounts", read, p.accounts},
+		{http.MethodPost, "/connections/{slug}/accounts", configure, p.putAccount},
+		{http.MethodGet, "/connections/{slug}/accounts/{account}/delete", configure, p.confirmWith(connectionsview.QuestionDeleteAccount)},
+		{http.MethodPost, "/connections/{slug}/accounts/{account}/delete", configure, p.removeAccount},
+		{http.MethodGet, "/connections/{slug}/versions", read, p.versions},
+		{http.MethodGet, "/connections/{slug}/versions/{version}/rollback", operate, p.rollback},
+		{http.MethodPost, "/connections/{slug}/versions/{version}/activate", operate, p.activate},
+		{http.MethodGet, "/connections/{slug}/calls", read, p.calls},
+	}
+}
+
+func (p connectionPages) list(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	page, limit := paging(q)
+	query := connections.Query{
+		Search: q.Get("q"), Kind: q.Get("kind"), State: q.Get("state"), Environment: q.Get("environment"), Provider: q.Get("provider"),
+		Sort: q.Get("sort"), Page: page, Limit: limit,
+	}
+	view, err := p.listView(r, query)
+	if err != nil {
+		return err
+	}
+	if isFragment(r) {
+		return p.render(w, r, http.StatusOK, connectionsview.Table(view))
+	}
+	return p.render(w, r, http.StatusOK, connectionsview.List(view))
+}
+
+// listView is the list of connections that a query selects.
+func (p connectionPages) listView(r *http.Request, query connections.Query) (connectionsview.ListView, error) {
+	result, err := p.Connections.List(r.Context(), actor(r), query)
+	if err != nil {
+		return connectionsview.ListView{}, err
+	}
+	view := connectionsview.ListView{
+		Page: p.page(r, "Connections", "connections", "connections", "calls"), Now: p.Now(), Total: result.Total, Number: query.Page, Limit: query.Limit,
+		Search: query.Search, State: query.State, Kind: query.Kind, Environment: query.Environment, Provider: query.Provider, Sort: query.Sort,
+		Kinds: plainOptions(connections.Kinds()), Environments: plainOptions(connections.Environments()),
+		CanConfigure: actor(r).Role.Can(access.PermissionConfigure),
+	}
+	for _, provider := range p.Providers.All() {
+		view.Providers = append(view.Providers, connectionsview.Option{Value: provider.Slug, Label: provider.Name})
+	}
+	for _, c := range result.Connections {
+		view.Rows = append(view.Rows, p.row(c))
+	}
+	return view, nil
+}
+
+func (p connectionPages) row(c connections.Connection) connectionsview.Row {
+	traffic := p.Calls.Recent(c.ID)
+	return connectionsview.Row{
+		Slug: c.Slug, Name: c.Name, Provider: p.providerName(c.Provider), Kind: c.Kind, Environment: c.Environment, Auth: authLabel(c.AuthType),
+		State: c.State, Version: c.Version, Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), Points: points(traffic.PerMinute[:]),
+		LastSuccess: traffic.LastSuccess,
+	}
+}
+
+func (p connectionPages) providerName(slug string) string {
+	if provider, err := p.Providers.Find(slug); err == nil {
+		return provider.Name
+	}
+	return slug
+}
+
+func authLabel(kind string) string {
+	if t, err := authtype.Lookup(kind); err == nil {
+		return t.Label()
+	}
+	return kind
+}
+
+func points(counts []int) []float64 {
+	out := make([]float64, len(counts))
+	for i, n := range counts {
+		out[i] = float64(n)
+	}
+	return out
+}
+
+func plainOptions(values []string) []connectionsview.Option {
+	out := make([]connectionsview.Option, 0, len(values))
+	for _, v := range values {
+		out = append(out, connectionsview.Option{Value: v, Label: v})
+	}
+	return out
+}
+
+// head is the top of every page of a connection.
+func (p connectionPages) head(r *http.Request, c connections.Connection) (connectionsview.Header, error) {
+	accounts, err := p.Connections.Accounts(r.Context(), actor(r), c.Slug)
+	if err != nil {
+		return connectionsview.Header{}, err
+	}
+	h := connectionsview.Header{
+		Slug: c.Slug, Name: c.Name, Host: hostOf(c.BaseURL), State: c.State, Version: c.Version, Accounts: len(accounts),
+		CanConfigure: actor(r).Role.Can(access.PermissionConfigure), CanOperate: actor(r).Role.Can(access.PermissionOperate),
+	}
+	if actor(r).Role.Can(access.PermissionKeysRead) {
+		keys, err := p.Access.Keys(r.Context(), actor(r), access.KeyQuery{Search: "call:" + c.Slug, Status: access.KeyActive, Page: 1, Limit: 1})
+		if err != nil {
+			return h, err
+		}
+		switch {
+		case keys.Total == 1:
+			h.Dependents = append(h.Dependents, "1 API key names it")
+		case keys.Total > 1:
+			h.Dependents = append(h.Dependents, strconv.Itoa(keys.Total)+" API keys name it")
+		}
+	}
+	return h, nil
+}
+
+func hostOf(baseURL string) string {
+	if u, err := url.Parse(baseURL); err == nil {
+		return u.Host
+	}
+	return ""
+}
+
+// find loads the connection of the address with its header.
+func (p connectionPages) find(r *http.Request) (connections.Connection, connectionsview.Header, error) {
+	c, err := p.Connections.Find(r.Context(), actor(r), chi.URLParam(r, "slug"))
+	if err != nil {
+		return c, connectionsview.Header{}, err
+	}
+	h, err := p.head(r, c)
+	return c, h, err
+}
+
+func (p connectionPages) frame(r *http.Request, title string, topics ...string) layout.Page {
+	return p.page(r, title, "connections", topics...)
+}
+
+func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
+	c, head, err := p.find(r)
+	if err != nil {
+		return err
+	}
+	accounts, err := p.Connections.Accounts(r.Context(), actor(r), c.Slug)
+	if err != nil {
+		return err
+	}
+	policy, err := p.Connections.EffectivePolicy(c)
+	if err != nil {
+		return err
+	}
+	traffic := p.Calls.Recent(c.ID)
+	view := connectionsview.DetailView{
+		Page: p.frame(r, c.Name, "connections", "calls"), Now: p.Now(), Head: head, ID: c.ID, Provider: p.providerName(c.Provider), Kind: c.Kind,
+		Environment: c.Environment, BaseURL: c.BaseURL, Auth: authLabel(c.AuthType), LogBodies: c.LogBodies, LastKnownGood: c.LastKnownGood,
+		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, ProxyURL: p.cfg.BaseURL() + "/proxy/" + c.Slug + "/",
+		Example: fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.BaseURL(), c.Slug),
+		Calls:   int64(traffic.Calls), Failed: int64(traffic.Failed), Points: points(traffic.PerMinute[:]), FailedPoints: points(traffic.FailedPerMinute[:]),
+		LastSuccess: traffic.LastSuccess,
+		Policy: []connectionsview.Fact{
+			{Key: "Timeout", Value: policy.Timeout.String(), Hint: "of a whole call"},
+			{Key: "Attempt timeout", Value: policy.AttemptTimeout.String(), Hint: "until the headers of the answer"},
+		},
+		Credential: connectionsview.Credential{Account: credentials.DefaultAccount, Auth: authLabel(c.AuthType), State: "missing"},
+	}
+	for _, a := range accounts {
+		if a.Account == credentials.DefaultAccount {
+			view.Credential = credentialRow(a)
+		}
+	}
+	if isFragment(r) {
+		return p.render(w, r, http.StatusOK, connectionsview.Overview(view))
+	}
+	return p.render(w, r, http.StatusOK, connectionsview.Detail(view))
+}
+
+func credentialRow(c credentials.Credential) connectionsview.Credential {
+	return connectionsview.Credential{
+		Account: c.Account, Auth: authLabel(c.AuthType), State: c.State, Fields: c.Fields, UpdatedAt: c.UpdatedAt, LastUsedAt: c.LastUsedAt,
+	}
+}
+
+// confirmWith is the page behind a dialog.
+func (p connectionPages) confirmWith(q connectionsview.Question) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		return p.confirm(w, r, http.StatusOK, q, "", nil)
+	}
+}
+
+func (p connectionPages) confirm(w http.ResponseWriter, r *http.Request, status int, q connectionsview.Question, why string, problems map[string]string) error {
+	c, head, err := p.find(r)
+	if err != nil {
+		return err
+	}
+	return p.render(w, r, status, connectionsview.Confirm(connectionsview.ConfirmView{
+		Page: p.frame(r, c.Name), Question: q, Head: head, Account: chi.URLParam(r, "account"), Reason: why, Errors: problems,
+	}))
+}
+
+// decide carries out what a confirmation asked, or asks again with what is wrong.
+func (p connectionPages) decide(w http.ResponseWriter, r *http.Request, q connectionsview.Question, done, target string, do func(form url.Values, slug, why string) error) error {
+	form, err := parseForm(w, r)
+	if err != nil {
+		return err
+	}
+	why, err := reason(form)
+	if err == nil {
+		err = do(form, chi.URLParam(r, "slug"), why)
+	}
+	if err != nil {
+		messages, status, ok := formErrors(r, err)
+		if !ok {
+			return err
+		}
+		return p.confirm(w, r, status, q, form.Get("reason"), messages)
+	}
+	p.Access.PutFlash(r.Context(), "ok", done)
+	seeOther(w, r, target)
+	return nil
+}
+
+func (p connectionPages) own(r *http.Request, tab string) string {
+	return "/connections/" + url.PathEscape(chi.URLParam(r, "slug")) + tab
+}
+
+func (p connectionPages) pause(w http.ResponseWriter, r *http.Request) error {
+	return p.decide(w, r, connectionsview.QuestionPause, "The connection is paused. Calls through it are refused.", p.own(r, ""),
+		func(_ url.Values, slug, why string) error {
+			_, err := p.Connections.Pause(r.Context(), actor(r), slug, why)
+			return err
+		})
+}
+
+func (p connectionPages) resume(w http.ResponseWriter, r *http.Request) error {
+	return p.decide(w, r, connectionsview.QuestionResume, "The connection is active again.", p.own(r, ""),
+		func(_ url.Values, slug, why string) error {
+			_, err := p.Connections.Resume(r.Context(), actor(r), slug, why)
+			return err
+		})
+}
+
+func (p connectionPages) remove(w http.ResponseWriter, r *http.Request) error {
+	return p.decide(w, r, connectionsview.QuestionDelete, "The connection is deleted, with its credentials and versions.", "/connections",
+		func(form url.Values, slug, why string) error {
+			return p.Connections.Delete(r.Context(), actor(r), slug, form.Get("confirm"), why)
+		})
+}
+
+func (p connectionPages) removeAccount(w http.ResponseWriter, r *http.Request) error {
+	return p.decide(w, r, connectionsview.QuestionDeleteAccount, "The account is deleted, with its credential.", p.own(r, "/accounts"),
+		func(_ url.Values, slug, why string) error {
+			return p.Connections.DeleteAccount(r.Context(), actor(r), slug, chi.URLParam(r, "account"), why)
+		})
+}
+
+func (p connectionPages) calls(w http.ResponseWriter, r *http.Request) error {
+	c, head, err := p.find(r)
+	if err != nil {
+		return err
+	}
+	view, err := callPages(p).view(r, calls.Query{Connection: c.Slug})
+	if err != nil {
+		return err
+	}
+	view.Address = p.own(r, "/calls")
+	if isFragment(r) {
+		return p.render(w, r, http.StatusOK, callsTable(view))
+	}
+	return p.render(w, r, http.StatusOK, connectionsview.Calls(connectionsview.CallsView{Page: p.frame(r, c.Name, "calls"), Head: head, Calls: view}))
+}
+
+// versionParam is the number in the address.
+func versionParam(r *http.Request) (int, error) {
+	n, err := strconv.Atoi(chi.URLParam(r, "version"))
+	if err != nil || n < 1 {
+		return 0, fault.New(fault.NotFound, "VERSION_NOT_FOUND", "There is no such version.")
+	}
+	return n, nil
+}

@@ -1,0 +1,157 @@
+package console
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/go-chi/chi/v5"
+
+	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
+	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
+	connectionsview "switchgear/web/templates/connections"
+)
+
+func (p connectionPages) versions(w http.ResponseWriter, r *http.Request) error {
+	c, head, err := p.find(r)
+	if err != nil {
+		return err
+	}
+	versions, err := p.Connections.Versions(r.Context(), actor(r), c.Slug)
+	if err != nil {
+		return err
+	}
+	view := connectionsview.VersionsView{Page: p.frame(r, c.Name, "connections"), Now: p.Now(), Head: head}
+	for _, v := range versions {
+		view.Rows = append(view.Rows, versionRow(v))
+	}
+	q := r.URL.Query()
+	if q.Get("a") != "" || q.Get("b") != "" {
+		view.A, _ = strconv.Atoi(q.Get("a"))
+		view.B, _ = strconv.Atoi(q.Get("b"))
+		changes, err := p.Connections.Diff(r.Context(), actor(r), c.Slug, view.A, view.B)
+		if err != nil {
+			messages, _, ok := notFoundMessage(err)
+			if !ok {
+				return err
+			}
+			view.Problem = messages
+		}
+		view.Diff = changeRows(changes)
+	}
+	return p.render(w, r, http.StatusOK, connectionsview.Versions(view))
+}
+
+func versionRow(v connections.Version) connectionsview.Version {
+	return connectionsview.Version{
+		Number: v.Version, Active: v.Active, LastKnownGood: v.LastKnownGood, Author: v.AuthorName, Reason: v.Reason, Cause: v.Cause,
+		CopiedFrom: v.CopiedFrom, CreatedAt: v.CreatedAt,
+	}
+}
+
+func changeRows(changes []connections.Change) []connectionsview.Change {
+	out := make([]connectionsview.Change, 0, len(changes))
+	for _, c := range changes {
+		out = append(out, connectionsview.Change{Field: c.Field, Before: c.Before, After: c.After, Secret: c.Secret})
+	}
+	return out
+}
+
+// rollback shows what bringing a version back would change.
+func (p connectionPages) rollback(w http.ResponseWriter, r *http.Request) error {
+	return p.rollbackWith(w, r, http.StatusOK, "", nil)
+}
+
+func (p connectionPages) rollbackWith(w http.ResponseWriter, r *http.Request, status int, why string, problems map[string]string) error {
+	n, err := versionParam(r)
+	if err != nil {
+		return err
+	}
+	c, head, err := p.find(r)
+	if err != nil {
+		return err
+	}
+	v, err := p.Connections.Version(r.Context(), actor(r), c.Slug, n)
+	if err != nil {
+		return err
+	}
+	changes, err := p.Connections.Diff(r.Context(), actor(r), c.Slug, c.Version, n)
+	if err != nil {
+		return err
+	}
+	return p.render(w, r, status, connectionsview.Rollback(connectionsview.RollbackView{
+		Page: p.frame(r, c.Name), Now: p.Now(), Head: head, Version: versionRow(v), Changes: changeRows(changes), Reason: why, Errors: problems,
+	}))
+}
+
+func (p connectionPages) activate(w http.ResponseWriter, r *http.Request) error {
+	form, err := parseForm(w, r)
+	if err != nil {
+		return err
+	}
+	n, err := versionParam(r)
+	if err != nil {
+		return err
+	}
+	why, err := reason(form)
+	if err == nil {
+		_, err = p.Connections.Activate(r.Context(), actor(r), chi.URLParam(r, "slug"), n, why)
+	}
+	if err != nil {
+		messages, status, ok := formErrors(r, err)
+		if !ok {
+			return err
+		}
+		return p.rollbackWith(w, r, status, form.Get("reason"), messages)
+	}
+	p.Access.PutFlash(r.Context(), "ok", "Version "+strconv.Itoa(n)+" is back, as a new version. The gateway follows at once.")
+	seeOther(w, r, p.own(r, "/versions"))
+	return nil
+}
+
+// test sends one real request with the credential of an account and shows what came back.
+func (p connectionPages) test(w http.ResponseWriter, r *http.Request) error {
+	form, err := parseForm(w, r)
+	if err != nil {
+		return err
+	}
+	c, head, err := p.find(r)
+	if err != nil {
+		return err
+	}
+	account := firstOf(form.Get("account"), credentials.DefaultAccount)
+	target, err := p.Connections.Target(c.Slug, account)
+	if err != nil {
+		return err
+	}
+	method, path := http.MethodGet, "/"
+	if provider, err := p.Providers.Find(c.Provider); err == nil && provider.Health.Path != "" {
+		method, path = provider.Health.Method, provider.Health.Path
+	}
+	result := runtime.Probe(r.Context(), target, method, path)
+	view := connectionsview.TestView{
+		Page: p.frame(r, c.Name), Now: p.Now(), Head: head, Account: account, Method: result.Method, URL: result.URL, Status: result.Status,
+		Outcome: string(result.Outcome), OutcomeLabel: result.Outcome.Label(), Took: result.Took, Body: result.Body,
+		OK: result.Outcome == runtime.OutcomeSuccess,
+	}
+	view.Message, view.Hint = testMessage(result)
+	return p.render(w, r, http.StatusOK, connectionsview.TestResult(view))
+}
+
+// testMessage says what a test showed and what to do about it.
+func testMessage(result runtime.ProbeResult) (message, hint string) {
+	switch {
+	case result.Outcome == runtime.OutcomeSuccess:
+		return "The credential was accepted.", ""
+	case result.Outcome == runtime.OutcomeUnauthenticated:
+		return "The credential was not accepted.", "Check the value and the auth type, then store it again."
+	case result.Outcome == runtime.OutcomeForbidden:
+		return "The credential is known and may not do this.", "Ask the vendor which permission the request needs."
+	case result.Outcome == runtime.OutcomeClientError:
+		return "The system answered, but this request does not exist there.", "That says nothing about the credential; call a path that you know through the gateway."
+	case result.Err != nil:
+		return "There was no answer: " + fault.PublicMessage(result.Err), "Check the base URL. Private addresses need a rule: SWITCHGEAR_EGRESS_ALLOW."
+	}
+	return "The system answered with a problem of its own.", "Try again later, or look at the vendor's status page."
+}

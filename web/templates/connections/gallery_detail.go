@@ -1,0 +1,142 @@
+package connections
+
+import (
+	"time"
+
+	"switchgear/web/templates/ui"
+)
+
+func sampleDetail() DetailView {
+	return DetailView{
+		Page: frame("Stripe live", "connections", "calls"), Now: now(), Head: sampleHead(), ID: "con_01j9zk4q7t8w2m5x6c3v000001", Provider: "Stripe", Kind: "rest",
+		Environment: "production", BaseURL: "https://api.stripe.com", Auth: "Bearer token", LogBodies: true, LastKnownGood: 17,
+		CreatedAt: ago(90 * day), UpdatedAt: ago(5 * time.Hour), ProxyURL: "https://switchgear.example.com/proxy/stripe/",
+		Example: "curl -H \"Authorization: Bearer $API_KEY\" \\\n  https://switchgear.example.com/proxy/stripe/v1/balance",
+		Calls:   911, Failed: 37, Points: course(80), FailedPoints: course(4), LastSuccess: ago(3 * time.Second),
+		Policy: []Fact{
+			{"Timeout", "10 s", "set here"}, {"Attempts", "3", "default"}, {"Rate limit", "90 per 1 s", "from the provider"}, {"At once", "100", "default"},
+		},
+		Credential: Credential{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second)},
+	}
+}
+
+func detailStates() []ui.State {
+	const group = "Connection page"
+	quiet := sampleDetail()
+	quiet.Calls, quiet.Failed, quiet.Points, quiet.FailedPoints, quiet.LastSuccess, quiet.LastKnownGood, quiet.LogBodies = 0, 0, nil, nil, time.Time{}, 0, false
+	paused := sampleDetail()
+	paused.Head.State = "paused"
+	reader := paused
+	reader.Head.CanConfigure, reader.Head.CanOperate, reader.Credential.State = false, false, "needs_reauth"
+	operator := sampleDetail()
+	operator.Head.CanConfigure = false
+	missing := quiet
+	missing.Credential = Credential{Account: "default", Auth: "Bearer token", State: "missing"}
+	revoked, corrupt, odd := sampleDetail(), sampleDetail(), sampleDetail()
+	revoked.Credential.State, corrupt.Credential.State, odd.Credential.State = "revoked", "corrupt", "of-a-later-version"
+	failing := sampleDetail()
+	failing.Failed = 600
+	long := sampleDetail()
+	long.Head, long.BaseURL, long.Provider = longHead(), "https://"+longHost()+"/v1", longName
+	long.ProxyURL, long.Example = "https://"+longHost()+"/proxy/"+longSlug()+"/", "curl https://"+longHost()+"/proxy/"+longSlug()+"/v1/balance"
+	long.Policy = append(long.Policy, Fact{"Cache", longText, longText})
+	return []ui.State{
+		whole(group, "in use", Detail(sampleDetail())),
+		whole(group, "no traffic yet", Detail(quiet)),
+		whole(group, "most calls fail", Detail(failing)),
+		whole(group, "paused", Detail(paused)),
+		whole(group, "read-only, paused", Detail(reader)),
+		whole(group, "operator", Detail(operator)),
+		whole(group, "credential missing", Detail(missing)),
+		whole(group, "credential revoked", Detail(revoked)),
+		whole(group, "credential unreadable", Detail(corrupt)),
+		whole(group, "credential in an unknown state", Detail(odd)),
+		whole(group, "long text", Detail(long)),
+		{Group: group, Name: "the part that refreshes", View: Overview(sampleDetail())},
+	}
+}
+
+func accountStates() []ui.State {
+	const group = "Connection page, accounts"
+	v := AccountsView{
+		Page: frame("Stripe live", "connections"), Now: now(), Head: sampleHead(),
+		Rows: []Credential{
+			{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second)},
+			{Account: "acme", Auth: "Basic", State: "needs_reauth", Fields: []string{"password", "username"}, UpdatedAt: ago(40 * day)},
+		},
+		Form: AccountForm{AuthType: "bearer", AuthTypes: authTypes(), Auth: []AuthField{tokenField()}},
+	}
+	replace, wrong, reader, empty, long := v, v, v, v, v
+	stored := tokenField()
+	stored.Set = true
+	replace.Form.Replace, replace.Form.Account, replace.Form.Auth, replace.Form.AuthHelp = true, "acme", []AuthField{stored}, "Developers, API keys, secret key."
+	wrong.Form.Account = "Acme GmbH"
+	wrong.Form.Errors = Errors{"account": "Use lower-case letters, digits and hyphens.", "auth.fields.token": "Enter the token."}
+	reader.Head.CanConfigure, reader.Head.CanOperate = false, false
+	empty.Rows, empty.Head.Accounts = nil, 0
+	long.Head = longHead()
+	long.Rows = append(long.Rows[:1:1], Credential{Account: longSlug(), Auth: longName, State: "corrupt", Fields: []string{longSlug(), "a", "b"}})
+	return []ui.State{
+		whole(group, "two", Accounts(v)), whole(group, "replace", Accounts(replace)), whole(group, "errors", Accounts(wrong)),
+		whole(group, "read-only", Accounts(reader)), whole(group, "empty", Accounts(empty)), whole(group, "long text", Accounts(long)),
+	}
+}
+
+func sampleVersions() VersionsView {
+	return VersionsView{
+		Page: frame("Stripe live"), Now: now(), Head: sampleHead(),
+		Rows: []Version{
+			{Number: 18, Active: true, Author: "ada@example.com", Reason: "The old host goes away.", Cause: "edit", CreatedAt: ago(5 * time.Hour)},
+			{Number: 17, LastKnownGood: true, Author: "billing-deploy", Cause: "rollback", CopiedFrom: 15, Reason: "Too many timeouts.", CreatedAt: ago(2 * day)},
+			{Number: 16, Author: "grace@example.com", Cause: "credential", CreatedAt: ago(3 * day)},
+			{Number: 4, Author: "grace@example.com", Cause: "resume", CreatedAt: ago(30 * day)},
+			{Number: 3, Author: "grace@example.com", Cause: "pause", CreatedAt: ago(31 * day)},
+			{Number: 2, Author: "system", Cause: "rollback", CreatedAt: ago(80 * day)},
+			{Number: 1, Author: "ada@example.com", Cause: "create", CreatedAt: ago(90 * day)},
+		},
+	}
+}
+
+func sampleDiff() []Change {
+	return []Change{
+		{Field: "auth.fields.token", Before: "set", After: "changed", Secret: true},
+		{Field: "base_url", Before: "https://api-old.stripe.com", After: "https://api.stripe.com"},
+		{Field: "policy.retry.max_attempts", After: "2"},
+		{Field: "policy.rate_limits", Before: `[{"requests":90,"per":"1s"}]`},
+		{Field: "auth.fields.headers", After: "set", Secret: true},
+	}
+}
+
+func versionStates() []ui.State {
+	const group = "Connection page, versions"
+	first := sampleVersions()
+	first.Rows = first.Rows[6:]
+	first.Rows[0].Active = true
+	compared, same, problem, reader, empty, long := sampleVersions(), sampleVersions(), sampleVersions(), sampleVersions(), sampleVersions(), sampleVersions()
+	compared.A, compared.B, compared.Diff = 17, 18, sampleDiff()
+	same.A, same.B = 17, 17
+	problem.A, problem.B, problem.Problem = 99, 18, "There is no version 99."
+	reader.Head.CanConfigure, reader.Head.CanOperate = false, false
+	empty.Rows = nil
+	long.Head = longHead()
+	long.Rows = []Version{{Number: 12345, Active: true, LastKnownGood: true, Author: longName, Reason: longText, Cause: "of-a-later-version"}, {Number: 2, Cause: "duplicate"}}
+	long.A, long.B, long.Diff = 2, 12345, []Change{{Field: "policy." + longSlug(), Before: longText, After: longText}}
+	return []ui.State{
+		whole(group, "many", Versions(sampleVersions())), whole(group, "one", Versions(first)), whole(group, "compared", Versions(compared)),
+		whole(group, "compared, no difference", Versions(same)), whole(group, "error in the comparison", Versions(problem)),
+		whole(group, "read-only", Versions(reader)), whole(group, "empty", Versions(empty)), whole(group, "long text", Versions(long)),
+	}
+}
+
+func rollbackStates() []ui.State {
+	const group = "Rollback page"
+	v := RollbackView{Page: frame("Roll back to v17"), Now: now(), Head: sampleHead(), Version: sampleVersions().Rows[1], Changes: sampleDiff()}
+	same, wrong, long := v, v, v
+	same.Changes = nil
+	wrong.Errors = Errors{"": "v17 is not valid any more.", "base_url": "The host is not allowed.", "reason": "Say why, for whoever asks later."}
+	long.Head, long.Version.Reason, long.Reason = longHead(), longText, longText
+	return []ui.State{
+		whole(group, "preview", Rollback(v)), whole(group, "no difference", Rollback(same)),
+		whole(group, "errors", Rollback(wrong)), whole(group, "long text", Rollback(long)),
+	}
+}

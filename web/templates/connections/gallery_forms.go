@@ -1,0 +1,94 @@
+package connections
+
+import (
+	"strings"
+
+	"switchgear/web/templates/ui"
+)
+
+func authTypes() []Option {
+	return []Option{
+		{Value: "none", Label: "None"},
+		{Value: "bearer", Label: "Bearer token", Hint: "Authorization: Bearer …"},
+		{Value: "api_key", Label: "API key"},
+		{Value: "basic", Label: "Basic"},
+		{Value: "custom_headers", Label: "Custom headers"},
+	}
+}
+
+func tokenField() AuthField {
+	return AuthField{Name: "token", Label: "Token", Type: "secret", Required: true, Secret: true, Help: "Begins with sk_live_."}
+}
+
+// everyField has one field of every type.
+func everyField() []AuthField {
+	return []AuthField{
+		tokenField(),
+		{Name: "in", Label: "Sent in", Type: "select", Required: true, Value: "header", Options: options("header", "query", "cookie")},
+		{Name: "name", Label: "Name", Type: "text", Required: true, Value: "X-API-Key"},
+		{Name: "prefix", Label: "Prefix", Type: "text"},
+		{Name: "username", Label: "User name", Type: "text", Secret: true, Required: true, Set: true},
+		{Name: "headers", Label: "Headers", Type: "headers", Secret: true, Set: true, Help: "One a line."},
+		{Name: "private_key", Label: "Private key", Type: "textarea", Secret: true, Required: true},
+	}
+}
+
+func newForm() FormView {
+	return FormView{
+		Page: frame("New connection"), Mode: ModeNew, Provider: sampleProvider(), Environment: "production", Kind: "rest",
+		Environments: environments(), Kinds: kinds(), BaseURL: "https://api.stripe.com", AuthType: "bearer", AuthTypes: authTypes(),
+		AuthHelp: "Developers, API keys, secret key.", Auth: []AuthField{tokenField()},
+		DefaultTimeout: "30s", DefaultAttemptTimeout: "10s", DefaultMaxAttempts: "3",
+	}
+}
+
+func editForm() FormView {
+	v := newForm()
+	stored := tokenField()
+	stored.Set = true
+	v.Page, v.Mode, v.From, v.Slug, v.Name, v.Version, v.Auth = frame("Edit stripe"), ModeEdit, "stripe", "stripe", "Stripe live", 18, []AuthField{stored}
+	v.Timeout, v.AttemptTimeout, v.MaxAttempts, v.LogBodies = "10s", "4s", "2", true
+	v.Policy = "{\n  \"rate_limits\": [{\"requests\": 90, \"per\": \"1s\"}]\n}"
+	return v
+}
+
+func formStates() []ui.State {
+	const group = "Connection form"
+	types, none, nameless := newForm(), newForm(), newForm()
+	types.Auth, types.AuthType = everyField(), "api_key"
+	none.Auth, none.AuthType, none.AuthTypes = nil, "none", authTypes()[:1]
+	none.Provider = Provider{Slug: generic}
+	nameless.BaseURL, nameless.BaseURLHint = "https://{shop}.example.com", "Put the name of your shop for {shop}."
+	wrong := newForm()
+	wrong.Slug, wrong.BaseURL, wrong.Policy = "Stripe!", "api.stripe.com", "{\n  \"retry\": 3,\n}"
+	wrong.Errors = Errors{
+		"slug": "Use lower-case letters, digits and hyphens.", "base_url": "Begin with https://.", "auth.fields.token": "Enter the token.",
+		"policy": "Line 3, column 1: a key is expected, or remove the comma before.", "policy.breaker.window": "Write a duration such as 60s.",
+		"policy.timeout": "Write a duration such as 10s.", "auth.type": "Choose a type.", "provider": "This provider is not in the catalogue.",
+	}
+	conflict := editForm()
+	conflict.Reason = "Raise the limit."
+	conflict.Errors = Errors{"": "Somebody else saved v19 in the meantime. Look at what changed, then edit again."}
+	reasonless := editForm()
+	reasonless.Errors = Errors{"reason": "Use at most 500 characters."}
+	duplicate := FormView{Page: frame("Duplicate stripe"), Mode: ModeDuplicate, From: "stripe", Name: "Stripe live (copy)", Slug: "stripe-copy"}
+	taken := duplicate
+	taken.CopiesCredentials = true
+	taken.Errors = Errors{"slug": "stripe-copy is taken. Choose another slug.", "base_url": "Begin with https://."}
+	long := editForm()
+	long.From, long.Slug, long.Name, long.BaseURL, long.AuthHelp, long.Reason = longSlug(), longSlug(), longName, "https://"+longHost(), longText, longText
+	long.Policy = "{\"rate_limits\": [" + strings.Repeat(`{"requests": 90, "per": "1s"}, `, 30) + "]}"
+	return []ui.State{
+		whole(group, "new", Form(newForm())),
+		whole(group, "new, every type of field", Form(types)),
+		whole(group, "new, no authentication", Form(none)),
+		whole(group, "new, placeholders in the base URL", Form(nameless)),
+		whole(group, "new, errors", Form(wrong)),
+		whole(group, "edit", Form(editForm())),
+		whole(group, "edit, conflict", Form(conflict)),
+		whole(group, "edit, error in the reason", Form(reasonless)),
+		whole(group, "edit, long text", Form(long)),
+		whole(group, "duplicate", Form(duplicate)),
+		whole(group, "duplicate, errors", Form(taken)),
+	}
+}

@@ -1,0 +1,305 @@
+// Package connections holds the pages about connections: the list, the catalogue, the form, and one
+// connection with its accounts, versions and calls. View models are plain values; they know no domain
+// package.
+package connections
+
+import (
+	"time"
+
+	"switchgear/web/templates/calls"
+	"switchgear/web/templates/layout"
+)
+
+// Errors maps a form field to what is wrong with it. The empty key holds what concerns no one field.
+// The names of the domain are understood as well: "auth.fields.token" belongs to the field "auth.token",
+// "auth.type" to "auth_type", "policy.breaker.window" to the text "policy".
+type Errors map[string]string
+
+// Option is one choice of a select.
+type Option struct{ Value, Label, Hint string }
+
+// ListView is the list of connections. Its filters are q, state, kind, environment, provider; sort is by
+// name, state, provider, environment.
+type ListView struct {
+	Page                                             layout.Page
+	Now                                              time.Time
+	Rows                                             []Row
+	Total, Number, Limit                             int
+	Search, State, Kind, Environment, Provider, Sort string
+	// Kinds, Environments and Providers are the choices of the filters, without the one for "any".
+	Kinds, Environments, Providers []Option
+	CanConfigure                   bool
+}
+
+// Row is one connection in the list.
+type Row struct {
+	Slug, Name string
+	// Provider is its name, Auth the label of the auth type.
+	Provider, Kind, Environment, Auth string
+	// State is active or paused.
+	State   string
+	Version int
+	// Calls, Failed and Points (calls of each minute) are those of the last 15 minutes.
+	Calls, Failed int64
+	Points        []float64
+	LastSuccess   time.Time
+}
+
+// ChooseView is the catalogue: what a new connection is for. Its filters are q and category.
+type ChooseView struct {
+	Page             layout.Page
+	Search, Category string
+	Categories       []Option
+	// Providers are those that match, in the order shown; generic-rest comes first wherever it is.
+	Providers []Provider
+	// All is the number of providers in the catalogue.
+	All int
+}
+
+// Provider is one entry of the catalogue.
+type Provider struct {
+	Slug, Name, Category, Summary, Kind string
+	// Auth are the labels of its auth types.
+	Auth []string
+	// Docs leads to the vendor's reference; may be empty.
+	Docs string
+}
+
+// Mode says what the form makes.
+type Mode string
+
+// The modes of the form.
+const (
+	ModeNew       Mode = "new"
+	ModeEdit      Mode = "edit"
+	ModeDuplicate Mode = "duplicate"
+)
+
+// FormView is the form of a connection. It posts to /connections/new, /connections/{From}/edit or
+// /connections/{From}/duplicate; the last asks for name and slug only. The button "change" sends the
+// same form with change=auth: show it again with the fields of the chosen auth type.
+type FormView struct {
+	Page layout.Page
+	Mode Mode
+	// From is the slug of the connection that is edited or copied, Version the version that the edit
+	// starts from, sent back as "version".
+	From    string
+	Version int
+	// Provider is what the connection is for; its slug is sent as "provider".
+	Provider Provider
+	Name     string
+	// Slug cannot be changed by an edit.
+	Slug string
+	// CopiesCredentials is true when a duplicate gets the credentials of the original.
+	CopiesCredentials bool
+	Environment, Kind string
+	Environments      []Option
+	Kinds             []Option
+	BaseURL           string
+	// BaseURLHint says what belongs into the placeholders of the base URL.
+	BaseURLHint string
+	AuthType    string
+	AuthTypes   []Option
+	// AuthHelp says where the credential is found at the vendor.
+	AuthHelp string
+	Auth     []AuthField
+	// Timeout, AttemptTimeout and MaxAttempts are sent as policy.timeout, policy.attempt_timeout and
+	// policy.retry.max_attempts; empty stands for the defaults.
+	Timeout, AttemptTimeout, MaxAttempts string
+	// DefaultTimeout, DefaultAttemptTimeout and DefaultMaxAttempts are shown in the empty fields.
+	DefaultTimeout, DefaultAttemptTimeout, DefaultMaxAttempts string
+	// Policy is the rest of the policy as JSON, sent as "policy".
+	Policy    string
+	LogBodies bool
+	Reason    string
+	Errors    Errors
+}
+
+// AuthField is one field of an auth type; its control is called "auth." + Name.
+type AuthField struct {
+	Name, Label string
+	// Type is text, secret, select, textarea or headers (one "Name: value" a line).
+	Type     string
+	Help     string
+	Required bool
+	// Secret fields never show a value; Set says that one is stored, which an empty field keeps.
+	Secret, Set bool
+	Value       string
+	Options     []Option
+}
+
+// Header is the top of every page of one connection.
+type Header struct {
+	Slug, Name, Host string
+	// State is active or paused.
+	State   string
+	Version int
+	// Accounts is shown at the tab; 0 shows no number.
+	Accounts int
+	// Dependents name what stops working when the connection is deleted: "3 API keys name it".
+	Dependents []string
+	// CanConfigure allows to edit, duplicate, delete and test; CanOperate to pause, resume and roll back.
+	CanConfigure, CanOperate bool
+}
+
+// DetailView is the first tab of a connection.
+type DetailView struct {
+	Page layout.Page
+	Now  time.Time
+	Head Header
+
+	ID, Provider, Kind, Environment, BaseURL string
+	// Auth is the label of the auth type.
+	Auth                 string
+	LogBodies            bool
+	LastKnownGood        int
+	CreatedAt, UpdatedAt time.Time
+
+	// ProxyURL is where applications send their requests, Example a curl command that does. Neither
+	// holds a key.
+	ProxyURL, Example string
+
+	// Traffic of the last 15 minutes; Points and FailedPoints by the minute.
+	Calls, Failed        int64
+	Points, FailedPoints []float64
+	LastSuccess          time.Time
+
+	// Policy is the policy in force, as facts.
+	Policy     []Fact
+	Credential Credential
+}
+
+// Fact is one name and its value. Hint says where the value comes from.
+type Fact struct{ Key, Value, Hint string }
+
+// Credential is what is known about the credential of an account; never a value of it.
+type Credential struct {
+	// Account is default or the name of another one.
+	Account string
+	// Auth is the label of the auth type.
+	Auth string
+	// State is active, needs_reauth, revoked, corrupt, or missing when nothing is stored.
+	State string
+	// Fields are the names of the fields that are set.
+	Fields                []string
+	UpdatedAt, LastUsedAt time.Time
+}
+
+// AccountsView is the tab of the accounts. Its form posts to /connections/{slug}/accounts: account,
+// auth_type, auth.*, reason. The button "change" sends it with change=auth.
+type AccountsView struct {
+	Page layout.Page
+	Now  time.Time
+	Head Header
+	Rows []Credential
+	Form AccountForm
+}
+
+// AccountForm adds an account, or replaces the credential of one.
+type AccountForm struct {
+	// Replace is true when Account exists, so that its name is fixed.
+	Replace   bool
+	Account   string
+	AuthType  string
+	AuthTypes []Option
+	AuthHelp  string
+	Auth      []AuthField
+	Reason    string
+	Errors    Errors
+}
+
+// VersionsView is the tab of the versions. The form that compares asks for ?a=&b=.
+type VersionsView struct {
+	Page layout.Page
+	Now  time.Time
+	Head Header
+	Rows []Version
+	// A and B are the versions that are compared; 0 when none are. Diff is what changed from A to B.
+	A, B int
+	Diff []Change
+	// Problem says why the two could not be compared.
+	Problem string
+}
+
+// Version is one entry of the history.
+type Version struct {
+	Number                int
+	Active, LastKnownGood bool
+	Author                string
+	Reason                string
+	// Cause is create, duplicate, edit, credential, pause, resume or rollback.
+	Cause string
+	// CopiedFrom is the version that a rollback brought back.
+	CopiedFrom int
+	CreatedAt  time.Time
+}
+
+// Change is one field that differs between two versions. Of a secret nothing but that is known.
+type Change struct {
+	Field, Before, After string
+	Secret               bool
+}
+
+// RollbackView shows what a rollback changes before it is done. It posts "reason" to
+// /connections/{slug}/versions/{n}/activate.
+type RollbackView struct {
+	Page layout.Page
+	Now  time.Time
+	Head Header
+	// Version is the one to bring back.
+	Version Version
+	// Changes lead from the active version to that one.
+	Changes []Change
+	Reason  string
+	Errors  Errors
+}
+
+// CallsView is the tab of the calls. Address of Calls has to be /connections/{slug}/calls.
+type CallsView struct {
+	Page  layout.Page
+	Head  Header
+	Calls calls.ListView
+}
+
+// TestView is what a test of the credential showed.
+type TestView struct {
+	Page layout.Page
+	Now  time.Time
+	Head Header
+	// Account is whose credential was used.
+	Account string
+	// Method and URL are what was sent; a query is redacted.
+	Method, URL string
+	// Status is 0 when there was no answer.
+	Status int
+	// Outcome is its machine name, OutcomeLabel what is shown.
+	Outcome, OutcomeLabel string
+	Took                  time.Duration
+	// OK is true when the credential was accepted. Message says so or why not, Hint what to do next.
+	OK            bool
+	Message, Hint string
+	// Body is the beginning of the answer, if it is text.
+	Body string
+}
+
+// Question is what a confirmation asks.
+type Question string
+
+// The questions. Each posts "reason" to the address it is asked at; QuestionDelete also "confirm".
+const (
+	QuestionPause         Question = "pause"
+	QuestionResume        Question = "resume"
+	QuestionDelete        Question = "delete"
+	QuestionDeleteAccount Question = "delete-account"
+)
+
+// ConfirmView is the page behind every dialog, so that the same action works without JavaScript.
+type ConfirmView struct {
+	Page     layout.Page
+	Question Question
+	Head     Header
+	// Account is the one to delete.
+	Account string
+	Reason  string
+	Errors  Errors
+}
