@@ -116,8 +116,12 @@ func (f *file) checkPolicy() {
 	for _, key := range slices.Sorted(maps.Keys(f.policy)) {
 		at, value := "policy."+key, f.policy[key]
 		switch key {
-		case "timeout", "attempt_timeout":
+		case "timeout", "attempt_timeout", "rate_limit_wait":
 			f.duration(at, value)
+		case "outcomes", "operations":
+			if _, ok := value.([]any); !ok {
+				f.addf(at, "is not a list")
+			}
 		case "retry", "breaker", "bulkhead", "cache":
 			if _, ok := value.(map[string]any); !ok {
 				f.addf(at, "is not a mapping")

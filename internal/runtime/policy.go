@@ -1,13 +1,6 @@
 package runtime
 
-import (
-	"fmt"
-	"math"
-	"strconv"
-	"time"
-
-	"switchgear/internal/fault"
-)
+import "time"
 
 // Policy says how calls through a connection are protected. Its JSON form is the policy of a connection
 // in the API. The zero value is not valid; start from [DefaultPolicy].
@@ -19,14 +12,29 @@ type Policy struct {
 	AttemptTimeout Duration    `json:"attempt_timeout"`
 	Retry          Retry       `json:"retry"`
 	RateLimits     []RateLimit `json:"rate_limits"`
-	Breaker        Breaker     `json:"breaker"`
-	Bulkhead       Bulkhead    `json:"bulkhead"`
-	Cache          Cache       `json:"cache"`
+	// RateLimitWait is how long a call may wait for its turn before it is refused.
+	RateLimitWait Duration `json:"rate_limit_wait"`
+	Breaker       Breaker  `json:"breaker"`
+	Bulkhead      Bulkhead `json:"bulkhead"`
+	Cache         Cache    `json:"cache"`
+	// Outcomes say what answers of this upstream mean where the table of [Rules] does not fit it.
+	Outcomes []OutcomeRule `json:"outcomes,omitempty"`
+	// Operations are the parts of the API that need a policy of their own. The first that matches counts.
+	Operations []Operation `json:"operations,omitempty"`
 }
 
 // Retry bounds the attempts of one call, the first included.
 type Retry struct {
 	MaxAttempts int `json:"max_attempts"`
+	// BaseDelay is the longest wait before the second attempt; it doubles with each further one, up to
+	// MaxDelay where that is longer. The wait itself is random between zero and that.
+	BaseDelay Duration `json:"base_delay"`
+	MaxDelay  Duration `json:"max_delay"`
+	// BudgetRatio bounds the retries that are under way to a part of the calls that are.
+	BudgetRatio float64 `json:"budget_ratio"`
+	// IdempotencyKey is the header that the upstream honours as an idempotency key. Empty: it honours none,
+	// and methods that are not idempotent are not repeated once something was sent.
+	IdempotencyKey string `json:"idempotency_key"`
 }
 
 // RateLimit allows a number of requests in a window. Several limits hold at once.
@@ -37,110 +45,63 @@ type RateLimit struct {
 
 // Breaker says when calls stop for a while because too many of them fail.
 type Breaker struct {
-	FailureRatio  float64  `json:"failure_ratio"`
-	MinCalls      int      `json:"min_calls"`
-	Window        Duration `json:"window"`
+	Enabled      bool    `json:"enabled"`
+	FailureRatio float64 `json:"failure_ratio"`
+	// ConsecutiveFailures opens it as well, without regard to the ratio and to MinCalls. 0 switches it off.
+	ConsecutiveFailures int      `json:"consecutive_failures"`
+	MinCalls            int      `json:"min_calls"`
+	Window              Duration `json:"window"`
+	// OpenFor is how long it stays open the first time. The time doubles when it opens again right after
+	// a recovery, up to MaxOpenFor where that is longer.
 	OpenFor       Duration `json:"open_for"`
+	MaxOpenFor    Duration `json:"max_open_for"`
 	HalfOpenCalls int      `json:"half_open_calls"`
+	// SlowCall is from when on a call that succeeds counts as slow, 0 never; SlowRatio of slow calls opens it.
+	SlowCall  Duration `json:"slow_call"`
+	SlowRatio float64  `json:"slow_ratio"`
+	// Ramp is how long it takes after a recovery until all calls are let through again.
+	Ramp Duration `json:"ramp"`
 }
 
 // Bulkhead bounds the calls that are under way at once.
 type Bulkhead struct {
 	MaxInFlight int `json:"max_in_flight"`
+	// MaxWait is how long a call may wait for a place before it is refused.
+	MaxWait Duration `json:"max_wait"`
 }
 
-// Cache keeps answers of reads: fresh for TTL, and as a fallback for StaleIfError. 0 switches one off.
+// Cache keeps answers of reads. 0 switches each part off.
 type Cache struct {
-	TTL          Duration `json:"ttl"`
+	// TTL is how long an answer is fresh that does not say so itself.
+	TTL Duration `json:"ttl"`
+	// StaleIfError is how long past that an answer may stand in for an upstream that fails.
 	StaleIfError Duration `json:"stale_if_error"`
+	// StaleWhileRevalidate is how long past that an answer is given at once while a new one is fetched.
+	StaleWhileRevalidate Duration `json:"stale_while_revalidate"`
+}
+
+// OutcomeRule gives answers of one upstream another meaning than the table has for them.
+type OutcomeRule struct {
+	Status int `json:"status"`
+	// BodyContains narrows it to answers whose beginning contains this text. Empty: every one.
+	BodyContains string  `json:"body_contains,omitempty"`
+	Outcome      Outcome `json:"outcome"`
 }
 
 // DefaultPolicy is what a connection has when neither it nor its provider says otherwise.
 func DefaultPolicy() Policy {
 	return Policy{
 		Timeout: Duration(30 * time.Second),
-		Retry:   Retry{MaxAttempts: 3},
-		Breaker: Breaker{
-			FailureRatio: 0.5, MinCalls: 20, Window: Duration(time.Minute),
-			OpenFor: Duration(30 * time.Second), HalfOpenCalls: 3,
+		Retry: Retry{
+			MaxAttempts: 3, BaseDelay: Duration(200 * time.Millisecond), MaxDelay: Duration(10 * time.Second), BudgetRatio: 0.2,
 		},
-		RateLimits: []RateLimit{},
-		Bulkhead:   Bulkhead{MaxInFlight: 100},
-	}
-}
-
-// Limits of a policy. They keep a slip of the finger from becoming an outage.
-const (
-	maxTimeout     = time.Hour
-	maxAttempts    = 10
-	maxRateLimits  = 8
-	maxRequests    = 1_000_000_000
-	maxRateWindow  = 31 * 24 * time.Hour
-	maxWindow      = time.Hour
-	maxCalls       = 1_000_000
-	maxHalfOpen    = 1000
-	maxInFlight    = 100_000
-	maxTTL         = 7 * 24 * time.Hour
-	maxStale       = 31 * 24 * time.Hour
-	minTimeout     = time.Millisecond
-	minBreakerTime = 100 * time.Millisecond
-)
-
-// Validate reports the first field that is wrong as fault.Invalid, with its path ("policy.timeout") in
-// the details.
-func (p Policy) Validate() error {
-	v := validation{}
-	v.duration("policy.timeout", p.Timeout, minTimeout, maxTimeout)
-	if p.AttemptTimeout != 0 {
-		v.duration("policy.attempt_timeout", p.AttemptTimeout, minTimeout, maxTimeout)
-	}
-	v.number("policy.retry.max_attempts", p.Retry.MaxAttempts, maxAttempts)
-	if len(p.RateLimits) > maxRateLimits {
-		v.fail("policy.rate_limits", strconv.Itoa(len(p.RateLimits)), fmt.Sprintf("There can be at most %d rate limits.", maxRateLimits))
-	}
-	windows := make(map[Duration]bool, len(p.RateLimits))
-	for i, l := range p.RateLimits {
-		path := fmt.Sprintf("policy.rate_limits[%d]", i)
-		v.number(path+".requests", l.Requests, maxRequests)
-		v.duration(path+".per", l.Per, time.Millisecond, maxRateWindow)
-		if windows[l.Per] {
-			v.fail(path+".per", l.Per.String(), "Another rate limit has the same window; keep the stricter one.")
-		}
-		windows[l.Per] = true
-	}
-	if r := p.Breaker.FailureRatio; math.IsNaN(r) || r <= 0 || r > 1 {
-		v.fail("policy.breaker.failure_ratio", strconv.FormatFloat(r, 'g', -1, 64), "The failure ratio must be above 0 and at most 1.")
-	}
-	v.number("policy.breaker.min_calls", p.Breaker.MinCalls, maxCalls)
-	v.duration("policy.breaker.window", p.Breaker.Window, minBreakerTime, maxWindow)
-	v.duration("policy.breaker.open_for", p.Breaker.OpenFor, minBreakerTime, maxWindow)
-	v.number("policy.breaker.half_open_calls", p.Breaker.HalfOpenCalls, maxHalfOpen)
-	v.number("policy.bulkhead.max_in_flight", p.Bulkhead.MaxInFlight, maxInFlight)
-	v.duration("policy.cache.ttl", p.Cache.TTL, 0, maxTTL)
-	v.duration("policy.cache.stale_if_error", p.Cache.StaleIfError, 0, maxStale)
-	if v.err != nil {
-		return v.err
-	}
-	return nil
-}
-
-// validation keeps the first problem, in the order of the form.
-type validation struct{ err *fault.Error }
-
-func (v *validation) fail(field, value, message string) {
-	if v.err == nil {
-		v.err = fault.Field(codeInvalidPolicy, field, message).WithValue(value)
-	}
-}
-
-func (v *validation) number(field string, n, high int) {
-	if n < 1 || n > high {
-		v.fail(field, strconv.Itoa(n), fmt.Sprintf("It must be between 1 and %d.", high))
-	}
-}
-
-func (v *validation) duration(field string, d Duration, low, high time.Duration) {
-	if d.Std() < low || d.Std() > high {
-		v.fail(field, d.String(), fmt.Sprintf("It must be between %s and %s.", Duration(low), Duration(high)))
+		RateLimits:    []RateLimit{},
+		RateLimitWait: Duration(2 * time.Second),
+		Breaker: Breaker{
+			Enabled: true, FailureRatio: 0.5, MinCalls: 20, Window: Duration(time.Minute),
+			OpenFor: Duration(30 * time.Second), MaxOpenFor: Duration(5 * time.Minute), HalfOpenCalls: 3,
+			SlowRatio: 1, Ramp: Duration(10 * time.Second),
+		},
+		Bulkhead: Bulkhead{MaxInFlight: 100},
 	}
 }

@@ -21,12 +21,9 @@ func seconds(n int) runtime.Duration { return runtime.Duration(time.Duration(n) 
 
 func TestMergePolicy(t *testing.T) {
 	t.Parallel()
-	whole := runtime.Policy{
-		Timeout: seconds(10), Retry: runtime.Retry{MaxAttempts: 3},
-		RateLimits: []runtime.RateLimit{{Requests: 90, Per: seconds(1)}},
-		Breaker:    runtime.Breaker{FailureRatio: 0.5, MinCalls: 20, Window: seconds(60), OpenFor: seconds(30), HalfOpenCalls: 3},
-		Bulkhead:   runtime.Bulkhead{MaxInFlight: 25}, Cache: runtime.Cache{StaleIfError: seconds(600)},
-	}
+	whole := runtime.DefaultPolicy()
+	whole.Timeout, whole.Bulkhead.MaxInFlight, whole.Cache.StaleIfError = seconds(10), 25, seconds(600)
+	whole.RateLimits = []runtime.RateLimit{{Requests: 90, Per: seconds(1)}}
 	changed := func(change func(*runtime.Policy)) runtime.Policy {
 		p := whole
 		p.RateLimits = append([]runtime.RateLimit(nil), whole.RateLimits...)
@@ -48,8 +45,16 @@ func TestMergePolicy(t *testing.T) {
 		`{"retry":null,"rate_limits":null}`: whole,
 		`{"timeout":"1m30s"}`:               changed(func(p *runtime.Policy) { p.Timeout = seconds(90) }),
 		`{"attempt_timeout":"2s"}`:          changed(func(p *runtime.Policy) { p.AttemptTimeout = seconds(2) }),
-		`{"breaker":{"failure_ratio":1}}`:   changed(func(p *runtime.Policy) { p.Breaker.FailureRatio = 1 }),
-		`{"rate_limits":[]}`:                changed(func(p *runtime.Policy) { p.RateLimits = []runtime.RateLimit{} }),
+		`{"breaker":{"enabled":false}}`:     changed(func(p *runtime.Policy) { p.Breaker.Enabled = false }),
+		`{"retry":{"idempotency_key":"Idempotency-Key"}}`: changed(func(p *runtime.Policy) { p.Retry.IdempotencyKey = "Idempotency-Key" }),
+		`{"outcomes":[{"status":409,"outcome":"success"}]}`: changed(func(p *runtime.Policy) {
+			p.Outcomes = []runtime.OutcomeRule{{Status: 409, Outcome: runtime.OutcomeSuccess}}
+		}),
+		`{"operations":[{"id":"charge","method":"POST","path":"/v1/charges","policy":{"timeout":"3s"}}]}`: changed(func(p *runtime.Policy) {
+			p.Operations = []runtime.Operation{{ID: "charge", Method: "POST", Path: "/v1/charges", Policy: json.RawMessage(`{"timeout":"3s"}`)}}
+		}),
+		`{"breaker":{"failure_ratio":1}}`: changed(func(p *runtime.Policy) { p.Breaker.FailureRatio = 1 }),
+		`{"rate_limits":[]}`:              changed(func(p *runtime.Policy) { p.RateLimits = []runtime.RateLimit{} }),
 		`{"rate_limits":[{"requests":1,"per":"1m"},{"requests":5,"per":"24h"}]}`: changed(func(p *runtime.Policy) {
 			p.RateLimits = []runtime.RateLimit{{Requests: 1, Per: seconds(60)}, {Requests: 5, Per: seconds(86400)}}
 		}),
@@ -113,6 +118,25 @@ func TestMergePolicyRefuses(t *testing.T) {
 		`{"cache":{"ttl":"-1s"}}`:                 "policy.cache.ttl",
 		`{"cache":{"stale_if_error":"10 years"}}`: "policy.cache.stale_if_error",
 		`{"rate_limits":[{"requests":1,"per":"1s"},{"requests":2,"per":"1s"}]}`: "policy.rate_limits[1].per",
+		`{"breaker":{"enabled":"yes"}}`:                                         "policy.breaker.enabled",
+		`{"breaker":{"slow_ratio":0}}`:                                          "policy.breaker.slow_ratio",
+		`{"retry":{"budget_ratio":1.5}}`:                                        "policy.retry.budget_ratio",
+		`{"retry":{"idempotency_key":"Authorization"}}`:                         "policy.retry.idempotency_key",
+		`{"retry":{"idempotency_key":"a b"}}`:                                   "policy.retry.idempotency_key",
+		`{"bulkhead":{"max_wait":"6m"}}`:                                        "policy.bulkhead.max_wait",
+		`{"outcomes":[{"status":99,"outcome":"success"}]}`:                      "policy.outcomes[0].status",
+		`{"outcomes":[{"status":409,"outcome":"fine"}]}`:                        "policy.outcomes[0].outcome",
+		`{"outcomes":[{"status":409,"outcome":"canceled"}]}`:                    "policy.outcomes[0].outcome",
+		`{"operations":{}}`:                                                     "policy.operations",
+		`{"operations":[{"path":"/a"}]}`:                                        "policy.operations[0].id",
+		`{"operations":[{"id":"a","path":"a"}]}`:                                "policy.operations[0].path",
+		`{"operations":[{"id":"a","path":"/*/a"}]}`:                             "policy.operations[0].path",
+		`{"operations":[{"id":"a","path":"/{a}b"}]}`:                            "policy.operations[0].path",
+		`{"operations":[{"id":"a","path":"/a","method":"get"}]}`:                "policy.operations[0].method",
+		`{"operations":[{"id":"a","path":"/a"},{"id":"a","path":"/b"}]}`:        "policy.operations[1].id",
+		`{"operations":[{"id":"a","path":"/a","policy":{"timeout":"0s"}}]}`:     "policy.operations[0].policy.timeout",
+		`{"operations":[{"id":"a","path":"/a","policy":{"operations":[]}}]}`:    "policy.operations[0].policy.operations",
+		`{"operations":[{"id":"a","path":"/a","group":"g","policy":{"rate_limits":[{"requests":1,"per":"1s"}]}},{"id":"b","path":"/b","group":"g"}]}`: "policy.operations[1].group",
 	} {
 		_, err := runtime.MergePolicy(runtime.DefaultPolicy(), json.RawMessage(patch))
 		e, ok := errors.AsType[*fault.Error](err)
