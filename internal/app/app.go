@@ -227,6 +227,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 	root.Add(a.core.access)
 	root.Add(a.core.connections)
 	root.Add(a.core.calls)
+	root.Add(a.core.judge)
 	root.Add(anchorLogger{audit: a.core.audit, logger: a.logger})
 	go func() {
 		defer close(done)

@@ -27,6 +27,7 @@ type core struct {
 	providers   *providers.Catalog
 	connections *connections.Service
 	calls       *calls.Log
+	judge       *calls.Judge
 	listeners   ownListeners
 	// sealed is set, and everything above but db unset, when the master key does not fit the database.
 	sealed *credentials.Sealed
@@ -104,5 +105,9 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		return err
 	}
 	c.calls, err = calls.New(ctx, calls.Deps{DB: c.db, Logger: logger, Notify: notify, Now: time.Now}, calls.Config{})
+	if err != nil {
+		return err
+	}
+	c.judge, err = calls.NewJudge(calls.JudgeDeps{Log: c.calls, Marks: c.connections, Logger: logger})
 	return err
 }

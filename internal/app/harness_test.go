@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"switchgear/internal/access"
 	"switchgear/internal/config"
 	"switchgear/internal/telemetry"
 )
@@ -213,17 +214,31 @@ func (b *lockedBuffer) waitFor(t *testing.T, find func(text string) string) stri
 	}
 }
 
+// admin may do everything.
+func admin() access.Actor { return access.CommandLine("root") }
+
 // waitFor loads a page until it has the status: what is stored asynchronously appears a moment later.
 func (b *browser) waitFor(target string, status int) page {
+	b.t.Helper()
+	return b.waitUntil(target, func(got page) bool { return got.status == status })
+}
+
+// waitForText loads a page until it holds the text.
+func (b *browser) waitForText(target, text string) {
+	b.t.Helper()
+	b.waitUntil(target, func(got page) bool { return strings.Contains(got.body, text) })
+}
+
+func (b *browser) waitUntil(target string, done func(page) bool) page {
 	b.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for range 500 {
-		if got := b.get(target); got.status == status {
+		if got := b.get(target); done(got) {
 			return got
 		}
 		<-tick.C
 	}
-	b.t.Fatalf("%s never answers %d", target, status)
+	b.t.Fatalf("%s never shows what it should", target)
 	return page{}
 }

@@ -7,6 +7,7 @@
 //   - No entry holds a credential: the runtime hands over redacted headers and queries.
 //   - An entry is written once; a row is never changed afterwards, only deleted by age or number.
 //   - Nothing here is needed to make a call: a log that cannot write loses entries, never traffic.
+//   - What the traffic says about a version is noted in memory by the call and written by a [Judge].
 package calls
 
 import (

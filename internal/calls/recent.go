@@ -1,6 +1,8 @@
 package calls
 
 import (
+	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -12,29 +14,49 @@ const Window = minutes * time.Minute
 
 const minutes = 15
 
-// Traffic is what one connection did within Window.
+// Traffic is what one connection did within Window. Failed calls are all that neither succeeded nor ended
+// for what the caller asked or did: a client error (4xx without an outcome of its own), or a caller that
+// went away.
 type Traffic struct {
 	Calls, Failed int
 	// PerMinute and FailedPerMinute hold Window in minutes, oldest first.
 	PerMinute, FailedPerMinute [minutes]int
 	// Latency is the mean duration per minute, zero where there was no call.
 	Latency [minutes]time.Duration
-	// LastCall, LastSuccess and LastFailure are zero when there was none since the process started or
-	// within Window before it.
+	// P50 and P95 are what 50 and 95 of 100 calls did not exceed, an eighth off at most; zero without calls.
+	P50, P95 time.Duration
+	// LastCall, LastSuccess and LastFailure are zero when none is known: since the process started or
+	// within Window before it, or in the log once it was asked by [Log.Remember].
 	LastCall, LastSuccess, LastFailure time.Time
 	// LastError says how the last failure ended.
 	LastError string
 }
 
-// recent keeps the last minutes of every connection in memory.
+// Weight is how much a connection was called within Window.
+type Weight struct{ Calls, Failed int }
+
+// recent keeps the last minutes of every connection in memory, and those of all together.
 type recent struct {
-	mu    sync.Mutex
+	mu    sync.RWMutex // of the map; each line has its own
 	lines map[string]*line
+	total line
+	// proven are the versions that were seen to work and not fetched yet.
+	proven provenVersions
 }
 
 type line struct {
+	mu      sync.Mutex
 	buckets [minutes]bucket
-	last    Traffic // only its Last… fields are used
+	last    moments
+	// remembered is set when the log was asked for what happened before the process started.
+	remembered bool
+	proof      proof
+}
+
+// moments are when a connection was last called, and how that went.
+type moments struct {
+	call, success, failure time.Time
+	problem                string
 }
 
 // bucket is one minute. A bucket of another minute than its number says is stale and counts as empty.
@@ -42,38 +64,78 @@ type bucket struct {
 	minute        int64
 	calls, failed int
 	total         time.Duration
+	latency       *histogram
 }
 
 func newRecent() *recent { return &recent{lines: map[string]*line{}} }
 
-func (r *recent) add(rec runtime.Record) {
-	ended := rec.StartedAt.Add(rec.Duration)
-	minute := ended.Unix() / 60
+// line returns that of a connection; it is made when there is none and make says so.
+func (r *recent) line(connectionID string, create bool) *line {
+	r.mu.RLock()
+	l := r.lines[connectionID]
+	r.mu.RUnlock()
+	if l != nil || !create {
+		return l
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.lines[rec.ConnectionID]
-	if l == nil {
+	if l = r.lines[connectionID]; l == nil {
 		l = &line{}
-		r.lines[rec.ConnectionID] = l
+		r.lines[connectionID] = l
 	}
+	return l
+}
+
+func (r *recent) add(rec runtime.Record) {
+	r.total.add(rec)
+	if version, proven := r.line(rec.ConnectionID, true).add(rec); proven {
+		r.proven.put(rec.ConnectionID, version)
+	}
+}
+
+// add counts a call. It returns the version that this call proves to work, if it does.
+func (l *line) add(rec runtime.Record) (version int, proven bool) {
+	ended := rec.StartedAt.Add(rec.Duration)
+	minute := ended.Unix() / 60
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	proven = l.proof.add(rec, ended)
 	b := &l.buckets[minute%minutes]
 	if b.minute > minute {
-		return // older than what the ring holds by now
+		return rec.Version, proven // older than what the ring holds by now
 	}
 	if b.minute < minute {
-		*b = bucket{minute: minute}
+		latency := b.latency
+		if latency == nil {
+			latency = &histogram{}
+		}
+		*latency = histogram{}
+		*b = bucket{minute: minute, latency: latency}
 	}
 	b.calls++
 	b.total += rec.Duration
-	l.last.LastCall = later(l.last.LastCall, ended)
-	if rec.Outcome.Failure() {
+	b.latency[bin(rec.Duration)]++
+	l.last.call = later(l.last.call, ended)
+	switch {
+	case rec.Outcome == runtime.OutcomeSuccess:
+		l.last.success = later(l.last.success, ended)
+	case failed(rec.Outcome):
 		b.failed++
-		if ended.After(l.last.LastFailure) {
-			l.last.LastFailure, l.last.LastError = ended, rec.Outcome.Label()
-		}
-		return
+		l.failed(ended, rec.Outcome)
 	}
-	l.last.LastSuccess = later(l.last.LastSuccess, ended)
+	return rec.Version, proven
+}
+
+func (l *line) failed(at time.Time, outcome runtime.Outcome) {
+	if at.After(l.last.failure) {
+		l.last.failure, l.last.problem = at, outcome.Label()
+	}
+}
+
+// failed reports whether a call with this outcome did not bring what the application wanted, and not for
+// what the application asked: every outcome but success, a client error and a caller that went away.
+func failed(o runtime.Outcome) bool {
+	return o != runtime.OutcomeSuccess && o != runtime.OutcomeClientError && o != runtime.OutcomeCanceled
 }
 
 func later(a, b time.Time) time.Time {
@@ -85,18 +147,90 @@ func later(a, b time.Time) time.Time {
 
 // Recent is the traffic of a connection within Window.
 func (l *Log) Recent(connectionID string) Traffic {
-	return l.recent.traffic(connectionID, l.deps.Now())
+	if line := l.recent.line(connectionID, false); line != nil {
+		return line.traffic(l.deps.Now())
+	}
+	return Traffic{}
 }
 
-func (r *recent) traffic(connectionID string, now time.Time) Traffic {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.lines[connectionID]
-	if l == nil {
-		return Traffic{}
+// Total is the traffic of all connections together within Window.
+func (l *Log) Total() Traffic { return l.recent.total.traffic(l.deps.Now()) }
+
+// Weights are the weights of the connections that were called within Window, by their ids. It reads memory
+// only.
+func (l *Log) Weights() map[string]Weight {
+	now := l.deps.Now().Unix() / 60
+	l.recent.mu.RLock()
+	defer l.recent.mu.RUnlock()
+	out := make(map[string]Weight, len(l.recent.lines))
+	for id, line := range l.recent.lines {
+		if w := line.weight(now); w.Calls > 0 {
+			out[id] = w
+		}
 	}
-	t := l.last
+	return out
+}
+
+// Remember looks up in the log when the connections last succeeded and failed, where that is not known from
+// memory. It asks once for each connection, and looks at a bounded number of its newest calls.
+func (l *Log) Remember(ctx context.Context, connectionIDs ...string) error {
+	for _, id := range connectionIDs {
+		line := l.recent.line(id, true)
+		if !line.forgot() {
+			continue
+		}
+		err := l.store.newest(ctx, id, func(at time.Time, o runtime.Outcome) { line.remember(at, o) })
+		if err != nil {
+			return fmt.Errorf("calls: the last calls of %s: %w", id, err)
+		}
+		line.learned()
+	}
+	return nil
+}
+
+// forgot reports whether the log may know more about the last calls than the memory.
+func (l *line) forgot() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.remembered && (l.last.success.IsZero() || l.last.failure.IsZero())
+}
+
+func (l *line) learned() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remembered = true
+}
+
+func (l *line) remember(at time.Time, o runtime.Outcome) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last.call = later(l.last.call, at)
+	switch {
+	case o == runtime.OutcomeSuccess:
+		l.last.success = later(l.last.success, at)
+	case failed(o):
+		l.failed(at, o)
+	}
+}
+
+func (l *line) weight(now int64) (w Weight) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.buckets {
+		if b := &l.buckets[i]; b.minute > now-minutes && b.minute <= now {
+			w.Calls += b.calls
+			w.Failed += b.failed
+		}
+	}
+	return w
+}
+
+func (l *line) traffic(now time.Time) Traffic {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := Traffic{LastCall: l.last.call, LastSuccess: l.last.success, LastFailure: l.last.failure, LastError: l.last.problem}
 	current := now.Unix() / 60
+	var latency histogram
 	for i := range minutes {
 		minute := current - int64(minutes-1-i)
 		b := l.buckets[minute%minutes]
@@ -107,6 +241,8 @@ func (r *recent) traffic(connectionID string, now time.Time) Traffic {
 		t.Failed += b.failed
 		t.PerMinute[i], t.FailedPerMinute[i] = b.calls, b.failed
 		t.Latency[i] = b.total / time.Duration(max(b.calls, 1))
+		latency.add(b.latency)
 	}
+	t.P50, t.P95 = latency.percentile(50), latency.percentile(95)
 	return t
 }

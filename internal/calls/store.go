@@ -89,6 +89,30 @@ func (s store) since(ctx context.Context, from time.Time, fn func(runtime.Record
 	return s.each(ctx, fn, `SELECT `+columns+` FROM calls WHERE at >= $1 ORDER BY at`, db.Micros(from))
 }
 
+// newest calls fn with the newest calls of a connection, until both a success and a failure were among
+// them, and with a bounded number of them.
+func (s store) newest(ctx context.Context, connectionID string, fn func(at time.Time, o runtime.Outcome)) error {
+	const most = 100
+	rows, err := s.db.Query(ctx, `SELECT at, duration_us, outcome FROM calls WHERE connection_id = $1 ORDER BY at DESC LIMIT $2`, connectionID, most)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	succeeded, fell := false, false
+	for rows.Next() && (!succeeded || !fell) {
+		var (
+			at, took int64
+			outcome  runtime.Outcome
+		)
+		if err := rows.Scan(&at, &took, &outcome); err != nil {
+			return err
+		}
+		fn(db.Time(at+took), outcome)
+		succeeded, fell = succeeded || outcome == runtime.OutcomeSuccess, fell || failed(outcome)
+	}
+	return rows.Err()
+}
+
 func (s store) find(ctx context.Context, id string) (runtime.Record, error) {
 	var text string
 	r, err := scan(s.db.QueryRow(ctx, `SELECT `+columns+`, detail FROM calls WHERE id = $1`, id), &text)

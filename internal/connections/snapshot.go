@@ -20,7 +20,10 @@ import (
 )
 
 // snapshot is every connection as calls see it. It is never changed once it is published.
-type snapshot struct{ entries map[string]*entry } // by slug
+type snapshot struct {
+	entries map[string]*entry // by slug
+	byName  []Standing
+}
 
 // entry is one connection, ready to be called, or the reason why it cannot be.
 type entry struct {
@@ -30,6 +33,7 @@ type entry struct {
 	set       *credentials.Set
 	transport *transport
 	problem   error
+	nameKey   string
 }
 
 // transport makes the transport of a version when the first call needs it: most of many connections are
@@ -129,7 +133,7 @@ func (s *Service) load(ctx context.Context, tx *db.Tx, done effect) (*entry, err
 
 // newEntry never fails: a connection that cannot be used says so when it is called.
 func (s *Service) newEntry(r row, set *credentials.Set, old *entry) *entry {
-	e := &entry{Connection: r.Connection, set: set}
+	e := &entry{Connection: r.Connection, set: set, nameKey: nameKey(r.def)}
 	if old != nil && old.Version == r.Version {
 		e.transport = old.transport
 	} else {
@@ -168,7 +172,7 @@ func (s *Service) publish(slug string, next *entry) {
 	if next != nil {
 		entries[slug] = next
 	}
-	s.snapshot.Store(&snapshot{entries: entries})
+	s.snapshot.Store(&snapshot{entries: entries, byName: replaceStanding(current.byName, old, next)})
 	if old != nil && (next == nil || next.transport != old.transport) {
 		old.transport.retire()
 	}
@@ -232,7 +236,7 @@ func (s *Service) reload(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connections: load: %w", err)
 	}
-	s.snapshot.Store(&snapshot{entries: next})
+	s.snapshot.Store(&snapshot{entries: next, byName: standings(next)})
 	s.stale.Store(false)
 	for slug, e := range old {
 		if n := next[slug]; n == nil || n.transport != e.transport {

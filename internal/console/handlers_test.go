@@ -38,7 +38,9 @@ const password = "correct horse battery staple nine"
 type site struct {
 	*httptest.Server
 
-	access *access.Service
+	access      *access.Service
+	connections *connections.Service
+	calls       *calls.Log
 }
 
 func newSite(t *testing.T) *site {
@@ -107,7 +109,7 @@ func newSite(t *testing.T) *site {
 	}
 	server = httptest.NewServer(middleware.ClientIPFromRemoteAddr(telemetry.AssignRequestID(handler)))
 	t.Cleanup(server.Close)
-	return &site{Server: server, access: svc}
+	return &site{Server: server, access: svc, connections: conns, calls: callLog}
 }
 
 // signedIn makes a user with the role and returns a client with their session.

@@ -6,7 +6,6 @@ import (
 
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
-	"switchgear/internal/connections"
 	overviewview "switchgear/web/templates/overview"
 )
 
@@ -20,6 +19,13 @@ func (p overviewPages) routes() []route {
 const recentChanges = 6
 
 func (p overviewPages) show(w http.ResponseWriter, r *http.Request) error {
+	if asksFor(r, overviewview.ImpactRegion) {
+		part, err := p.impact(r)
+		if err != nil {
+			return err
+		}
+		return p.render(w, r, http.StatusOK, overviewview.Connections(part))
+	}
 	view := overviewview.View{Page: p.page(r, "Overview", "overview", "users", "keys", "audit", "connections", "calls"), Now: p.Now(), Users: -1, Keys: -1, AuditEntries: -1}
 	a := actor(r)
 	if a.Role.Can(access.PermissionUsersRead) {
@@ -48,13 +54,11 @@ func (p overviewPages) show(w http.ResponseWriter, r *http.Request) error {
 			})
 		}
 	}
-	list, err := connectionPages(p).listView(r, connections.Query{Page: 1, Limit: defaultLimit})
-	if err != nil {
+	var err error
+	if view.Impact, err = p.impact(r); err != nil {
 		return err
 	}
-	if view.Connections = list.Total; list.Total > 0 {
-		view.List = &list
-	}
+	view.Connections, view.CanConfigure = view.Impact.All, a.Role.Can(access.PermissionConfigure)
 	view.Steps = p.steps(a, view)
 	if isFragment(r) {
 		return p.render(w, r, http.StatusOK, overviewview.Content(view))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 
 	"switchgear/db"
 	"switchgear/internal/credentials/authtype"
@@ -41,6 +42,24 @@ func (s *Set) Authorizer(name string) (Authorize, error) {
 			"The connection has no credential yet. Enter one on its accounts page.")
 	}
 	return nil, noAccount(fault.Newf(fault.NotFound, "no account"))
+}
+
+// Problem is why the calls of an account are refused, and of which one: the default account before others.
+// It is nil when every credential that is stored can be used, and there is one.
+func (s *Set) Problem() (account string, err error) {
+	if len(s.accounts) == 0 {
+		_, err := s.Authorizer(DefaultAccount)
+		return DefaultAccount, err
+	}
+	if a := s.accounts[DefaultAccount]; a.problem != nil {
+		return DefaultAccount, a.problem
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.accounts)) {
+		if err := s.accounts[name].problem; err != nil {
+			return name, err
+		}
+	}
+	return "", nil
 }
 
 // Damaged are the credentials that do not open and are not marked so yet.

@@ -74,6 +74,15 @@ func Took(d time.Duration) string {
 	return strconv.FormatInt(seconds/60, 10) + " min " + strconv.FormatInt(seconds%60, 10) + " s"
 }
 
+// TookParts is [Took] with the unit on its own; a duration of minutes has none.
+func TookParts(d time.Duration) (value, unit string) {
+	text := Took(d)
+	if value, unit, ok := strings.Cut(text, " "); ok && !strings.Contains(unit, " ") {
+		return value, unit
+	}
+	return text, ""
+}
+
 // digits writes one decimal below 100 and none from there on.
 func digits(f float64) string {
 	if f >= 99.95 {

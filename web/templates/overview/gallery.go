@@ -25,6 +25,7 @@ func Gallery() []ui.State {
 
 	finished := sample()
 	finished.Keys = 6
+	finished.Impact, finished.CanConfigure, finished.Connections = impactSample(), true, 6
 	for i := range finished.Steps {
 		finished.Steps[i].Done = true
 	}
@@ -46,6 +47,13 @@ func Gallery() []ui.State {
 		page("read-only", Overview(readOnly)),
 		page("long text", Overview(long)),
 		{Group: "Overview", Name: "part for a live refresh", View: Content(sample())},
+		page("one connection", Overview(withImpact(oneConnection()))),
+		page("many connections", Overview(withImpact(manyConnections()))),
+		page("needs attention, none", Overview(withImpact(nothing(ShowAttention)))),
+		page("idle, none", Overview(withImpact(nothing(ShowIdle)))),
+		page("past the last page", Overview(withImpact(pastTheEnd()))),
+		page("long names", Overview(withImpact(longConnections()))),
+		{Group: "Overview", Name: "connections, for a live refresh", View: Connections(impactSample())},
 	}
 }
 

@@ -11,7 +11,6 @@ import templruntime "github.com/a-h/templ/runtime"
 import (
 	"strings"
 
-	connectionsview "switchgear/web/templates/connections"
 	"switchgear/web/templates/ui"
 )
 
@@ -69,11 +68,9 @@ func Overview(v View) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				if v.List != nil {
-					templ_7745c5c3_Err = connectionsview.Table(*v.List).Render(ctx, templ_7745c5c3_Buffer)
-					if templ_7745c5c3_Err != nil {
-						return templ_7745c5c3_Err
-					}
+				templ_7745c5c3_Err = Connections(v.Impact).Render(ctx, templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
 				}
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, " ")
 				if templ_7745c5c3_Err != nil {
@@ -270,7 +267,7 @@ func Content(v View) templ.Component {
 }
 
 func (v View) actions() []templ.Component {
-	if v.List == nil || !v.List.CanConfigure {
+	if v.Impact.All == 0 || !v.CanConfigure {
 		return nil
 	}
 	return []templ.Component{ui.Button{Label: "New connection", Kind: ui.ButtonPrimary, Href: "/connections/new"}}

@@ -4,11 +4,10 @@ package overview
 import (
 	"time"
 
-	connectionsview "switchgear/web/templates/connections"
 	"switchgear/web/templates/layout"
 )
 
-// View is the overview. In this stage it shows the way to the first connection and what already exists.
+// View is the overview: the connections with their traffic, the way to the first one, and what changed.
 type View struct {
 	Page layout.Page
 	Now  time.Time
@@ -19,8 +18,10 @@ type View struct {
 	Users, Keys, AuditEntries int
 	// Connections counts those that exist; without one the page leads to the first.
 	Connections int
-	// List is the connections with their recent traffic; nil without any.
-	List *connectionsview.ListView
+	// Impact is the connections with their recent traffic.
+	Impact Impact
+	// CanConfigure offers to make a connection.
+	CanConfigure bool
 	// Recent are the newest audit entries the visitor may see, newest first.
 	Recent []Activity
 }

@@ -1,0 +1,98 @@
+package calls
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"switchgear/internal/dbtest"
+	"switchgear/internal/runtime"
+)
+
+// What a histogram says is at most an eighth off, over the whole range that it tells apart.
+func TestPercentiles(t *testing.T) {
+	t.Parallel()
+	for d := 300 * time.Microsecond; d < time.Minute; d = d * 21 / 20 {
+		var h histogram
+		h[bin(d)]++
+		if got := h.percentile(95); got < d*7/8 || got > d*9/8 {
+			t.Errorf("%v is shown as %v", d, got)
+		}
+	}
+	var h histogram
+	for range 94 {
+		h[bin(10*time.Millisecond)]++
+	}
+	for range 6 {
+		h[bin(2*time.Second)]++
+	}
+	if p50, p95 := h.percentile(50), h.percentile(95); p50 > 12*time.Millisecond || p95 < time.Second {
+		t.Errorf("p50 %v, p95 %v", p50, p95)
+	}
+	var none histogram
+	for _, d := range []time.Duration{-time.Second, 0, time.Nanosecond, time.Hour, 1 << 62} {
+		none[bin(d)]++ // in range, whatever it is
+	}
+	if got := new(histogram).percentile(95); got != 0 {
+		t.Errorf("without calls: %v", got)
+	}
+}
+
+func TestTrafficOfOneAndAll(t *testing.T) {
+	t.Parallel()
+	l := open(t, dbtest.New(t), Config{})
+	of := func(connection string, n int, o runtime.Outcome) {
+		l.Record(record(n, func(r *runtime.Record) { r.ConnectionID, r.Outcome = connection, o }))
+	}
+	for _, o := range []runtime.Outcome{
+		runtime.OutcomeSuccess, runtime.OutcomeClientError, runtime.OutcomeCanceled, // these are no failures
+		runtime.OutcomeUnauthenticated, runtime.OutcomeThrottled, runtime.OutcomeTimeout, runtime.OutcomeRejectedLocal,
+	} {
+		of("con_1", 1, o)
+	}
+	of("con_2", 2, runtime.OutcomeSuccess)
+	of("con_3", 20*60, runtime.OutcomeTimeout) // older than the window
+	want := map[string]Weight{"con_1": {Calls: 7, Failed: 4}, "con_2": {Calls: 1}}
+	if diff := cmp.Diff(want, l.Weights()); diff != "" {
+		t.Errorf("weights (-want +got):\n%s", diff)
+	}
+	if got := l.Total(); got.Calls != 8 || got.Failed != 4 || got.P95 < 105*time.Millisecond || got.P95 > 135*time.Millisecond {
+		t.Errorf("all together: %+v", got)
+	}
+	if got := l.Recent("con_2"); !got.LastFailure.IsZero() || got.LastSuccess.IsZero() || got.P50 == 0 {
+		t.Errorf("con_2: %+v", got)
+	}
+}
+
+// What happened before the window, and before the process started, is in the log.
+func TestRememberAsksTheLogOnce(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	l := open(t, d, Config{})
+	stop := serve(t, l)
+	l.Record(record(5*3600, nil))
+	l.Record(record(4*3600, func(r *runtime.Record) { r.Outcome, r.Status = runtime.OutcomeTimeout, 504 }))
+	stop()
+	again := open(t, d, Config{})
+	if got := again.Recent("con_1"); got != (Traffic{}) {
+		t.Errorf("before anybody asked: %+v", got)
+	}
+	if err := again.Remember(t.Context(), "con_1", "con_unknown"); err != nil {
+		t.Fatal(err)
+	}
+	got := again.Recent("con_1")
+	want := Traffic{
+		LastCall: noon().Add(-4*time.Hour + 120*time.Millisecond), LastSuccess: noon().Add(-5*time.Hour + 120*time.Millisecond),
+		LastFailure: noon().Add(-4*time.Hour + 120*time.Millisecond), LastError: runtime.OutcomeTimeout.Label(),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Remember(t.Context(), "con_1", "con_unknown"); err != nil {
+		t.Errorf("the log was asked again: %v", err)
+	}
+}

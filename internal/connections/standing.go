@@ -1,0 +1,73 @@
+package connections
+
+import (
+	"cmp"
+	"slices"
+
+	"switchgear/internal/access"
+)
+
+// Standing is one connection as calls see it, and why they are refused.
+type Standing struct {
+	*Connection
+	// Problem is nil when calls go through as far as the definition and the credentials decide it. Whether
+	// the connection is paused is in its State.
+	Problem error
+	// Account is the one whose credential is the problem; empty when it concerns the definition.
+	Account string
+
+	nameKey string
+}
+
+// Standings returns every connection by name. It needs system:read, and reads memory only. What it returns
+// is shared: do not change it.
+func (s *Service) Standings(a access.Actor) ([]Standing, error) {
+	if err := a.Require(access.PermissionSystemRead); err != nil {
+		return nil, err
+	}
+	return s.snapshot.Load().byName, nil
+}
+
+func (e *entry) standing() Standing {
+	out := Standing{Connection: &e.Connection, Problem: e.problem, nameKey: e.nameKey}
+	if e.BaseURL == "" && e.Kind != KindREST {
+		out.Problem = nil // it is not meant to be called
+	}
+	if out.Problem == nil {
+		out.Account, out.Problem = e.set.Problem()
+	}
+	return out
+}
+
+func compareStandings(a, b Standing) int {
+	return cmp.Or(cmp.Compare(a.nameKey, b.nameKey), cmp.Compare(a.ID, b.ID))
+}
+
+// standings are those of all entries, in order.
+func standings(entries map[string]*entry) []Standing {
+	out := make([]Standing, 0, len(entries))
+	for _, e := range entries {
+		out = append(out, e.standing())
+	}
+	slices.SortFunc(out, compareStandings)
+	return out
+}
+
+// replaceStanding returns list with one entry taken out, put in, or both; nil stands for none.
+func replaceStanding(list []Standing, old, next *entry) []Standing {
+	out := make([]Standing, 0, len(list)+1)
+	out = append(out, list...)
+	if old != nil {
+		if i, found := slices.BinarySearchFunc(out, old.key(), compareStandings); found {
+			out = slices.Delete(out, i, i+1)
+		}
+	}
+	if next != nil {
+		i, _ := slices.BinarySearchFunc(out, next.key(), compareStandings)
+		out = slices.Insert(out, i, next.standing())
+	}
+	return out
+}
+
+// key is enough of a standing to find its place.
+func (e *entry) key() Standing { return Standing{Connection: &e.Connection, nameKey: e.nameKey} }

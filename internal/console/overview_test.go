@@ -1,0 +1,96 @@
+package console
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"switchgear/internal/access"
+	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
+	"switchgear/internal/runtime"
+	overviewview "switchgear/web/templates/overview"
+)
+
+// create makes a connection to nowhere, with an outcome of the last minute for each of its calls.
+func (s *site) create(t *testing.T, slug, name string, outcomes ...runtime.Outcome) {
+	t.Helper()
+	c, err := s.connections.Create(t.Context(), access.System(), connections.Draft{
+		Name: name, Slug: slug, BaseURL: "https://api.example.com",
+		Auth: connections.Auth{Type: "bearer", Fields: map[string]string{"token": "t"}},
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range outcomes {
+		s.calls.Record(runtime.Record{ID: "req_" + slug, ConnectionID: c.ID, Slug: slug, Version: 1, Outcome: o, StartedAt: time.Now(), Duration: time.Millisecond})
+	}
+}
+
+// shown are the connections in the table of the overview, in order.
+func shown(page string) []string {
+	found := regexp.MustCompile(`id="row-([a-z0-9-]+)"`).FindAllStringSubmatch(page, -1)
+	out := make([]string, 0, len(found))
+	for _, m := range found {
+		out = append(out, m[1])
+	}
+	return out
+}
+
+func TestOverviewShowsWhatNeedsAttentionFirst(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client := s.signedIn(t, access.RoleOwner)
+	const ok, failed = runtime.OutcomeSuccess, runtime.OutcomeUnavailable
+	s.create(t, "quiet-z", "Zebra")
+	s.create(t, "quiet-a", "aardvark")
+	s.create(t, "busy", "Busy", ok, ok, ok)
+	s.create(t, "less-busy", "Less busy", ok)
+	s.create(t, "failing", "Failing", ok, ok, ok, failed)
+	s.create(t, "worse", "Worse", failed, failed)
+	s.create(t, "paused", "Paused", failed, failed, failed)
+	s.create(t, "no-credential", "No credential")
+	if err := s.connections.DeleteAccount(t.Context(), access.System(), "no-credential", credentials.DefaultAccount, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.connections.Pause(t.Context(), access.System(), "paused", ""); err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]string{
+		"":                            "worse failing no-credential paused busy less-busy quiet-a quiet-z",
+		"?show=attention":             "worse failing no-credential",
+		"?show=idle":                  "quiet-a quiet-z",
+		"?limit=3":                    "worse failing no-credential",
+		"?limit=3&page=2":             "paused busy less-busy",
+		"?limit=3&page=3":             "quiet-a quiet-z",
+		"?limit=7&page=2":             "quiet-z",
+		"?limit=3&page=4":             "",
+		"?show=idle&limit=1&page=2":   "quiet-z",
+		"?show=anything-else&limit=1": "worse",
+	} {
+		_, _, page := s.do(t, client, http.MethodGet, "/"+query, nil)
+		if diff := cmp.Diff(strings.Fields(want), shown(page)); diff != "" && want+strings.Join(shown(page), "") != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
+		}
+	}
+	_, _, page := s.do(t, client, http.MethodGet, "/", nil)
+	for _, want := range []string{"Down", "Degraded", "Credential problem", "Paused", "Healthy", "Idle · no traffic", "All 8", "Needs attention 3", "Idle 2", "none known"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+
+	// A refresh asks for the part that changed.
+	_, _, part := s.do(t, client, http.MethodGet, "/?show=attention", nil, "HX-Request", "true", "HX-Target", overviewview.ImpactRegion)
+	if diff := cmp.Diff([]string{"worse", "failing", "no-credential"}, shown(part)); diff != "" || strings.Contains(part, "<html") || strings.Contains(part, "Recent changes") {
+		t.Errorf("the part with the connections (-want +got):\n%s", diff)
+	}
+	_, _, part = s.do(t, client, http.MethodGet, "/", nil, "HX-Request", "true", "HX-Target", "overview")
+	if len(shown(part)) != 0 || !strings.Contains(part, "Recent changes") {
+		t.Error("the part with the changes")
+	}
+}
