@@ -32,6 +32,7 @@ func layers() map[string][]string {
 		"internal/config":     with(),
 		"internal/live":       with(),
 		"internal/runtime":    with(),
+		"internal/sandbox":    with(),
 		"internal/signatures": with(),
 		"internal/transform":  with(),
 
