@@ -3,7 +3,11 @@ package app
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,7 +22,8 @@ import (
 // its side files, not in the log, the notices, the metrics or a page, in no common encoding.
 func TestCanary(t *testing.T) {
 	t.Parallel()
-	p := start(t, map[string]string{"METRICS_ADDR": "127.0.0.1:0"})
+	up := newGossip(t)
+	p := start(t, map[string]string{"METRICS_ADDR": "127.0.0.1:0", "EGRESS_ALLOW": up.egressRule(t)})
 	setupToken := tokenIn(t, p.setupLink(t))
 	owner := p.owner(t)
 	secrets := map[string]string{
@@ -74,6 +79,32 @@ func TestCanary(t *testing.T) {
 	}
 	secrets["admin socket password"] = "canary third password 4714"
 
+	// Bodies are recorded here, and full of secrets: those of the caller, those of the upstream, and the
+	// credential, which the upstream repeats in several ways.
+	secrets["upstream credential"], secrets["in a request"], secrets["in an answer"] = upstreamSecret, "canary-request-secret-4715", gossip
+	made := owner.post("/connections/new", url.Values{
+		"provider": {"generic-rest"}, "name": {"Gossip"}, "slug": {"gossip"}, "base_url": {up.URL}, "auth_type": {"bearer"},
+		"auth.token": {upstreamSecret}, "log_bodies": {"on"},
+	})
+	see(made)
+	caller, err := Administer(t.Context(), p.cfg, telemetry.Discard(), CreateKey(), KeyCreate{Name: "gossip", Scopes: []string{"call:gossip"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets["key of the caller"] = caller.Key
+	for _, body := range []string{
+		`{"plain":"seen by everyone","password":"canary-request-secret-4715","key":"` + caller.Key + `"}`,
+		`{"plain":"seen by everyone","long":"` + strings.Repeat("x", 32<<10-100) + `","token":"canary-request-secret-4715` + strings.Repeat("y", 200),
+	} {
+		got := visitor.do("POST", "/proxy/gossip/v1", "application/json", strings.NewReader(body), "X-API-Key", caller.Key)
+		if got.status != 200 || !strings.Contains(got.body, gossip) {
+			t.Fatalf("call: %d %s", got.status, got.body)
+		}
+		if entry := see(owner.waitFor("/calls/"+got.header.Get("X-Request-Id"), 200)); !strings.Contains(entry.body, "seen by everyone") {
+			t.Errorf("the page of the call lacks its body:\n%s", entry.body)
+		}
+	}
+
 	haystacks := map[string]string{"pages and metrics": pages.String(), "log": p.logs.String()}
 	addFiles(t, haystacks, filepath.Join(p.dir, "data")) // with its WAL, while the process runs
 	p.stop(t)
@@ -101,6 +132,26 @@ func TestCanary(t *testing.T) {
 	if !strings.Contains(haystacks["console.db"], ownerEmail) {
 		t.Error("the search cannot see into the database")
 	}
+}
+
+const gossip = "canary-answer-secret-4716"
+
+// newGossip starts an upstream that repeats everything.
+func newGossip(t *testing.T) *upstream {
+	t.Helper()
+	u := &upstream{}
+	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		token := r.Header.Get("Authorization")
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"access_token":%q,"you_are":%q,"that_is":%q,"session":{"id":%q},"log":"token=%s","you_sent":%q}`,
+			gossip, token, base64.StdEncoding.EncodeToString([]byte(strings.TrimPrefix(token, "Bearer "))), gossip, gossip, sent)
+	}))
+	t.Cleanup(u.Close)
+	return u
 }
 
 func tokenIn(t *testing.T, link string) string {

@@ -6,6 +6,8 @@
 //
 //   - No entry holds a credential: the runtime hands over redacted headers and queries.
 //   - An entry is written once; a row is never changed afterwards, only deleted by age or number.
+//   - Bodies are kept apart, redacted before they come here; when too many of them wait, the entry is
+//     stored without them, which is counted too ([Log.DroppedBodies]).
 //   - Nothing here is needed to make a call: a log that cannot write loses entries, never traffic.
 //   - What the traffic says about a version is noted in memory by the call and written by a [Judge].
 package calls
@@ -21,6 +23,7 @@ import (
 	"switchgear/db"
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/bodies"
 )
 
 // Deps are what a Log works with; all are required.
@@ -35,10 +38,12 @@ type Deps struct {
 // Config tunes a Log. A zero field stands for the value in its comment.
 type Config struct {
 	Queue     int           // 8192: entries that may wait to be stored
+	Bodies    int64         // 32 MiB: bodies that may wait with them
 	Batch     int           // 512: entries stored by one transaction
 	Flush     time.Duration // 100ms: how long an entry waits for company
 	MaxAge    time.Duration // 168h: entries older than this are deleted
 	MaxRows   int           // 1,000,000: the oldest beyond this are deleted
+	MaxBodies int64         // 512 MiB: the oldest bodies beyond this are deleted
 	Retention time.Duration // 1m: how often deletion runs
 }
 
@@ -48,6 +53,8 @@ func (c Config) withDefaults() Config {
 	c.Flush = cmp.Or(c.Flush, 100*time.Millisecond)
 	c.MaxAge = cmp.Or(c.MaxAge, 7*24*time.Hour)
 	c.MaxRows = cmp.Or(c.MaxRows, 1_000_000)
+	c.Bodies = cmp.Or(c.Bodies, 32<<20)
+	c.MaxBodies = cmp.Or(c.MaxBodies, 512<<20)
 	c.Retention = cmp.Or(c.Retention, time.Minute)
 	return c
 }
@@ -59,6 +66,8 @@ type Log struct {
 	store   store
 	queue   chan runtime.Record
 	dropped atomic.Int64
+	waiting atomic.Int64 // bytes of bodies in the queue
+	bodies  atomic.Int64 // dropped ones
 	recent  *recent
 }
 
@@ -80,12 +89,33 @@ func New(ctx context.Context, deps Deps, cfg Config) (*Log, error) {
 // from anywhere.
 func (l *Log) Record(r runtime.Record) {
 	l.recent.add(r)
+	size := bodyBytes(r)
+	if size > 0 && l.waiting.Add(size) > l.cfg.Bodies {
+		l.waiting.Add(-size)
+		l.bodies.Add(1)
+		size = 0
+		gone := bodies.Body{Note: "Not kept: bodies came faster than the log could store them."}
+		r.Bodies = &runtime.Bodies{Request: gone, Response: gone}
+	}
 	select {
 	case l.queue <- r:
 	default:
+		l.waiting.Add(-size)
 		l.dropped.Add(1)
 	}
 }
+
+// bodyBytes is what the bodies of an entry weigh.
+func bodyBytes(r runtime.Record) int64 {
+	if r.Bodies == nil {
+		return 0
+	}
+	return int64(len(r.Bodies.Request.Text) + len(r.Bodies.Response.Text))
+}
+
+// DroppedBodies is how many entries were stored without their bodies since the start, because bodies came
+// faster than the disk takes them.
+func (l *Log) DroppedBodies() int64 { return l.bodies.Load() }
 
 // Dropped is how many entries were not stored since the start, because they came faster than the disk
 // takes them or because storing failed.
@@ -102,7 +132,7 @@ func (l *Log) Serve(ctx context.Context) error {
 			l.drain(context.WithoutCancel(ctx))
 			return ctx.Err()
 		case <-retention.C:
-			if err := l.store.prune(ctx, l.deps.Now().Add(-l.cfg.MaxAge), l.cfg.MaxRows); err != nil {
+			if err := l.prune(ctx); err != nil {
 				l.deps.Logger.LogAttrs(ctx, slog.LevelError, "call log not pruned", slog.Any("error", err))
 			}
 		case first := <-l.queue:
@@ -113,6 +143,14 @@ func (l *Log) Serve(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+func (l *Log) prune(ctx context.Context) error {
+	before := l.deps.Now().Add(-l.cfg.MaxAge)
+	if err := l.store.prune(ctx, before, l.cfg.MaxRows); err != nil {
+		return err
+	}
+	return l.store.pruneBodies(ctx, before, l.cfg.MaxBodies)
 }
 
 // gather waits a moment for more entries, so that one transaction stores many.
@@ -150,6 +188,11 @@ func (l *Log) drain(ctx context.Context) {
 func (l *Log) save(ctx context.Context, batch []runtime.Record) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	var size int64
+	for _, r := range batch {
+		size += bodyBytes(r)
+	}
+	defer l.waiting.Add(-size)
 	if err := l.store.insert(ctx, batch); err != nil {
 		l.dropped.Add(int64(len(batch)))
 		l.deps.Logger.LogAttrs(ctx, slog.LevelError, "calls not logged", slog.Int("entries", len(batch)), slog.Any("error", err))

@@ -18,7 +18,7 @@ import (
 type store struct{ db *db.DB }
 
 const columns = `id, at, connection_id, slug, account, version, method, host, path, query, status, outcome, attempts,
-	duration_us, first_byte_us, request_bytes, response_bytes, error_code, error_text, key_id, key_name, ip`
+	duration_us, first_byte_us, request_bytes, response_bytes, error_code, error_text, key_id, key_name, ip, user_id, user_name`
 
 // detail is what only the page of one call shows.
 type detail struct {
@@ -35,12 +35,15 @@ func (s store) insert(ctx context.Context, batch []runtime.Record) error {
 				return fmt.Errorf("calls: encode %s: %w", r.ID, err)
 			}
 			_, err = tx.Exec(ctx, `INSERT INTO calls (`+columns+`, detail)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
 				ON CONFLICT (id) DO NOTHING`,
 				r.ID, db.Micros(r.StartedAt), r.ConnectionID, r.Slug, r.Account, r.Version, r.Method, r.Host, r.Path, r.Query,
 				r.Status, string(r.Outcome), r.Attempts, r.Duration.Microseconds(), r.FirstByte.Microseconds(),
-				r.RequestBytes, r.ResponseBytes, r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, string(text))
+				r.RequestBytes, r.ResponseBytes, r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, r.UserID, r.UserName, string(text))
 			if err != nil {
+				return err
+			}
+			if err := insertBodies(ctx, tx, r); err != nil {
 				return err
 			}
 		}
@@ -59,7 +62,7 @@ func scan(row scanner, more ...any) (runtime.Record, error) {
 	)
 	err := row.Scan(append([]any{
 		&r.ID, &at, &r.ConnectionID, &r.Slug, &r.Account, &r.Version, &r.Method, &r.Host, &r.Path, &r.Query, &r.Status, &outcome, &r.Attempts,
-		&duration, &firstByteUS, &r.RequestBytes, &r.ResponseBytes, &r.ErrorCode, &r.ErrorText, &r.KeyID, &r.KeyName, &r.ClientIP,
+		&duration, &firstByteUS, &r.RequestBytes, &r.ResponseBytes, &r.ErrorCode, &r.ErrorText, &r.KeyID, &r.KeyName, &r.ClientIP, &r.UserID, &r.UserName,
 	}, more...)...)
 	if err != nil {
 		return runtime.Record{}, err
@@ -124,7 +127,8 @@ func (s store) find(ctx context.Context, id string) (runtime.Record, error) {
 		return runtime.Record{}, fault.Wrap(err, fault.Internal, "", "the call's details are not readable")
 	}
 	r.RequestHeader, r.ResponseHeader, r.Steps = d.RequestHeader, d.ResponseHeader, d.Steps
-	return r, nil
+	r.Bodies, err = s.bodies(ctx, id)
+	return r, err
 }
 
 // search returns one page and whether there are older entries. It never counts: a log of a million rows

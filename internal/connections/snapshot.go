@@ -84,7 +84,7 @@ func (s *Service) Target(slug, account string) (runtime.Target, error) {
 	}
 	return runtime.Target{
 		ConnectionID: e.ID, Slug: e.Slug, Account: account, Version: e.Version,
-		BaseURL: e.base, Policy: e.policy, Authorize: authorize, Transport: e.transport.get(),
+		BaseURL: e.base, Policy: e.policy, Authorize: authorize, Transport: e.transport.get(), LogBodies: e.LogBodies,
 	}, nil
 }
 

@@ -27,8 +27,11 @@ import (
 func TestTargetNeedsNoDatabase(t *testing.T) { //nolint:paralleltest // it counts allocations.
 	w := newWorld(t)
 	w.create("stripe")
-	_, err := w.Target("stripe", "default")
+	target, err := w.Target("stripe", "default")
 	must(t, err)
+	if target.LogBodies {
+		t.Error("bodies are recorded without being asked for")
+	}
 	if n := testing.AllocsPerRun(100, func() { _, err = w.Target("stripe", "default") }); n > 0 || err != nil {
 		t.Errorf("%v allocations, %v", n, err)
 	}
@@ -41,6 +44,19 @@ func TestTargetNeedsNoDatabase(t *testing.T) { //nolint:paralleltest // it count
 	w.wantSent("stripe", "", "Bearer first")
 	close(hold)
 	wg.Wait()
+}
+
+// Bodies are recorded from the moment a connection asks for it.
+func TestTargetSaysWhetherBodiesAreRecorded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create("stripe")
+	for _, on := range []bool{true, false} {
+		w.update("stripe", func(d *Draft) { d.LogBodies = on })
+		if target, err := w.Target("stripe", ""); err != nil || target.LogBodies != on {
+			t.Errorf("asked for %v, the target says %v, %v", on, target.LogBodies, err)
+		}
+	}
 }
 
 // An edit that moves the address and the secret together is never seen by halves, whoever edits at the

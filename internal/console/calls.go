@@ -47,7 +47,7 @@ func (p callPages) view(r *http.Request, base calls.Query) (callsview.ListView, 
 	view := callsview.ListView{
 		Page: p.page(r, "Calls", "calls", "calls"), Now: p.Now(), Connection: base.Connection, Outcome: q.Get("outcome"), Class: q.Get("class"),
 		Status: q.Get("status"), Method: q.Get("method"), Path: q.Get("path"), RequestID: q.Get("request_id"), From: q.Get("from"), To: q.Get("to"),
-		Cursor: q.Get("cursor"), Dropped: p.Calls.Dropped(), CanConfigure: actor(r).Role.Can(access.PermissionConfigure), Errors: callsview.Errors{},
+		Cursor: q.Get("cursor"), Dropped: p.Calls.Dropped(), DroppedBodies: p.Calls.DroppedBodies(), CanConfigure: actor(r).Role.Can(access.PermissionConfigure), Errors: callsview.Errors{},
 	}
 	_, view.Limit = paging(q)
 	for _, rule := range runtime.Rules() {
@@ -114,8 +114,11 @@ func (p callPages) show(w http.ResponseWriter, r *http.Request) error {
 		Page: p.page(r, "Call", "calls"), Now: p.Now(), Call: row, Query: rec.Query, Host: rec.Host, Version: rec.Version, Connect: rec.Connect,
 		FirstByte: rec.FirstByte, ErrorCode: rec.ErrorCode, Error: rec.ErrorText, KeyID: rec.KeyID, ClientIP: rec.ClientIP,
 		RequestHeader: headerRows(rec.RequestHeader), ResponseHeader: headerRows(rec.ResponseHeader),
-		RequestBody: callsview.Body{Note: "Bodies are not recorded."}, ResponseBody: callsview.Body{Note: "Bodies are not recorded."},
+		RequestBody: callsview.Body{Note: callsview.NotRecorded}, ResponseBody: callsview.Body{Note: callsview.NotRecorded},
 		Curl: fmt.Sprintf(`curl -X %s -H "Authorization: Bearer $API_KEY" '%s/proxy/%s%s'`, rec.Method, p.cfg.BaseURL(), rec.Slug, strings.ReplaceAll(row.Path, "'", "%27")),
+	}
+	if b := rec.Bodies; b != nil {
+		view.RequestBody, view.ResponseBody = callsview.Body(b.Request), callsview.Body(b.Response)
 	}
 	for i, s := range rec.Steps {
 		view.Steps = append(view.Steps, callsview.Step{

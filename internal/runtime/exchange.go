@@ -9,6 +9,8 @@ import (
 	"net/textproto"
 	"sync"
 	"time"
+
+	"switchgear/internal/runtime/bodies"
 )
 
 // exchange is the state of one call. The hooks of httptrace run on goroutines of the transport, some of
@@ -22,6 +24,10 @@ type exchange struct {
 	attempt time.Duration
 	h2Sends int // how often HTTP/2 may send a request that was refused unprocessed
 	body    requestBody
+	answer  *bodies.Capture // nil when bodies are not recorded
+	watch   *Watch          // nil when nobody watches
+	shown   *bodies.Capture // nil when nobody watches
+	secrets []string        // what the credential put on, if a body is kept or shown
 
 	w       http.ResponseWriter // for informational responses, until answered
 	minor11 bool                // the caller understands informational responses

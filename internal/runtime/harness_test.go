@@ -53,6 +53,7 @@ type gateway struct {
 	target  runtime.Target
 	records *records
 	caller  *http.Transport
+	who     *runtime.Caller // instead of an application
 }
 
 type option func(*runtime.Target)
@@ -91,7 +92,11 @@ func newGateway(tb testing.TB, upstream string, cfg egress.TransportConfig, opti
 	}
 	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: g.records}, runtime.ProxyConfig{})
 	handler := telemetry.AssignRequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := runtime.WithCaller(r.Context(), runtime.Caller{KeyID: "key_1", KeyName: "app", ClientIP: "192.0.2.1"})
+		who := runtime.Caller{KeyID: "key_1", KeyName: "app", ClientIP: "192.0.2.1"}
+		if g.who != nil {
+			who = *g.who
+		}
+		ctx := runtime.WithCaller(r.Context(), who)
 		rest := r.URL.EscapedPath()[1:]
 		if err := proxy.Serve(w, r.WithContext(ctx), g.target, rest); err != nil {
 			fault.WriteJSON(w, r, err, telemetry.RequestID(ctx))

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"encoding/base64"
 	"maps"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"switchgear/internal/runtime/bodies"
 	"switchgear/internal/telemetry"
 )
 
@@ -262,4 +264,64 @@ func addedQuery(recorded, before, after string) string {
 		recorded += name + "=" + telemetry.Redacted
 	}
 	return recorded
+}
+
+// addedValues are the values that Authorize put on, and what is in them: the token without its scheme, the
+// parts of a Basic credential. A recorded body must not repeat one.
+func addedValues(before, after http.Header, queryBefore, queryAfter string) []string {
+	var values []string
+	for name, now := range after {
+		for _, v := range now {
+			if slices.Contains(before[name], v) {
+				continue
+			}
+			values = append(values, v)
+			scheme, token, ok := strings.Cut(v, " ")
+			if !ok {
+				continue
+			}
+			values = append(values, token)
+			if strings.EqualFold(scheme, "Basic") {
+				values = append(values, basicParts(token)...)
+			}
+		}
+	}
+	if queryBefore != queryAfter {
+		old := strings.Split(queryBefore, "&")
+		for pair := range strings.SplitSeq(queryAfter, "&") {
+			_, value, _ := strings.Cut(pair, "=")
+			if plain, err := url.QueryUnescape(value); err == nil && !slices.Contains(old, pair) {
+				values = append(values, plain)
+			}
+		}
+	}
+	return slices.DeleteFunc(values, func(v string) bool { return v == "" })
+}
+
+// basicParts is what is secret in a Basic credential: the password, or the user when it stands alone, as
+// vendors do with keys.
+func basicParts(token string) []string {
+	plain, err := base64.StdEncoding.DecodeString(token)
+	if err != nil {
+		return nil
+	}
+	user, password, _ := strings.Cut(string(plain), ":")
+	if password == "" {
+		return []string{user}
+	}
+	return []string{password}
+}
+
+// hideValues takes secrets out of a recorded header: an upstream may repeat what it got.
+func hideValues(recorded http.Header, secrets []string) {
+	if len(secrets) == 0 {
+		return
+	}
+	for name, values := range recorded {
+		values = slices.Clone(values) // They are those of the answer that passes.
+		for i, v := range values {
+			values[i] = bodies.Hide(v, false, secrets)
+		}
+		recorded[name] = values
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"switchgear/internal/fault"
+	"switchgear/internal/runtime/bodies"
 	"switchgear/internal/telemetry"
 )
 
@@ -28,6 +29,8 @@ type ProxyDeps struct {
 type ProxyConfig struct {
 	// MaxHeaderBytes bounds what a record keeps of the headers of each direction. 0 = 16 KiB.
 	MaxHeaderBytes int
+	// Bodies bounds what is recorded of bodies.
+	Bodies bodies.Config
 }
 
 // Proxy passes requests of applications on to upstreams and streams the answers back. It is safe for
@@ -37,10 +40,15 @@ type Proxy struct {
 	now      func() time.Time
 	recorder Recorder
 	redactor *redactor
+	bodies   *bodies.Keeper
+	shown    *bodies.Keeper
 	buffers  sync.Pool // of *[copyBuffer]byte
 }
 
-const copyBuffer = 32 << 10
+const (
+	copyBuffer = 32 << 10
+	shownBytes = 256 << 10 // of an answer, to who watches the call
+)
 
 // NewProxy makes a proxy.
 func NewProxy(deps ProxyDeps, cfg ProxyConfig) *Proxy {
@@ -49,8 +57,9 @@ func NewProxy(deps ProxyDeps, cfg ProxyConfig) *Proxy {
 	}
 	return &Proxy{
 		logger: deps.Logger, now: deps.Now, recorder: deps.Recorder,
-		redactor: newRedactor(cfg.MaxHeaderBytes),
-		buffers:  sync.Pool{New: func() any { return new([copyBuffer]byte) }},
+		redactor: newRedactor(cfg.MaxHeaderBytes), bodies: bodies.NewKeeper(cfg.Bodies),
+		shown:   bodies.NewKeeper(bodies.Config{Max: shownBytes}),
+		buffers: sync.Pool{New: func() any { return new([copyBuffer]byte) }},
 	}
 }
 
@@ -68,7 +77,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, t Target, path str
 	rec := Record{
 		ID: telemetry.RequestID(r.Context()), ConnectionID: t.ConnectionID, Slug: t.Slug, Account: t.Account,
 		Version: t.Version, Method: r.Method, Path: "/" + path, Host: t.BaseURL.Host, StartedAt: started,
-		KeyID: caller.KeyID, KeyName: caller.KeyName, ClientIP: caller.ClientIP,
+		KeyID: caller.KeyID, KeyName: caller.KeyName, UserID: caller.UserID, UserName: caller.UserName, ClientIP: caller.ClientIP,
 	}
 	begun, f := p.guarded(w, r, t, path, &rec) //nolint:contextcheck // Its context is that of r.
 	if f != nil {
@@ -114,8 +123,13 @@ func (p *Proxy) guarded(w http.ResponseWriter, r *http.Request, t Target, path s
 // record closes the record. The log gets a line for each call that failed; the others are in the call log,
 // and in this one at level debug.
 func (p *Proxy) record(ctx context.Context, rec Record) {
-	rec.Duration = p.now().Sub(rec.StartedAt)
+	if rec.Duration == 0 {
+		rec.Duration = p.now().Sub(rec.StartedAt)
+	}
 	p.recorder.Record(rec)
+	if watch := callerOf(ctx).Watch; watch != nil {
+		watch.Record = rec
+	}
 	level := slog.LevelDebug
 	if rec.ErrorCode != "" {
 		level = slog.LevelInfo
@@ -171,7 +185,11 @@ func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, t Target, path 
 	}
 	rec.Query = p.redactor.query(r.URL.RawQuery)
 	rec.RequestHeader = p.redactor.header(out.Header)
-	if f := p.authorize(ctx, out, t, rec); f != nil {
+	if t.LogBodies {
+		x.body.capture = p.bodies.Capture(out.Header)
+	}
+	x.watch = callerOf(ctx).Watch
+	if f := p.authorize(ctx, out, t, rec, x); f != nil {
 		return false, f
 	}
 
@@ -198,6 +216,13 @@ func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, t Target, path 
 		_ = resp.Body.Close()
 	}()
 	rec.ResponseHeader = p.redactor.header(resp.Header)
+	if t.LogBodies {
+		x.answer = p.bodies.Capture(resp.Header)
+	}
+	if x.watch != nil {
+		x.shown = p.shown.Capture(resp.Header)
+	}
+	hideValues(rec.ResponseHeader, x.secrets)
 	rec.Outcome = Classify(resp, nil, true)
 	switch {
 	case late != nil:
@@ -210,7 +235,7 @@ func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, t Target, path 
 	rec.Status = resp.StatusCode
 	x.body.overlap(w.Header())
 	x.begin()
-	f = p.respond(ctx, w, r, resp, rec)
+	f = p.respond(ctx, w, r, resp, rec, x)
 	if expired := x.end(); f == nil && expired {
 		f = callerSlow("the answer was not taken in time") // It may not all have left.
 	}
@@ -263,7 +288,7 @@ func (x *exchange) attachBody(w http.ResponseWriter, r, out *http.Request) {
 }
 
 // authorize puts the credential on, and makes sure that it goes where the connection says.
-func (p *Proxy) authorize(ctx context.Context, out *http.Request, t Target, rec *Record) *failure {
+func (p *Proxy) authorize(ctx context.Context, out *http.Request, t Target, rec *Record, x *exchange) *failure {
 	if t.Authorize == nil {
 		return nil
 	}
@@ -282,20 +307,31 @@ func (p *Proxy) authorize(ctx context.Context, out *http.Request, t Target, rec 
 	}
 	p.redactor.hideCredential(rec.RequestHeader, before, out.Header)
 	rec.Query = addedQuery(rec.Query, query, out.URL.RawQuery)
+	if t.LogBodies || x.watch != nil {
+		x.secrets = addedValues(before, out.Header, query, out.URL.RawQuery)
+	}
 	return nil
 }
 
 // finish completes the record from what the hooks saw.
 func (p *Proxy) finish(x *exchange, rec *Record) {
+	ended := p.now()
+	rec.Duration = ended.Sub(rec.StartedAt) // What follows is our work, not the call.
 	rec.RequestBytes = x.body.n.Load()
-	rec.Steps = x.steps(p.now())
+	rec.Steps = x.steps(ended)
 	x.mu.Lock()
-	defer x.mu.Unlock()
 	if !x.reused && !x.gotAt.IsZero() {
 		rec.Connect = x.gotAt.Sub(x.askedAt)
 	}
 	if !x.firstAt.IsZero() {
 		rec.FirstByte = x.since(x.firstAt)
+	}
+	x.mu.Unlock()
+	if x.watch != nil {
+		x.watch.Response = x.shown.Show(x.secrets)
+	}
+	if x.body.capture != nil {
+		rec.Bodies = &Bodies{Request: x.body.capture.Close(x.secrets), Response: x.answer.Close(x.secrets)}
 	}
 }
 

@@ -3,6 +3,8 @@ package runtime
 import (
 	"net/http"
 	"time"
+
+	"switchgear/internal/runtime/bodies"
 )
 
 // Recorder takes the record of every call. It must not block: Record runs on the path of the call.
@@ -38,12 +40,19 @@ type Record struct {
 	ErrorText     string
 	KeyID         string
 	KeyName       string
+	UserID        string // of a person who sent it from the console; then there is no key
+	UserName      string
 	ClientIP      string
 	// RequestHeader is what was sent upstream, ResponseHeader what came back. Read only.
 	RequestHeader  http.Header
 	ResponseHeader http.Header
 	Steps          []Step
+	// Bodies is nil where the connection does not record them, or the call did not come as far.
+	Bodies *Bodies
 }
+
+// Bodies is what is kept of the bodies of a call: redacted and cut.
+type Bodies struct{ Request, Response bodies.Body }
 
 // Step is one part of a call: when it began, counted from the start, and how long it took.
 type Step struct {

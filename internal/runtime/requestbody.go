@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"switchgear/internal/runtime/bodies"
 )
 
 // requestBody is the caller's body on its way to the transport. It counts, and remembers why it stopped.
@@ -16,6 +18,7 @@ type requestBody struct {
 	source  *http.Request // of the caller; nil when there is no body
 	trailer http.Header   // of the outgoing request
 	control *http.ResponseController
+	capture *bodies.Capture // nil when bodies are not recorded
 
 	n           atomic.Int64
 	waiting     atomic.Bool // for the caller
@@ -37,6 +40,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := b.source.Body.Read(p)
+	b.capture.Add(p[:n])
 	if total := b.n.Add(int64(n)); total == b.source.ContentLength {
 		b.ended.Store(true)
 	}

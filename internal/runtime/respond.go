@@ -9,7 +9,7 @@ import (
 )
 
 // respond streams the upstream's answer to the caller. The answer has begun whatever it returns.
-func (p *Proxy) respond(ctx context.Context, w http.ResponseWriter, r *http.Request, resp *http.Response, rec *Record) *failure {
+func (p *Proxy) respond(ctx context.Context, w http.ResponseWriter, r *http.Request, resp *http.Response, rec *Record, x *exchange) *failure {
 	h := w.Header()
 	copyResponseHeader(h, resp.Header)
 	setOwnHeaders(h, rec.ID, rec.Attempts)
@@ -40,6 +40,8 @@ func (p *Proxy) respond(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		n, err := resp.Body.Read(buffer[:])
 		if n > 0 {
 			rec.ResponseBytes += int64(n)
+			x.answer.Add(buffer[:n])
+			x.shown.Add(buffer[:n])
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return callerGone(ctx, err)
 			}
@@ -52,6 +54,9 @@ func (p *Proxy) respond(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		switch {
 		case errors.Is(err, io.EOF):
 			copyTrailers(h, resp.Trailer, announced)
+			if x.answer != nil && !streaming {
+				_ = rc.Flush() // The caller need not wait until the record is made.
+			}
 			return nil
 		case err != nil:
 			return brokenBody(ctx, err)

@@ -123,12 +123,14 @@ func TestConstantMemory(t *testing.T) {
 	for name, g := range map[string]*gateway{
 		"HTTP/1.1": newGateway(t, plain.URL, egress.TransportConfig{}, timeout(10*time.Minute)),
 		"HTTP/2":   newGateway(t, secure.URL, cfg, timeout(10*time.Minute)),
+		"recorded": newGateway(t, plain.URL, egress.TransportConfig{}, timeout(10*time.Minute), func(t *runtime.Target) { t.LogBodies = true }),
 	} {
 		for _, length := range []int64{size, -1} {
 			before, most := liveHeap(), uint64(0)
 			req := newRequest(t, http.MethodPost, g.URL+"/", zeros(size))
 			req.ContentLength = length
 			req.Header.Set("X-Size", "104857600")
+			req.Header.Set("Content-Type", "text/plain; charset=latin1")
 			resp, err := g.caller.RoundTrip(req)
 			if err != nil {
 				t.Fatal(err)

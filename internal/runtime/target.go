@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+
+	"switchgear/internal/runtime/bodies"
 )
 
 // Target is what a connection says about one call. It is a snapshot: a change of the connection makes a
@@ -22,13 +24,27 @@ type Target struct {
 	// Transport sends. It belongs to this version of the connection, so that no pooled connection was
 	// made under other egress rules.
 	Transport http.RoundTripper
+	// LogBodies records the beginning of both bodies, redacted.
+	LogBodies bool
 }
 
-// Caller is who makes a call, for its record.
+// Caller is who makes a call, for its record: an application with its key, or a person at the console.
 type Caller struct {
 	KeyID    string
 	KeyName  string
+	UserID   string
+	UserName string
 	ClientIP string
+	// Watch, if set, is filled in before [Proxy.Serve] returns or panics.
+	Watch *Watch
+}
+
+// Watch is what somebody sees of a call who sends it by hand.
+type Watch struct {
+	Record Record
+	// Response is the beginning of the answer as it came, at most 256 KiB, except for the credential of the
+	// connection: an upstream may repeat it, and nobody is to read it here. It must not be stored.
+	Response bodies.Body
 }
 
 type callerKey struct{}

@@ -323,7 +323,7 @@ func message(id, title string, headers []Header, body Body) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if body.Text != "" {
-					templ_7745c5c3_Err = ui.JSONView{ID: id + "-body", Title: title + " body", Source: body.Text}.Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.JSONView{ID: id + "-body", Title: title + " body", Source: body.Text, Raw: true}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -29,8 +29,8 @@ func Gallery() []ui.State {
 	older.Cursor, older.Next, older.Outcome, older.Connection, older.From, older.Limit = "lq3k2.req_7", "lq3k1.req_2", "timeout", "stripe", "2026-03-14T03:00", 20
 
 	dropped, droppedOne := sample(), sample()
-	dropped.Dropped, dropped.Next = 1204, "lq3k1.req_2"
-	droppedOne.Dropped = 1
+	dropped.Dropped, dropped.DroppedBodies, dropped.Next = 1204, 87, "lq3k1.req_2"
+	droppedOne.Dropped, droppedOne.DroppedBodies = 1, 1
 
 	invalid := sample()
 	invalid.Status, invalid.From = "99", "yesterday"
@@ -127,7 +127,8 @@ func success() CallView {
 		Connect: 41 * time.Millisecond, FirstByte: 171 * time.Millisecond, KeyID: "key_5yx9qw", ClientIP: "192.0.2.7",
 		RequestHeader:  []Header{{"Accept", "application/json"}, {"Authorization", "[redacted]"}, {"User-Agent", "billing/4.2"}},
 		ResponseHeader: []Header{{"Content-Type", "application/json"}, {"Request-Id", "req_upstream_1"}, {"Stripe-Version", "2026-02-25"}},
-		ResponseBody:   Body{Text: `{"object":"list","has_more":false,"data":[{"id":"ch_1","amount":4200}]}`, Note: "Values that look secret are redacted."},
+		RequestBody:    Body{Note: "No body."},
+		ResponseBody:   Body{Text: `{"object":"list","has_more":false,"data":[{"id":"ch_1","amount":4200,"client_secret":"[redacted]"}]}`, Note: "Unpacked from gzip, 88 bytes."},
 		Steps: []Step{
 			{Name: "Credential", At: 120 * time.Microsecond, Took: 80 * time.Microsecond, Note: "bearer, account default"},
 			{Name: "Connect", At: 210 * time.Microsecond, Took: 41 * time.Millisecond, Note: "TLS 1.3, HTTP/2"},
@@ -148,7 +149,7 @@ func failed() CallView {
 		{Name: "Attempt 2", At: 2500 * time.Millisecond, Took: 2 * time.Second, Note: "503", Failed: true},
 		{Name: "Attempt 3", At: 6 * time.Second, Took: 2100 * time.Millisecond, Note: "503", Failed: true},
 	}
-	v.ResponseBody = Body{Note: "Bodies are not logged for this connection."}
+	v.RequestBody, v.ResponseBody = Body{Note: NotRecorded}, Body{Note: NotRecorded}
 	return v
 }
 
@@ -156,7 +157,7 @@ func rejected() CallView {
 	v := success()
 	v.Call = sample().Rows[14]
 	v.Call.Attempts, v.Call.RequestBytes, v.Call.ResponseBytes = 0, 0, 0
-	v.Connect, v.FirstByte, v.RequestHeader, v.ResponseHeader, v.ResponseBody = 0, 0, nil, nil, Body{}
+	v.Connect, v.FirstByte, v.RequestHeader, v.ResponseHeader, v.RequestBody, v.ResponseBody = 0, 0, nil, nil, Body{}, Body{}
 	v.ErrorCode, v.Error = "CONNECTION_PAUSED", "The connection is paused. Resume it to let calls through."
 	v.Steps, v.Query = []Step{{Name: "Look up", Took: 20 * time.Microsecond, Note: "paused", Failed: true}}, ""
 	return v
@@ -173,6 +174,8 @@ func longCall() CallView {
 	v.Call.Path, v.Query, v.Host = longPath, strings.Repeat("filter=a-rather-long-value&", 20), strings.Repeat("subdomain.", 12)+"example.com"
 	v.ErrorCode, v.Error = "UPSTREAM_BROKE_OFF", "The upstream closed the connection before its answer was complete. "+strings.Repeat("More of the text. ", 12)
 	v.ResponseHeader = append(v.ResponseHeader, Header{"Content-Security-Policy", strings.Repeat("default-src 'none'; ", 30)})
+	v.RequestBody.Note = "Binary (application/octet-stream), 4 MiB: not kept."
+	v.ResponseBody.Note = "Cut: 32 KiB kept of 1024 KiB."
 	v.ResponseBody.Text = "not JSON <script>alert(1)</script> " + strings.Repeat("x", 300)
 	v.Steps[2].Note = strings.Repeat("a long note about what happened in this step, ", 5)
 	return v

@@ -173,13 +173,26 @@ func Table(v ListView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
+				if v.DroppedBodies > 0 {
+					templ_7745c5c3_Err = ui.Notice{
+						Tone: ui.ToneWarn, Title: v.droppedBodiesTitle(),
+						Text: "Bodies came faster than the log could store them; the calls themselves are here. The count starts anew with the server.",
+					}.Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " ")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
 				if len(v.Errors) > 0 {
 					templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneWarn, Title: "A filter could not be read, so the list is not narrowed by it.", Text: v.errorText()}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " ")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, " ")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -288,6 +301,13 @@ func (v ListView) droppedTitle() string {
 		return "1 call is missing here."
 	}
 	return ui.Thousands(v.Dropped) + " calls are missing here."
+}
+
+func (v ListView) droppedBodiesTitle() string {
+	if v.DroppedBodies == 1 {
+		return "1 call was recorded without its bodies."
+	}
+	return ui.Thousands(v.DroppedBodies) + " calls were recorded without their bodies."
 }
 
 // pager leads to the newest and to older calls; a log that fits on one page needs neither.

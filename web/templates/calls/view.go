@@ -31,8 +31,9 @@ type ListView struct {
 	// the last.
 	Cursor, Next string
 	Limit        int
-	// Dropped counts calls that were made but not recorded since the start, because the log was full.
-	Dropped int64
+	// Dropped counts calls that were made but not recorded since the start, because the log was full;
+	// DroppedBodies those that were recorded without their bodies.
+	Dropped, DroppedBodies int64
 	// CanConfigure adds the button that makes a connection to the list without any call.
 	CanConfigure bool
 	Errors       Errors
@@ -81,8 +82,11 @@ type CallView struct {
 // Header is one line of a request or response. Secrets are redacted before they come here.
 type Header struct{ Name, Value string }
 
-// Body is the recorded part of a body. Note says why there is none, or how much is missing.
+// Body is the recorded part of a body, redacted. Note says why there is none, or how much is missing.
 type Body struct{ Text, Note string }
+
+// NotRecorded is the note of a body of a connection that does not record them.
+const NotRecorded = "Not recorded. A connection records bodies when its configuration says so."
 
 // Step is one part of a call: when it began, counted from the start, and how long it took.
 type Step struct {

@@ -380,7 +380,7 @@ func (v DetailView) ratio() string {
 func (v DetailView) facts() []ui.Fact {
 	bodies := "not recorded"
 	if v.LogBodies {
-		bodies = "recorded, with secrets masked"
+		bodies = "recorded, with what looks secret replaced"
 	}
 	good := ui.Muted("none yet")
 	if v.LastKnownGood > 0 {

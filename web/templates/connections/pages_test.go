@@ -75,7 +75,7 @@ func controls(all []*html.Node, action string) []string {
 func TestFormsSendWhatTheServerReads(t *testing.T) {
 	t.Parallel()
 	definition := []string{
-		"auth.token", "auth_type", "base_url", "change", "environment", "kind", "name", "policy", "policy.attempt_timeout",
+		"auth.token", "auth_type", "base_url", "change", "environment", "kind", "log_bodies", "name", "policy", "policy.attempt_timeout",
 		"policy.retry.max_attempts", "policy.timeout", "provider",
 	}
 	for action, tt := range map[string]struct {

@@ -183,6 +183,7 @@ func codeStates() []ui.State {
 		state("Code", "wrapped", ui.CodeView{Text: longWord + " " + longText, Wrap: true}),
 		state("Code", "hostile text", ui.CodeView{ID: "hostile", Text: `<script>alert(1)</script> "quotes" & 'more'`}),
 		state("JSON", "nested", ui.JSONView{ID: "json", Title: "Answer", Source: `{"id":"ch_1","amount":1250,"paid":true,"card":{"brand":"visa","last4":"4242","checks":{"cvc":null,"zip":"<pass>"}},"items":[{"sku":"a"},{"sku":"b"}],"empty":{},"none":[]}`}),
+		state("JSON", "with the raw text", ui.JSONView{ID: "json", Title: "Answer", Source: `{"id": "ch_1",  "paid":true}`, Raw: true}),
 		state("JSON", "a single value", ui.JSONView{Source: `"just text"`}),
 		state("JSON", "not JSON", ui.JSONView{ID: "broken", Title: "Answer", Source: `{"id": oops`}),
 		state("Diff", "a change", ui.DiffView{Title: "v17 → v18", Lines: []ui.DiffLine{

@@ -66,7 +66,7 @@
 //
 // Evidence
 //
-//	CodeView{ID, Title, Text, Wrap} JSONView{ID, Title, Source, Open}
+//	CodeView{ID, Title, Text, Wrap} JSONView{ID, Title, Source, Open, Raw}
 //	DiffView{Title, Lines} Timeline{Now, Entries}
 //
 // Live
