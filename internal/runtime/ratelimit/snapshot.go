@@ -1,0 +1,131 @@
+package ratelimit
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// Snapshot shows a limiter at one moment. Taking it changes nothing.
+type Snapshot struct {
+	At time.Time
+	// Scopes are the sets of limits in use, the connection's own first.
+	Scopes []ScopeSnapshot
+	// Waiting is how many requests are in the queue, MaxWaiting how many can be.
+	Waiting, MaxWaiting int
+	Stats               Stats
+	// LastThrottled is the last refusal; its At is zero when there was none.
+	LastThrottled Throttling
+}
+
+// ScopeSnapshot shows the limits of the connection, a group, a credential, or a credential in a group.
+type ScopeSnapshot struct {
+	Key     Key
+	Windows []WindowSnapshot
+	Quotas  []QuotaSnapshot
+	// Configured is the peak limit that requests here are under, with those of wider scopes; Per is 0 for none.
+	Configured Limit
+	// Effective is the rate in requests a second that is kept to now: 0 while held, +Inf when nothing limits.
+	Effective float64
+	// Why says both in words, with the reason: "configured 50/s, effective 12/s because the vendor says 240
+	// left for 20 s".
+	Why string
+	// Hold is not zero from a refusal until a request was answered after it.
+	Hold HoldSnapshot
+	// Waiting is how many requests in the queue these limits hold up.
+	Waiting int
+}
+
+// WindowSnapshot shows a configured limit.
+type WindowSnapshot struct {
+	Limit
+	Used, Left int
+	// Next is how long until one more can go, 0 when it can now.
+	Next time.Duration
+}
+
+// QuotaSnapshot shows what the vendor said, and what is left of it by our count.
+type QuotaSnapshot struct {
+	Quota
+	// Left is Remaining less what was let out since.
+	Left int64
+	// ResetAt is zero when it is not known.
+	ResetAt, LearnedAt time.Time
+}
+
+// HoldSnapshot shows a hold.
+type HoldSnapshot struct {
+	Since, Until time.Time
+	Reason       string
+	// Probing says that the time is over, and one request goes first.
+	Probing bool
+}
+
+// Throttling is a refusal.
+type Throttling struct {
+	At     time.Time
+	Status int
+	// Asked is how long the vendor, or our own backoff, wants the connection left alone.
+	Asked time.Duration
+	// Source says where Asked was read; empty for our own backoff.
+	Source            string
+	Group, Credential string
+}
+
+// Snapshot shows the limiter now.
+func (l *Limiter) Snapshot() Snapshot {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	snap := Snapshot{
+		At: l.wall(now), Waiting: l.waiting, MaxWaiting: l.cfg.MaxWaiting, Stats: l.stats, LastThrottled: l.lastThrottled,
+		Scopes: make([]ScopeSnapshot, 0, len(l.scopes)),
+	}
+	for _, s := range l.scopes {
+		snap.Scopes = append(snap.Scopes, l.show(s, now))
+	}
+	slices.SortFunc(snap.Scopes, func(a, b ScopeSnapshot) int {
+		return cmp.Or(cmp.Compare(a.Key.Group, b.Key.Group), cmp.Compare(a.Key.Credential, b.Key.Credential))
+	})
+	return snap
+}
+
+func (l *Limiter) show(s *scope, now int64) ScopeSnapshot {
+	out := ScopeSnapshot{Key: s.key, Configured: s.base, Waiting: s.waiting, Why: s.why(&l.cfg, now, l.wall)}
+	if out.Key.Credential == noCredential {
+		out.Key.Credential = ""
+	}
+	out.Effective, _ = s.rate(&l.cfg, now)
+	if r := s.base.rate(); r > 0 && s.paced() {
+		out.Effective = min(out.Effective, r)
+	}
+	for i := range s.windows {
+		w := &s.windows[i]
+		used := w.usedAt(now)
+		ws := WindowSnapshot{Limit: w.as(), Used: int(used), Left: int(max(0, w.limit-used))}
+		if ws.Left == 0 {
+			ws.Next = time.Duration(w.earliest(now, 0) - now)
+		}
+		out.Windows = append(out.Windows, ws)
+	}
+	for i := range s.quotas {
+		q := &s.quotas[i]
+		if q.over(now) {
+			continue
+		}
+		if q.earliest(now, 0) > now {
+			out.Effective = 0
+		}
+		qs := QuotaSnapshot{Quota: q.Quota, Left: int64(math.Floor(max(0, q.leftAt(now)))), LearnedAt: l.wall(q.learned)}
+		if q.reset > 0 {
+			qs.ResetAt = l.wall(q.reset)
+		}
+		out.Quotas = append(out.Quotas, qs)
+	}
+	if s.hold.on {
+		out.Hold = HoldSnapshot{Since: l.wall(s.hold.since), Until: l.wall(s.hold.until), Reason: s.hold.reason, Probing: now >= s.hold.until}
+		out.Effective = 0
+	}
+	return out
+}
