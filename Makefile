@@ -40,9 +40,8 @@ setup: toolchain chromium $(BIN)/templ $(BIN)/golangci-lint ## Fetch everything 
 run: build ## Build and start the console on http://127.0.0.1:8080, data in ./data
 	@exec $(BIN)/console serve $(ARGS)
 
-demo: ## Start the console with the built-in pretend provider
-	@echo "make demo: the demonstration arrives together with the built-in sandbox provider; until then use make run." >&2
-	@exit 1
+demo: build ## Build and start a console that is at work: a pretend provider and steady calls, data in ./demo
+	@exec $(BIN)/console demo $(ARGS)
 
 generate: toolchain $(BIN)/templ ## Rewrite generated files: templates and docs/configuration.md
 	$(BIN)/templ generate -path web/templates

@@ -20,6 +20,7 @@ type commandLine struct {
 	kong.Plugins
 
 	Serve   serveCommand   `cmd:"" default:"1" help:"Run the console (the default)."`
+	Demo    demoCommand    `cmd:"" help:"Run the console with the demonstration: a pretend provider, three connections and steady calls. Its data is in ./demo unless SWITCHGEAR_DATA says otherwise."`
 	Config  configCommand  `cmd:"" help:"Print the effective configuration, secrets redacted."`
 	User    userCommands   `cmd:"" help:"Administer console users."`
 	Key     keyCommands    `cmd:"" help:"Administer API keys."`

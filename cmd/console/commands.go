@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"switchgear/internal/app"
+	"switchgear/internal/config"
 	"switchgear/internal/fault"
 	"switchgear/internal/telemetry"
 )
@@ -26,6 +28,29 @@ func (serveCommand) run(ctx context.Context, env environment) error {
 	console, err := app.New(ctx, app.Deps{Config: env.config, Logger: logger, Notices: env.std.err})
 	if err != nil {
 		return err
+	}
+	return console.Run(ctx)
+}
+
+// demoData is where the demonstration keeps its data: in a folder of its own, with the master key beside
+// it, so that it never mixes with an installation in ./data and can be deleted as a whole.
+const demoData = "demo/data"
+
+type demoCommand struct{}
+
+func (demoCommand) run(ctx context.Context, env environment) error {
+	if slices.ContainsFunc(env.config.Fields(), func(f config.Field) bool {
+		return f.Env == config.Prefix+"DATA" && f.Source == config.SourceDefault
+	}) {
+		env.config.Data = demoData
+	}
+	logger := telemetry.NewLogger(env.std.out, env.config.LogLevel)
+	console, err := app.New(ctx, app.Deps{Config: env.config, Logger: logger, Notices: env.std.err})
+	if err != nil {
+		return err
+	}
+	if err := console.LoadDemo(ctx); err != nil {
+		return errors.Join(err, console.Close(context.WithoutCancel(ctx)))
 	}
 	return console.Run(ctx)
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/thejerf/suture/v4"
 
 	"switchgear/internal/config"
+	"switchgear/internal/demo"
 	"switchgear/internal/fault"
 	"switchgear/internal/live"
 	"switchgear/internal/telemetry"
@@ -47,6 +48,7 @@ type App struct {
 	logger   *slog.Logger
 	notices  io.Writer
 	core     *core
+	demo     *demo.Service // nil while sealed
 	hub      *live.Hub
 	registry *prometheus.Registry
 	metrics  *telemetry.HTTPMetrics
@@ -87,6 +89,9 @@ func New(ctx context.Context, deps Deps) (_ *App, err error) {
 		a.hub.Publish(topic)
 	}
 	if a.core, err = openCore(ctx, deps.Config, deps.Logger, publish, a.stack); err != nil {
+		return nil, err
+	}
+	if err := a.openDemo(ctx); err != nil {
 		return nil, err
 	}
 	a.registry = telemetry.NewRegistry()
@@ -227,6 +232,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 	root.Add(a.core.access)
 	root.Add(a.core.connections)
 	root.Add(a.core.calls)
+	root.Add(a.demo)
 	root.Add(a.core.judge)
 	root.Add(anchorLogger{audit: a.core.audit, logger: a.logger})
 	go func() {

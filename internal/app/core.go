@@ -29,6 +29,7 @@ type core struct {
 	calls       *calls.Log
 	judge       *calls.Judge
 	listeners   ownListeners
+	admitted    admitted
 	// sealed is set, and everything above but db unset, when the master key does not fit the database.
 	sealed *credentials.Sealed
 }
@@ -97,7 +98,7 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 	if err != nil {
 		return err
 	}
-	guard := egress.New(egress.Config{Rules: rules, Deny: c.listeners.has})
+	guard := egress.New(egress.Config{Rules: rules, Deny: c.listeners.has, Admit: c.admitted.has})
 	c.connections, err = connections.New(ctx, connections.Deps{
 		DB: c.db, Audit: c.audit, Vault: vault, Providers: c.providers, Egress: guard, Notify: notify, Logger: logger, Now: time.Now,
 	})

@@ -43,6 +43,12 @@ func start(t *testing.T, settings map[string]string) *process {
 
 func startIn(t *testing.T, dir string, settings map[string]string) *process {
 	t.Helper()
+	return startWith(t, dir, settings, func(*App) error { return nil })
+}
+
+// startWith prepares the console before it runs.
+func startWith(t *testing.T, dir string, settings map[string]string, prepare func(a *App) error) *process {
+	t.Helper()
 	p := &process{dir: dir, logs: &lockedBuffer{}, notices: &lockedBuffer{}, done: make(chan error, 1)}
 	environ := map[string]string{
 		"SWITCHGEAR_ADDR": "127.0.0.1:0", "SWITCHGEAR_DATA": filepath.Join(dir, "data"), "SWITCHGEAR_LOG_LEVEL": "debug",
@@ -58,6 +64,10 @@ func startIn(t *testing.T, dir string, settings map[string]string) *process {
 	p.cancel = cancel
 	p.App, err = New(ctx, Deps{Config: cfg, Logger: telemetry.NewLogger(p.logs, cfg.LogLevel), Notices: p.notices})
 	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	if err := prepare(p.App); err != nil {
 		cancel()
 		t.Fatal(err)
 	}

@@ -23,6 +23,21 @@ func (o *ownListeners) set(servers []server) {
 	o.open.Store(&open)
 }
 
+// admitted is the one address of this host that connections may lead to beyond the egress rules: the
+// pretend provider of the demonstration, while it listens. The zero value admits nothing.
+type admitted struct {
+	address atomic.Pointer[netip.AddrPort]
+}
+
+// set admits address instead of the one before; the zero value admits none.
+func (a *admitted) set(address netip.AddrPort) { a.address.Store(&address) }
+
+// has reports whether addr is the admitted address.
+func (a *admitted) has(addr netip.AddrPort) bool {
+	address := a.address.Load()
+	return address != nil && address.IsValid() && *address == addr
+}
+
 // has reports whether a dial to addr would end at one of our listeners.
 func (o *ownListeners) has(addr netip.AddrPort) bool {
 	open := o.open.Load()

@@ -49,7 +49,7 @@ func (a *App) routes() (routes, error) {
 	pages, err := console.New(console.Deps{
 		Access: a.core.access, Audit: a.core.audit, Live: a.hub, Assets: assets, Logger: a.logger, Now: time.Now,
 		Connections: a.core.connections, Providers: a.core.providers, Calls: a.core.calls,
-		About: a.about, SetupDone: a.removeSetupLink,
+		Demo: a.demo, About: a.about, SetupDone: a.removeSetupLink,
 	}, console.Config{
 		Origin: a.cfg.Origin(), Secure: a.cfg.SecureCookies(), Dev: a.cfg.Dev, Version: telemetry.Version(),
 		KeyFile: a.keyFile(), Fingerprint: a.core.keyring.Fingerprint(), LinkFile: a.setupLinkFile(), BaseURL: a.baseURL,

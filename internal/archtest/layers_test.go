@@ -43,6 +43,7 @@ func layers() map[string][]string {
 		"internal/providers":   with(),
 		"internal/connections": with("db", "internal/audit", "internal/access", "internal/credentials", "internal/providers", "internal/runtime"),
 		"internal/calls":       with("db", "internal/runtime"),
+		"internal/demo":        with("db", "internal/audit", "internal/access", "internal/credentials", "internal/connections", "internal/sandbox"),
 
 		// Views see view models only, so that a page can be drawn, tested and changed without the product.
 		"web/static":    {},

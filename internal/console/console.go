@@ -38,9 +38,11 @@ type Deps struct {
 	Connections *connections.Service
 	Providers   *providers.Catalog
 	Calls       *calls.Log
-	Assets      *static.Assets
-	Logger      *slog.Logger
-	Now         func() time.Time
+	// Demo starts and ends the demonstration.
+	Demo   Demonstration
+	Assets *static.Assets
+	Logger *slog.Logger
+	Now    func() time.Time
 	// About describes the process; the console adds the frame of the page.
 	About func(ctx context.Context) (aboutview.View, error)
 	// SetupDone is called once the first owner exists.
@@ -86,7 +88,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 
 func newConsole(deps Deps, cfg Config) (*Console, error) {
 	for name, missing := range map[string]bool{
-		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Connections": deps.Connections == nil, "Providers": deps.Providers == nil, "Calls": deps.Calls == nil,
+		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Connections": deps.Connections == nil, "Providers": deps.Providers == nil, "Calls": deps.Calls == nil, "Demo": deps.Demo == nil,
 		"Assets": deps.Assets == nil,
 		"Logger": deps.Logger == nil, "Now": deps.Now == nil, "About": deps.About == nil, "SetupDone": deps.SetupDone == nil,
 	} {

@@ -100,7 +100,7 @@ func newSite(t *testing.T) *site {
 	}
 	var server *httptest.Server
 	handler, err := New(Deps{
-		Connections: conns, Providers: catalog, Calls: callLog,
+		Connections: conns, Providers: catalog, Calls: callLog, Demo: &demonstration{},
 		Access: svc, Audit: log, Live: hub, Assets: assets, Logger: telemetry.Discard(), Now: time.Now, SetupDone: func() {},
 		About: func(context.Context) (aboutview.View, error) { return aboutview.View{Version: "test"}, nil },
 	}, Config{Version: "test", BaseURL: func() string { return server.URL }})

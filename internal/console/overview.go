@@ -60,6 +60,7 @@ func (p overviewPages) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	view.Connections, view.CanConfigure = view.Impact.All, a.Role.Can(access.PermissionConfigure)
 	view.Steps = p.steps(a, view)
+	view.Demo = p.demo(a)
 	if isFragment(r) {
 		return p.render(w, r, http.StatusOK, overviewview.Content(view))
 	}

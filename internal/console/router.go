@@ -54,6 +54,7 @@ func (c *Console) routes() []route {
 		setupPages{c}.routes(),
 		signInPages{c}.routes(),
 		overviewPages{c}.routes(),
+		demoPages{c}.routes(),
 		connectionPages{c}.routes(),
 		callPages{c}.routes(),
 		userPages{c}.routes(),

@@ -160,6 +160,48 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// One listener can be admitted: that address and port, asked for as such, and nothing around it.
+func TestAdmitOpensOneAddress(t *testing.T) {
+	t.Parallel()
+	admitted, own := netip.MustParseAddrPort("127.0.0.1:9050"), netip.MustParseAddrPort("127.0.0.1:8080")
+	open := true
+	g := New(Config{
+		Deny:  func(a netip.AddrPort) bool { return a == own },
+		Admit: func(a netip.AddrPort) bool { return open && (a == admitted || a == own || !a.Addr().IsLoopback()) },
+	})
+	for _, c := range []struct {
+		host, address string
+		want          bool
+	}{
+		{"127.0.0.1", "127.0.0.1:9050", true},
+		{"127.0.0.1", "127.0.0.1:9051", false},
+		{"localhost", "127.0.0.1:9050", false},
+		{"rebound.test", "127.0.0.1:9050", false},
+		{"127.0.0.2", "127.0.0.2:9050", false},
+		{"::1", "[::1]:9050", false},
+		{"127.0.0.1", "127.0.0.1:8080", false},           // our own listener, whatever is admitted
+		{"169.254.169.254", "169.254.169.254:80", false}, // always closed, whatever is admitted
+	} {
+		if err := g.check(network(c.address), c.address, c.host); (err == nil) != c.want {
+			t.Errorf("%s as %s: %v", c.address, c.host, err)
+		}
+	}
+	u, err := url.Parse("http://127.0.0.1:9050/shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.CheckURL(u); err != nil {
+		t.Errorf("the URL: %v", err)
+	}
+	open = false
+	if err := g.CheckURL(u); err == nil {
+		t.Error("the URL stays open after the end")
+	}
+	if err := g.check("tcp4", "127.0.0.1:9050", "127.0.0.1"); !errors.Is(err, ErrDenied) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
 func network(address string) string {
 	if strings.HasPrefix(address, "[") {
 		return "tcp6"

@@ -17,6 +17,13 @@ func Gallery() []ui.State {
 
 	empty := View{Page: frame(), Now: now(), Steps: steps(false)}
 
+	offered := fresh
+	offered.Demo = Demo{May: true}
+	demonstrated := withImpact(manyConnections())
+	demonstrated.Demo = Demo{On: true, May: true}
+	watched := withImpact(manyConnections())
+	watched.Demo, watched.CanConfigure = Demo{On: true}, false
+
 	readOnly := View{Page: frame(), Now: now(), Users: -1, Keys: -1, AuditEntries: -1}
 	readOnly.Page.Live, readOnly.Page.User.Role = nil, "viewer"
 
@@ -53,6 +60,9 @@ func Gallery() []ui.State {
 		page("idle, none", Overview(withImpact(nothing(ShowIdle)))),
 		page("past the last page", Overview(withImpact(pastTheEnd()))),
 		page("long names", Overview(withImpact(longConnections()))),
+		page("demonstration offered", Overview(offered)),
+		page("demonstration running", Overview(demonstrated)),
+		page("demonstration running, read-only", Overview(watched)),
 		{Group: "Overview", Name: "connections, for a live refresh", View: Connections(impactSample())},
 	}
 }

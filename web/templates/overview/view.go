@@ -22,6 +22,8 @@ type View struct {
 	Impact Impact
 	// CanConfigure offers to make a connection.
 	CanConfigure bool
+	// Demo is the demonstration.
+	Demo Demo
 	// Recent are the newest audit entries the visitor may see, newest first.
 	Recent []Activity
 }
