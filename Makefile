@@ -1,8 +1,11 @@
 # Switchgear. `make` lists the commands; each does its own set-up.
 
 # Pinned tools. They are installed into .bin, never into the machine.
-TEMPL_VERSION    := v0.3.1020
-GOLANGCI_VERSION := v2.15.0
+TEMPL_VERSION      := v0.3.1020
+GOLANGCI_VERSION   := v2.15.0
+# The outside parties of the tests and of the benchmark.
+STRIPEMOCK_VERSION := v0.203.0
+CADDY_VERSION      := v2.11.9
 
 # Tunables: make fuzz FUZZTIME=5m, make run ARGS="--addr 127.0.0.1:9000", make bench BENCH=Writer
 ARGS         ?=
@@ -29,12 +32,12 @@ GENERATED = find web/templates -name '*_templ.go' -print; echo docs/configuratio
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo generate verify lint test bench fuzz build clean
-.PHONY: toolchain chromium
+.PHONY: toolchain chromium curl
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: toolchain chromium $(BIN)/templ $(BIN)/golangci-lint ## Fetch everything that the other commands need
+setup: toolchain chromium curl $(BIN)/templ $(BIN)/golangci-lint $(BIN)/stripe-mock ## Fetch everything that the other commands need
 	go mod download
 
 run: build ## Build and start the console on http://127.0.0.1:8080, data in ./data
@@ -60,11 +63,12 @@ verify: toolchain $(BIN)/templ ## Fail when generated files are not current (and
 lint: toolchain $(BIN)/golangci-lint ## Run the linters
 	$(BIN)/golangci-lint run $(PACKAGES)
 
-test: toolchain chromium ## Vet and run every test, with the race detector and a browser
+test: toolchain chromium curl $(BIN)/stripe-mock ## Vet and run every test, with the race detector and a browser
 	go vet $(PACKAGES)
 	go test -race -timeout $(TEST_TIMEOUT) $(PACKAGES)
 
-bench: toolchain ## Run the benchmarks (BENCH=pattern)
+bench: build $(BIN)/nginx $(BIN)/caddy ## Run the benchmarks, the gateway beside nginx and Caddy among them (BENCH=pattern)
+	BENCH_CONSOLE=$(BIN)/console BENCH_NGINX=$(BIN)/nginx BENCH_CADDY=$(BIN)/caddy \
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m $(PACKAGES)
 
 fuzz: toolchain ## Fuzz every target for FUZZTIME each
@@ -87,19 +91,38 @@ toolchain:
 	@command -v go >/dev/null || { echo "Go is missing. Install the version that go.mod names: https://go.dev/dl/" >&2; exit 1; }
 	@command -v gcc >/dev/null || { echo "gcc is missing; SQLite is compiled with it. Try: apt-get install gcc libc6-dev" >&2; exit 1; }
 
+# debian <programs, any of which will do> <packages> <who needs them>: installs packages unless a program is there.
+define debian
+	@for program in $(1); do command -v $$program >/dev/null && exit 0; done; \
+	command -v apt-get >/dev/null || { echo "$(3) need $(firstword $(1)), and there is no apt-get to install it. Install it by hand." >&2; exit 1; }; \
+	sudo=; \
+	if [ "$$(id -u)" != 0 ]; then \
+		command -v sudo >/dev/null || { echo "$(3) need $(firstword $(1)). Run as root: apt-get install $(2)" >&2; exit 1; }; \
+		sudo=sudo; \
+	fi; \
+	echo "Installing $(firstword $(1))."; \
+	{ $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $(2); } \
+		|| { echo "$(firstword $(1)) could not be installed. Install it by hand, then run this again." >&2; exit 1; }
+endef
+
 # The browser tests drive Debian's chromium.
 chromium:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
-		command -v apt-get >/dev/null || { echo "The browser tests need chromium, and there is no apt-get to install it. Install chromium by hand." >&2; exit 1; }; \
-		sudo=; \
-		if [ "$$(id -u)" != 0 ]; then \
-			command -v sudo >/dev/null || { echo "The browser tests need chromium. Run as root: apt-get install chromium" >&2; exit 1; }; \
-			sudo=sudo; \
-		fi; \
-		echo "Installing chromium for the browser tests."; \
-		{ $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; } \
-			|| { echo "chromium could not be installed. Install it by hand, then run this again." >&2; exit 1; }; \
-	}
+	$(call debian,chromium chromium-browser google-chrome,chromium fonts-dejavu-core,The browser tests)
+
+curl:
+	$(call debian,curl,curl,The gateway tests)
+
+# nginx for the benchmark: the one of the machine, or Debian's package, unpacked here and not installed,
+# because the installed one would be started and take port 80.
+$(BIN)/nginx:
+	@mkdir -p $(BIN) $(TMP)/nginx; \
+	if command -v nginx >/dev/null; then ln -sf "$$(command -v nginx)" $@; exit 0; fi; \
+	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { echo "The benchmark needs nginx, and there is no apt-get to fetch it. Install nginx by hand." >&2; exit 1; }; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	cd $(TMP)/nginx && { apt-get download -qq nginx || { $$sudo apt-get update -qq && apt-get download -qq nginx; }; } && dpkg-deb -x nginx_*.deb $(BIN)/debian \
+		|| { echo "nginx could not be fetched. Install it by hand, then run this again." >&2; exit 1; }; \
+	$(BIN)/debian/usr/sbin/nginx -v || { echo "Debian's nginx does not run here. Install nginx by hand, then run this again." >&2; exit 1; }; \
+	ln -sf debian/usr/sbin/nginx $@; rm -rf $(TMP)/nginx
 
 # install <name> <module> <package> <version>: builds a tool unless this version of it is there.
 define install
@@ -113,3 +136,5 @@ endef
 FORCE:
 $(eval $(call install,templ,github.com/a-h/templ,github.com/a-h/templ/cmd/templ,$(TEMPL_VERSION)))
 $(eval $(call install,golangci-lint,github.com/golangci/golangci-lint/v2,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$(GOLANGCI_VERSION)))
+$(eval $(call install,stripe-mock,github.com/stripe/stripe-mock,github.com/stripe/stripe-mock,$(STRIPEMOCK_VERSION)))
+$(eval $(call install,caddy,github.com/caddyserver/caddy/v2,github.com/caddyserver/caddy/v2/cmd/caddy,$(CADDY_VERSION)))

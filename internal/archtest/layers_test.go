@@ -55,8 +55,9 @@ func layers() map[string][]string {
 
 		"cmd/console": with("internal/app", "internal/config"),
 
-		"internal/archtest": {},
-		"internal/dbtest":   with("db"),
+		"internal/archtest":  {},
+		"internal/benchtest": {},
+		"internal/dbtest":    with("db"),
 	}
 	all := slices.Collect(maps.Keys(table))
 	all = slices.DeleteFunc(all, func(p string) bool {
