@@ -148,9 +148,15 @@ func (a *App) addServer(ctx context.Context, name, address string, srv *http.Ser
 	a.logger.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("listener", name), slog.String("addr", address))
 }
 
+// newHTTPServer makes a server of HTTP/1.1 and, for clients that begin with it, HTTP/2 without TLS: that is
+// what a reverse proxy in front may speak to us.
 func newHTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler:           h,
+		Protocols:         protocols,
 		ReadHeaderTimeout: 5 * time.Second,
 		// For pages and forms; what streams clears them for itself (live, and later the gateway).
 		ReadTimeout:    30 * time.Second,

@@ -3,6 +3,7 @@ package benchtest
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -102,4 +103,4 @@ func table(systems []system, full, steady [][]sample) string {
 	return text.String()
 }
 
-func micros(d time.Duration) string { return fmt.Sprintf("%d", d.Microseconds()) }
+func micros(d time.Duration) string { return strconv.FormatInt(d.Microseconds(), 10) }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -63,7 +64,7 @@ func (c *caller) call() error {
 		}
 	}
 	if length < 0 {
-		return fmt.Errorf("an answer without Content-Length")
+		return errors.New("an answer without Content-Length")
 	}
 	_, err = c.reader.Discard(length)
 	return err
