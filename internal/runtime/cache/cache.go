@@ -198,10 +198,11 @@ func (c *Cache) look(call *Call, r *Request, getKey key, alone bool) *flight {
 		return nil
 	}
 	if call.control.onlyIfCached {
+		sp.counts.Misses++
 		call.err = fault.New(fault.Timeout, CodeNotCached, "There is no answer in the cache, and the caller takes no other (only-if-cached).")
 		return nil
 	}
-	if !alone && !sp.alone(call.key, now) {
+	if !alone && !sp.single.has(call.key, now) {
 		if f := c.flights[call.key]; f != nil {
 			call.header = r.Header
 			return f
@@ -228,7 +229,7 @@ func (c *Cache) renew(call *Call, r *Request, now time.Time) bool {
 	switch {
 	case r.Refresh == nil || !c.serving.Load():
 		return false
-	case c.flights[call.key] != nil, call.space.alone(call.key, now):
+	case c.flights[call.key] != nil, call.space.paused.has(call.key, now):
 		return true // somebody does already, or has just failed
 	}
 	background := &Call{

@@ -392,6 +392,9 @@ func TestRFC9111Section5_2_1_7OnlyIfCached(t *testing.T) {
 	if w := c.call(t, "GET", "/a", "Cache-Control: only-if-cached"); w.Code != 200 || n.Load() != 1 {
 		t.Errorf("%d after %d calls", w.Code, n.Load())
 	}
+	if s := c.cache.Stats("con_1"); s.Misses != 2 || s.Hits != 1 {
+		t.Errorf("%+v", s)
+	}
 }
 
 func TestBypass(t *testing.T) {

@@ -70,7 +70,7 @@ func (c *Call) end(r result, cause Cause) {
 		close(f.done)
 	}
 	if c.background && r == resultFailed {
-		c.space.setAlone(c.key, c.cache.now().Add(c.cache.cfg.RefreshPause))
+		c.space.paused.set(c.key, c.cache.now().Add(c.cache.cfg.RefreshPause))
 	}
 }
 
@@ -166,7 +166,7 @@ func (c *Call) unusable(status int) {
 	if c.kept != nil && status < 500 && status != http.StatusNotModified && status != http.StatusRequestTimeout && status != http.StatusTooEarly {
 		c.cache.store.remove(c.kept)
 	}
-	c.space.setAlone(c.key, c.cache.now().Add(aloneFor))
+	c.space.single.set(c.key, c.cache.now().Add(aloneFor))
 	c.end(resultNotStored, "")
 }
 
@@ -191,13 +191,13 @@ func (c *Call) keep(a answer, body []byte) bool {
 		c.cache.store.remove(c.kept)
 	}
 	if !c.cache.store.put(c.space, e) {
-		c.space.setAlone(c.key, now.Add(aloneFor))
+		c.space.single.set(c.key, now.Add(aloneFor))
 		c.end(resultNotStored, "")
 		return false
 	}
 	c.space.counts.Stored++
 	if e.judge(emptyControl(), c.policy, now) != useFresh {
-		c.space.setAlone(c.key, now.Add(aloneFor))
+		c.space.single.set(c.key, now.Add(aloneFor))
 	}
 	c.end(resultStored, "")
 	return true
@@ -236,7 +236,7 @@ func (c *Call) confirmed(h http.Header) *Response {
 		c.space.counts.add(res, false)
 	}
 	if e.judge(emptyControl(), c.policy, now) != useFresh {
-		c.space.setAlone(c.key, now.Add(aloneFor))
+		c.space.single.set(c.key, now.Add(aloneFor))
 	}
 	c.kept = e
 	c.answered = true

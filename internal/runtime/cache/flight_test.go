@@ -48,6 +48,22 @@ func TestStaleWhileRevalidate(t *testing.T) {
 	})
 }
 
+// An answer that is stale as soon as it comes is renewed by every call, one at a time.
+func TestStaleFromTheBeginningIsRenewedEachTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var n atomic.Int64
+		c := newCaller(t, respect(), counting(&n, "Cache-Control: max-age=0, stale-while-revalidate=60"))
+		c.refresh = true
+		serve(t, c.cache)
+		c.call(t, "GET", "/a")
+		for want := range 5 {
+			expect(t, c.call(t, "GET", "/a"), strconv.Itoa(want+1), "stale", "switchgear; hit; ttl=0")
+			synctest.Wait()
+		}
+	})
+}
+
 // A refresh that fails keeps the old answer, and the next one waits a while.
 func TestRefreshThatFails(t *testing.T) {
 	t.Parallel()

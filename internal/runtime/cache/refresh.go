@@ -109,11 +109,8 @@ func (c *Cache) sweep() {
 			}
 			e = before
 		}
-		for k, until := range sp.single {
-			if !now.Before(until) {
-				delete(sp.single, k)
-			}
-		}
+		sp.single.sweep(now)
+		sp.paused.sweep(now)
 		c.mu.Unlock()
 	}
 }

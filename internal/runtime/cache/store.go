@@ -51,19 +51,44 @@ type space struct {
 	bytes int64
 	open  map[*Call]struct{} // calls under way whose answer may be kept
 	// single remembers what is not worth waiting for, because the last answer could not be shared.
-	single map[key]time.Time
+	single marked
+	// paused remembers what could not be renewed just now.
+	paused marked
 	counts Counts
+}
+
+// marked holds keys until a time. It forgets all of them when there are too many.
+type marked map[key]time.Time
+
+func (m marked) has(k key, now time.Time) bool {
+	until, ok := m[k]
+	return ok && now.Before(until)
+}
+
+func (m marked) set(k key, until time.Time) {
+	if len(m) >= maxMarked {
+		clear(m)
+	}
+	m[k] = until
+}
+
+func (m marked) sweep(now time.Time) {
+	for k, until := range m {
+		if !now.Before(until) {
+			delete(m, k)
+		}
+	}
 }
 
 const (
 	maxVariants = 16
-	maxSingle   = 4096
+	maxMarked   = 4096
 )
 
 func newSpace() *space {
 	return &space{
 		byURI: map[digest]map[digest][]*entry{}, used: list.New(),
-		open: map[*Call]struct{}{}, single: map[key]time.Time{},
+		open: map[*Call]struct{}{}, single: marked{}, paused: marked{},
 	}
 }
 
@@ -212,18 +237,6 @@ func (s *store) purge(sp *space) int {
 		call.doomed = true
 	}
 	clear(sp.single)
+	clear(sp.paused)
 	return n
-}
-
-// alone reports whether calls for k do not wait for each other.
-func (sp *space) alone(k key, now time.Time) bool {
-	until, ok := sp.single[k]
-	return ok && now.Before(until)
-}
-
-func (sp *space) setAlone(k key, until time.Time) {
-	if len(sp.single) >= maxSingle {
-		clear(sp.single)
-	}
-	sp.single[k] = until
 }
