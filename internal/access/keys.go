@@ -49,6 +49,19 @@ func (s Scope) Covers(other Scope) bool {
 	return s == other || s == ScopeCallAll && strings.HasPrefix(string(other), "call:") || s == ScopeAPIWrite && other == ScopeAPIRead
 }
 
+// Grants reports whether the scope allows p. A scope that names connections to call allows nothing here,
+// and no scope reaches people, keys or the record: those are for users.
+func (s Scope) Grants(p Permission) bool {
+	switch p {
+	case PermissionSystemRead:
+		return s.Covers(ScopeAPIRead)
+	case PermissionOperate, PermissionConfigure:
+		return s.Covers(ScopeAPIWrite)
+	case PermissionUsersRead, PermissionUsersWrite, PermissionKeysRead, PermissionKeysWrite, PermissionAuditRead:
+	}
+	return false
+}
+
 // The states of a key.
 const (
 	KeyActive  = "active"
@@ -79,6 +92,11 @@ func (k Key) Status(now time.Time) string {
 // Allows reports whether a scope of the key covers what is asked for.
 func (k Key) Allows(scope Scope) bool {
 	return slices.ContainsFunc(k.Scopes, func(s Scope) bool { return s.Covers(scope) })
+}
+
+// Actor is the key as who asks for something, from the address ip. It may do what its scopes grant.
+func (k Key) Actor(ip string) Actor {
+	return Actor{Kind: KindAPIKey, ID: k.ID, Name: k.Name, Scopes: k.Scopes, IP: ip}
 }
 
 func (k Key) target() audit.Target { return audit.Target{Kind: KindAPIKey, ID: k.ID, Name: k.Name} }

@@ -349,3 +349,35 @@ func BenchmarkAuthenticateKey(b *testing.B) {
 		}
 	}
 }
+
+// What a key may do beside calling: its scopes decide, and no scope reaches people, keys or the record.
+func TestScopesGrant(t *testing.T) {
+	t.Parallel()
+	for _, p := range Permissions() {
+		for scopes, want := range map[string]bool{
+			"":                  false,
+			"call:*":            false,
+			"call:stripe":       false,
+			"api:read":          p == PermissionSystemRead,
+			"api:write":         p == PermissionSystemRead || p == PermissionOperate || p == PermissionConfigure,
+			"call:* api:read":   p == PermissionSystemRead,
+			"unknown:api:write": false,
+		} {
+			key := Key{ID: "k", Name: "deploy"}
+			for s := range strings.FieldsSeq(scopes) {
+				key.Scopes = append(key.Scopes, Scope(s))
+			}
+			a := key.Actor("192.0.2.1")
+			a.Role = RoleOwner // a key has no role, whatever somebody writes there
+			if err := a.Require(p); (err == nil) != want || err != nil && !fault.Is(err, fault.Forbidden) {
+				t.Errorf("%q and %s: %v", scopes, p, err)
+			}
+			if a.Kind != KindAPIKey || a.ID != "k" || a.Name != "deploy" || a.IP != "192.0.2.1" {
+				t.Errorf("actor %+v", a)
+			}
+		}
+	}
+	if ScopeAPIWrite.Grants("no:such") {
+		t.Error("a permission that does not exist is granted")
+	}
+}

@@ -103,12 +103,14 @@ const (
 	KindAnonymous = "anonymous"
 )
 
-// Actor is who asks for something. Name is the e-mail address of a user. SessionID is set for a
-// signed-in user, IP for whoever came over the network.
+// Actor is who asks for something. Name is the e-mail address of a user or the name of an API key.
+// SessionID is set for a signed-in user, Scopes for an API key, which has no role, IP for whoever came
+// over the network.
 type Actor struct {
 	Kind      string
 	ID, Name  string
 	Role      Role
+	Scopes    []Scope
 	SessionID string
 	IP        string
 }
@@ -122,8 +124,14 @@ func CommandLine(osUser string) Actor {
 	return Actor{Kind: KindCLI, ID: osUser, Name: osUser, Role: RoleOwner}
 }
 
-// Require returns a fault.Forbidden unless the actor's role allows p.
+// Require returns a fault.Forbidden unless the actor's role, or a scope of the API key, allows p.
 func (a Actor) Require(p Permission) error {
+	if a.Kind == KindAPIKey {
+		if slices.ContainsFunc(a.Scopes, func(s Scope) bool { return s.Grants(p) }) {
+			return nil
+		}
+		return fault.New(fault.Forbidden, "", "The scopes of this API key do not allow this.")
+	}
 	if a.Role.Can(p) {
 		return nil
 	}

@@ -1,7 +1,12 @@
-// Package api is HTTP for machines: health, metrics, the gateway and, in later parts, /api/v1.
+// Package api is HTTP for machines: health, metrics, the gateway and the machine API.
 //
-// Invariants: no route here accepts a cookie; every error is the envelope of package fault (or
-// problem+json); a route outside the health checks needs an API key with a scope.
+// The machine API has versions, each with its own operations on the use cases that the pages use too
+// (see version). Invariants:
+//
+//   - no route here accepts a cookie;
+//   - every error is the envelope of package fault (or problem+json), written by fail and nowhere else;
+//   - a route needs an API key with a scope, except health and the description of the API;
+//   - no answer, error or description holds a secret: credentials go in and never come out.
 package api
 
 import (
@@ -14,6 +19,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"switchgear/internal/access"
+	"switchgear/internal/connections"
 	"switchgear/internal/fault"
 	"switchgear/internal/telemetry"
 )
@@ -33,12 +39,16 @@ type keys interface {
 
 // Deps are what the machine routes work with; all are required.
 type Deps struct {
-	Keys    keys
-	Targets targets
-	Proxy   proxy
-	Metrics http.Handler
-	Ready   func(ctx context.Context) []Check
-	Logger  *slog.Logger
+	Keys        keys
+	Targets     targets
+	Proxy       proxy
+	Connections *connections.Service
+	Providers   catalog
+	Calls       callLog
+	Requests    requests
+	Metrics     http.Handler
+	Ready       func(ctx context.Context) []Check
+	Logger      *slog.Logger
 }
 
 type handler func(w http.ResponseWriter, r *http.Request) error
@@ -50,15 +60,27 @@ func Health(ready func(ctx context.Context) []Check, logger *slog.Logger) http.H
 	return r
 }
 
-// New returns the handler of every machine route, health included.
-func New(deps Deps) http.Handler {
+// New returns the handler of every machine route, health included. It fails when the API cannot be
+// described.
+func New(deps Deps) (http.Handler, error) {
 	r := newRouter(deps.Logger)
 	mountHealth(r, deps.Ready)
 	read := r.With(requireScope(deps.Keys, "api:read", deps.Logger))
 	read.Method(http.MethodGet, "/metrics", deps.Metrics)
 	read.Method(http.MethodHead, "/metrics", deps.Metrics)
 	mountGateway(r, deps)
-	return r
+	one := newVersion(1, deps, "Connections and what belongs to them. Lists have pages, sorts and filters; changes may depend on an ETag; requests with an Idempotency-Key may be repeated.")
+	one.connectionRoutes()
+	one.accountRoutes()
+	one.versionRoutes()
+	one.providerRoutes()
+	one.callRoutes()
+	if err := one.close(); err != nil {
+		return nil, err
+	}
+	r.Mount("/api/v1", one.router)
+	r.Handle("/api/*", handle(deps.Logger, versioned([]*version{one})))
+	return r, nil
 }
 
 func newRouter(logger *slog.Logger) chi.Router {
@@ -67,9 +89,9 @@ func newRouter(logger *slog.Logger) chi.Router {
 	r.NotFound(handle(logger, func(_ http.ResponseWriter, r *http.Request) error {
 		return fault.Newf(fault.NotFound, "no such path: %s", r.URL.Path)
 	}))
-	r.MethodNotAllowed(handle(logger, func(w http.ResponseWriter, r *http.Request) error {
-		w.Header().Set("Allow", "GET, HEAD") // all there is in this stage
-		return fault.Newf(fault.MethodNotAllowed, "%s is not possible on %s", r.Method, r.URL.Path)
+	r.MethodNotAllowed(handle(logger, func(w http.ResponseWriter, req *http.Request) error {
+		w.Header().Set("Allow", allowedMethods(r, req.URL.Path))
+		return fault.Newf(fault.MethodNotAllowed, "%s is not possible on %s", req.Method, req.URL.Path)
 	}))
 	return r
 }

@@ -27,7 +27,7 @@ func (k keyRing) AuthenticateKey(_ context.Context, presented string) (access.Ke
 
 func serve(t *testing.T, ready func(context.Context) []Check, method, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
-	h := New(Deps{
+	h, err := New(Deps{
 		Keys: keyRing{"reader": {Name: "reader", Scopes: []access.Scope{"api:read"}}, "caller": {Name: "caller", Scopes: []access.Scope{"call:*"}}},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.RawQuery == "panic" {
@@ -36,8 +36,9 @@ func serve(t *testing.T, ready func(context.Context) []Check, method, path strin
 			_, _ = w.Write([]byte("metric 1\n"))
 		}),
 		Targets: noTargets{}, Proxy: noTargets{},
-		Ready: ready, Logger: telemetry.Discard(),
+		Ready: ready, Logger: telemetry.Discard(), Connections: nil, Providers: nil, Calls: nil, Requests: nil,
 	})
+	must(t, err)
 	r := httptest.NewRequestWithContext(telemetry.WithRequestID(t.Context(), "req_test"), method, path, nil)
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])

@@ -240,6 +240,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 	root.Add(a.core.calls)
 	root.Add(a.demo)
 	root.Add(a.core.judge)
+	root.Add(a.core.requests)
 	root.Add(anchorLogger{audit: a.core.audit, logger: a.logger})
 	go func() {
 		defer close(done)

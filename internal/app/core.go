@@ -13,6 +13,7 @@ import (
 	"switchgear/internal/config"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
+	"switchgear/internal/idempotency"
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime/egress"
 )
@@ -28,6 +29,7 @@ type core struct {
 	connections *connections.Service
 	calls       *calls.Log
 	judge       *calls.Judge
+	requests    *idempotency.Service
 	listeners   ownListeners
 	admitted    admitted
 	// sealed is set, and everything above but db unset, when the master key does not fit the database.
@@ -109,6 +111,13 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 	if err != nil {
 		return err
 	}
-	c.judge, err = calls.NewJudge(calls.JudgeDeps{Log: c.calls, Marks: c.connections, Logger: logger})
+	if c.judge, err = calls.NewJudge(calls.JudgeDeps{Log: c.calls, Marks: c.connections, Logger: logger}); err != nil {
+		return err
+	}
+	requestMAC, err := c.keyring.MAC(credentials.PurposeRequest)
+	if err != nil {
+		return err
+	}
+	c.requests, err = idempotency.New(idempotency.Deps{DB: c.db, MAC: requestMAC, Logger: logger, Now: time.Now}, idempotency.Config{})
 	return err
 }

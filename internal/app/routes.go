@@ -45,7 +45,13 @@ func (a *App) routes() (routes, error) {
 	}
 	exposition := promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})
 	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: a.logger, Now: time.Now, Recorder: a.core.calls}, runtime.ProxyConfig{})
-	machine := api.New(api.Deps{Keys: a.core.access, Targets: a.core.connections, Proxy: proxy, Metrics: exposition, Ready: a.checks, Logger: a.logger})
+	machine, err := api.New(api.Deps{
+		Keys: a.core.access, Targets: a.core.connections, Proxy: proxy, Connections: a.core.connections, Providers: a.core.providers,
+		Calls: a.core.calls, Requests: a.core.requests, Metrics: exposition, Ready: a.checks, Logger: a.logger,
+	})
+	if err != nil {
+		return routes{}, err
+	}
 	pages, err := console.New(console.Deps{
 		Access: a.core.access, Audit: a.core.audit, Live: a.hub, Assets: assets, Logger: a.logger, Now: time.Now,
 		Connections: a.core.connections, Providers: a.core.providers, Calls: a.core.calls,

@@ -44,6 +44,7 @@ func layers() map[string][]string {
 		"internal/connections": with("db", "internal/audit", "internal/access", "internal/credentials", "internal/providers", "internal/runtime"),
 		"internal/calls":       with("db", "internal/runtime"),
 		"internal/demo":        with("db", "internal/audit", "internal/access", "internal/credentials", "internal/connections", "internal/sandbox"),
+		"internal/idempotency": with("db"),
 
 		// Views see view models only, so that a page can be drawn, tested and changed without the product.
 		"web/static":    {},
@@ -51,7 +52,7 @@ func layers() map[string][]string {
 
 		// The edges go through features; SQL is out of their reach.
 		"internal/console": slices.Concat(with("internal/live", "web/static", "web/templates"), features),
-		"internal/api":     slices.Concat(with("internal/live"), features),
+		"internal/api":     slices.Concat(with("internal/live", "internal/idempotency"), features),
 
 		"cmd/console": with("internal/app", "internal/config"),
 

@@ -15,6 +15,7 @@ import (
 const (
 	defaultLimit = 50
 	maxLimit     = 200
+	maxPage      = 1_000_000
 )
 
 // Query selects calls; zero fields select every call.
@@ -27,7 +28,8 @@ type Query struct {
 	Path       string // part of the path
 	RequestID  string
 	From, To   time.Time // To is exclusive
-	Cursor     string    // Page.Next of the page before
+	Cursor     string    // Page.Next of the page before; List does not use it
+	Oldest     bool      // List begins with the oldest
 	Limit      int       // 50 when zero, 200 at most
 
 	after position
@@ -37,6 +39,12 @@ type Query struct {
 type Page struct {
 	Calls []runtime.Record
 	Next  string
+}
+
+// List is one page of calls by its number, and the number of all that match.
+type List struct {
+	Calls []runtime.Record
+	Total int
 }
 
 // position is where a page ended; it stays valid when newer calls are added.
@@ -76,6 +84,20 @@ func (l *Log) Search(ctx context.Context, q Query) (Page, error) {
 		return Page{}, fmt.Errorf("calls: search: %w", err)
 	}
 	return page, nil
+}
+
+// List returns a page, from 1, of the calls that match, without their details. It counts and skips, which
+// takes longer the more there are; to read far, use Search.
+func (l *Log) List(ctx context.Context, q Query, page int) (List, error) {
+	if q.Limit <= 0 {
+		q.Limit = defaultLimit
+	}
+	q.Limit, q.Cursor = min(q.Limit, maxLimit), ""
+	list, err := l.store.list(ctx, q, (min(max(page, 1), maxPage)-1)*q.Limit)
+	if err != nil {
+		return List{}, fmt.Errorf("calls: list: %w", err)
+	}
+	return list, nil
 }
 
 // Find returns one call with its headers and timeline, or fault.NotFound. An entry appears a moment

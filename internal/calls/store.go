@@ -149,6 +149,25 @@ func (s store) search(ctx context.Context, q Query) (Page, error) {
 	return page, nil
 }
 
+// list counts what matches and reads a page. The page takes its ids from an index, so that the rows before
+// it are not read.
+func (s store) list(ctx context.Context, q Query, offset int) (List, error) {
+	where, args := conditions(q)
+	var list List
+	if err := s.db.QueryRow(ctx, `SELECT COUNT(*) FROM calls`+where, args...).Scan(&list.Total); err != nil {
+		return List{}, err
+	}
+	order := ` ORDER BY at DESC, id DESC`
+	if q.Oldest {
+		order = ` ORDER BY at, id`
+	}
+	args = append(args, q.Limit, offset)
+	err := s.each(ctx, func(r runtime.Record) { list.Calls = append(list.Calls, r) },
+		`SELECT `+columns+` FROM calls WHERE id IN (SELECT id FROM calls`+where+order+
+			` LIMIT $`+strconv.Itoa(len(args)-1)+` OFFSET $`+strconv.Itoa(len(args))+`)`+order, args...)
+	return list, err
+}
+
 // conditions builds the WHERE clause of a search. Every value is a parameter.
 func conditions(q Query) (string, []any) {
 	var (

@@ -142,11 +142,24 @@ func (s *Service) recordCredential(ctx context.Context, tx *db.Tx, a access.Acto
 // editor saw, 0 for whichever is active: when another one is active, the answer is a
 // fault.PreconditionFailed VERSION_CHANGED. A draft that changes nothing makes no version.
 func (s *Service) Update(ctx context.Context, a access.Actor, slug string, d Draft, reason string, ifVersion int) (Connection, error) {
-	return s.edit(ctx, a, access.PermissionConfigure, slug, reason, func(tx *db.Tx, r row) (row, Version, error) {
-		if ifVersion != 0 && ifVersion != r.Version {
-			return r, Version{}, versionChanged()
-		}
-		p, err := s.prepare(d, &r.def)
+	return s.redefine(ctx, a, slug, d.over, reason, ifVersion)
+}
+
+// Replace is Update with a draft that says everything: what it leaves empty is as on create, not as it
+// was. Secrets are the exception, because whoever read a connection does not have them: while the auth
+// type stays the same, those that are left out keep their value. The auth type is required.
+func (s *Service) Replace(ctx context.Context, a access.Actor, slug string, d Draft, reason string, ifVersion int) (Connection, error) {
+	if d.Auth.Type == "" {
+		return Connection{}, fault.Field("INVALID_AUTH", "auth.type", "Say how the connection authenticates.").
+			WithSuggestion("To send no credential, use none.")
+	}
+	return s.redefine(ctx, a, slug, d.whole, reason, ifVersion)
+}
+
+// redefine makes the draft that complete returns, given what is stored, the next version.
+func (s *Service) redefine(ctx context.Context, a access.Actor, slug string, complete func(Definition) Draft, reason string, ifVersion int) (Connection, error) {
+	return s.edit(ctx, a, access.PermissionConfigure, slug, reason, ifVersion, func(tx *db.Tx, r row) (row, Version, error) {
+		p, err := s.prepare(complete(r.def), &r.def)
 		if err != nil {
 			return r, Version{}, err
 		}
@@ -155,6 +168,14 @@ func (s *Service) Update(ctx context.Context, a access.Actor, slug string, d Dra
 		r.def.Auth, err = s.putDefault(ctx, tx, r.ID, before, p)
 		return r, Version{Cause: CauseEdit}, err
 	})
+}
+
+// mustBe returns a fault.PreconditionFailed unless version is the active one, or 0.
+func (r row) mustBe(version int) error {
+	if version == 0 || version == r.Version {
+		return nil
+	}
+	return versionChanged()
 }
 
 func versionChanged() error {
@@ -183,18 +204,20 @@ func (s *Service) putDefault(ctx context.Context, tx *db.Tx, id string, before D
 	return authOf(c), err
 }
 
-// Pause refuses calls from now on. It needs operate. A connection that is paused stays so.
-func (s *Service) Pause(ctx context.Context, a access.Actor, slug, reason string) (Connection, error) {
-	return s.setState(ctx, a, slug, reason, StatePaused, CausePause)
+// Pause refuses calls from now on. It needs operate. A connection that is paused stays so. ifVersion is
+// as for Update.
+func (s *Service) Pause(ctx context.Context, a access.Actor, slug, reason string, ifVersion int) (Connection, error) {
+	return s.setState(ctx, a, slug, reason, ifVersion, StatePaused, CausePause)
 }
 
-// Resume lets calls through again. It needs operate. A connection that is active stays so.
-func (s *Service) Resume(ctx context.Context, a access.Actor, slug, reason string) (Connection, error) {
-	return s.setState(ctx, a, slug, reason, StateActive, CauseResume)
+// Resume lets calls through again. It needs operate. A connection that is active stays so. ifVersion is
+// as for Update.
+func (s *Service) Resume(ctx context.Context, a access.Actor, slug, reason string, ifVersion int) (Connection, error) {
+	return s.setState(ctx, a, slug, reason, ifVersion, StateActive, CauseResume)
 }
 
-func (s *Service) setState(ctx context.Context, a access.Actor, slug, reason, state, cause string) (Connection, error) {
-	return s.edit(ctx, a, access.PermissionOperate, slug, reason, func(_ *db.Tx, r row) (row, Version, error) {
+func (s *Service) setState(ctx context.Context, a access.Actor, slug, reason string, ifVersion int, state, cause string) (Connection, error) {
+	return s.edit(ctx, a, access.PermissionOperate, slug, reason, ifVersion, func(_ *db.Tx, r row) (row, Version, error) {
 		r.def.State = state
 		return r, Version{Cause: cause}, nil
 	})
@@ -202,7 +225,7 @@ func (s *Service) setState(ctx context.Context, a access.Actor, slug, reason, st
 
 // edit makes the next version of a connection: fn gets it as it is and returns what it shall be. When fn
 // changes nothing, neither does edit, except for a rollback, which somebody asked to see in the history.
-func (s *Service) edit(ctx context.Context, a access.Actor, p access.Permission, slug, reason string,
+func (s *Service) edit(ctx context.Context, a access.Actor, p access.Permission, slug, reason string, ifVersion int,
 	fn func(tx *db.Tx, r row) (row, Version, error),
 ) (Connection, error) {
 	var same Connection
@@ -214,6 +237,9 @@ func (s *Service) edit(ctx context.Context, a access.Actor, p access.Permission,
 		old, err := s.store.bySlug(ctx, tx, slug)
 		if err != nil {
 			return effect{}, noConnection(err)
+		}
+		if err := old.mustBe(ifVersion); err != nil {
+			return effect{}, err
 		}
 		next, v, err := fn(tx, old)
 		if err != nil {
@@ -274,8 +300,8 @@ func (s *Service) advance(ctx context.Context, tx *db.Tx, a access.Actor, old, n
 }
 
 // Delete removes a connection with its versions and credentials. It needs configure. confirmSlug must
-// repeat the slug. The record of what happened stays.
-func (s *Service) Delete(ctx context.Context, a access.Actor, slug, confirmSlug, reason string) error {
+// repeat the slug. ifVersion is as for Update. The record of what happened stays.
+func (s *Service) Delete(ctx context.Context, a access.Actor, slug, confirmSlug, reason string, ifVersion int) error {
 	reason, err := reasonLine(reason)
 	if err != nil {
 		return err
@@ -288,6 +314,9 @@ func (s *Service) Delete(ctx context.Context, a access.Actor, slug, confirmSlug,
 		if confirmSlug != r.Slug {
 			return effect{}, fault.Field("CONFIRMATION_MISMATCH", "confirm", "This is not the slug of the connection.").
 				WithSuggestion("Type " + r.Slug + " to delete it.")
+		}
+		if err := r.mustBe(ifVersion); err != nil {
+			return effect{}, err
 		}
 		if err := s.vault.DeleteAll(ctx, tx, r.ID); err != nil {
 			return effect{}, err

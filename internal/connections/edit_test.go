@@ -234,7 +234,7 @@ func TestPauseResumeDelete(t *testing.T) {
 	w.create("stripe")
 	operator := w.user(access.RoleOperator)
 	for range 2 {
-		c, err := w.Pause(t.Context(), operator, "stripe", "maintenance")
+		c, err := w.Pause(t.Context(), operator, "stripe", "maintenance", 0)
 		if err != nil || c.State != StatePaused || c.Version != 2 {
 			t.Fatalf("%+v, %v", c, err)
 		}
@@ -248,17 +248,17 @@ func TestPauseResumeDelete(t *testing.T) {
 	w.update("stripe", func(d *Draft) { d.Name = "x" })
 	_, err = w.Target("stripe", "")
 	wantCode(t, err, fault.Conflict, "CONNECTION_PAUSED")
-	_, err = w.Resume(t.Context(), operator, "stripe", "")
+	_, err = w.Resume(t.Context(), operator, "stripe", "", 0)
 	must(t, err)
 	w.wantSent("stripe", "", "Bearer first")
 
-	wantField(t, w.Delete(t.Context(), admin(), "stripe", "strip", ""), "CONFIRMATION_MISMATCH", "confirm")
-	must(t, w.Delete(t.Context(), admin(), "stripe", "stripe", "gone"))
+	wantField(t, w.Delete(t.Context(), admin(), "stripe", "strip", "", 0), "CONFIRMATION_MISMATCH", "confirm")
+	must(t, w.Delete(t.Context(), admin(), "stripe", "stripe", "gone", 0))
 	_, err = w.Target("stripe", "")
 	wantCode(t, err, fault.NotFound, "CONNECTION_NOT_FOUND")
 	_, err = w.Find(t.Context(), admin(), "stripe")
 	wantCode(t, err, fault.NotFound, "CONNECTION_NOT_FOUND")
-	wantCode(t, w.Delete(t.Context(), admin(), "stripe", "stripe", ""), fault.NotFound, "CONNECTION_NOT_FOUND")
+	wantCode(t, w.Delete(t.Context(), admin(), "stripe", "stripe", "", 0), fault.NotFound, "CONNECTION_NOT_FOUND")
 	for _, table := range []string{"connections", "connection_versions", "credentials", "credential_versions"} {
 		if n := w.count(`SELECT COUNT(*) FROM ` + table); n != 0 {
 			t.Errorf("%d rows are left in %s", n, table)
@@ -278,7 +278,7 @@ func TestDuplicate(t *testing.T) {
 	w.create("stripe")
 	_, err := w.PutAccount(t.Context(), admin(), "stripe", "zoe", Auth{Fields: map[string]string{"token": "z"}}, "")
 	must(t, err)
-	_, err = w.Pause(t.Context(), admin(), "stripe", "")
+	_, err = w.Pause(t.Context(), admin(), "stripe", "", 0)
 	must(t, err)
 	c, err := w.Duplicate(t.Context(), admin(), "stripe", "stripe-2", "")
 	must(t, err)
@@ -289,7 +289,7 @@ func TestDuplicate(t *testing.T) {
 	_, err = w.Target("stripe-2", "zoe")
 	wantCode(t, err, fault.NotFound, "ACCOUNT_NOT_FOUND")
 	w.update("stripe-2", func(d *Draft) { d.Auth.Fields = map[string]string{"token": "own"} })
-	_, err = w.Resume(t.Context(), admin(), "stripe", "")
+	_, err = w.Resume(t.Context(), admin(), "stripe", "", 0)
 	must(t, err)
 	w.wantSent("stripe", "", "Bearer first")
 	_, err = w.Duplicate(t.Context(), admin(), "stripe", "stripe-2", "x")
@@ -314,9 +314,9 @@ func TestPermissions(t *testing.T) {
 		{"version", access.Roles(), func(a access.Actor) error { _, err := w.Version(t.Context(), a, "stripe", 1); return err }},
 		{"diff", access.Roles(), func(a access.Actor) error { _, err := w.Diff(t.Context(), a, "stripe", 1, 2); return err }},
 		{"accounts", access.Roles(), func(a access.Actor) error { _, err := w.Accounts(t.Context(), a, "stripe"); return err }},
-		{"pause", []access.Role{access.RoleOwner, access.RoleAdmin, access.RoleOperator}, func(a access.Actor) error { _, err := w.Pause(t.Context(), a, "stripe", ""); return err }},
-		{"resume", []access.Role{access.RoleOwner, access.RoleAdmin, access.RoleOperator}, func(a access.Actor) error { _, err := w.Resume(t.Context(), a, "stripe", ""); return err }},
-		{"activate", []access.Role{access.RoleOwner, access.RoleAdmin, access.RoleOperator}, func(a access.Actor) error { _, err := w.Activate(t.Context(), a, "stripe", 1, ""); return err }},
+		{"pause", []access.Role{access.RoleOwner, access.RoleAdmin, access.RoleOperator}, func(a access.Actor) error { _, err := w.Pause(t.Context(), a, "stripe", "", 0); return err }},
+		{"resume", []access.Role{access.RoleOwner, access.RoleAdmin, access.RoleOperator}, func(a access.Actor) error { _, err := w.Resume(t.Context(), a, "stripe", "", 0); return err }},
+		{"activate", []access.Role{access.RoleOwner, access.RoleAdmin, access.RoleOperator}, func(a access.Actor) error { _, err := w.Activate(t.Context(), a, "stripe", 1, "", 0); return err }},
 		{"update", []access.Role{access.RoleOwner, access.RoleAdmin}, func(a access.Actor) error {
 			_, err := w.Update(t.Context(), a, "stripe", Draft{Name: a.ID}, "", 0)
 			return err
@@ -335,7 +335,7 @@ func TestPermissions(t *testing.T) {
 			return err
 		}},
 		{"delete", []access.Role{access.RoleOwner, access.RoleAdmin}, func(a access.Actor) error {
-			return w.Delete(t.Context(), a, "new-"+string(a.Role), "new-"+string(a.Role), "")
+			return w.Delete(t.Context(), a, "new-"+string(a.Role), "new-"+string(a.Role), "", 0)
 		}},
 	}
 	for _, role := range access.Roles() {
@@ -374,6 +374,72 @@ func TestDraftHidesSecrets(t *testing.T) {
 	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %q", d, d, d, d.Auth, d.Auth), fmt.Sprint(&d, []Draft{d}), string(encoded)} {
 		if strings.Contains(text, canary) || !strings.Contains(text, "token") {
 			t.Errorf("it prints as %s", text)
+		}
+	}
+}
+
+// Replace takes what is left out from the defaults; secrets alone stay.
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := draft("acme")
+	d.Provider, d.BaseURL, d.LogBodies, d.Policy = "acme", "", true, json.RawMessage(`{"timeout":"3s"}`)
+	d.Auth = Auth{Type: "api_key", Fields: map[string]string{"key": "first", "prefix": "Mine"}}
+	_, err := w.Create(t.Context(), admin(), d, "")
+	must(t, err)
+	c, err := w.Replace(t.Context(), admin(), "acme", Draft{Name: "Acme", Provider: "acme", Auth: Auth{Type: "api_key"}}, "", 1)
+	must(t, err)
+	if c.Version != 2 || c.Environment != "development" || c.LogBodies || string(c.Policy) != "{}" || c.BaseURL != "https://api.acme.example" {
+		t.Errorf("%+v", c)
+	}
+	if c.AuthFields["prefix"] != "" || len(c.AuthSecrets) != 1 {
+		t.Errorf("auth %v %v", c.AuthFields, c.AuthSecrets)
+	}
+	_, err = w.Replace(t.Context(), admin(), "acme", Draft{Name: "Acme", Auth: Auth{Type: "none"}}, "", 1)
+	wantCode(t, err, fault.PreconditionFailed, "VERSION_CHANGED")
+	_, err = w.Replace(t.Context(), admin(), "acme", Draft{Name: "Acme"}, "", 0)
+	wantField(t, err, "INVALID_AUTH", "auth.type")
+	if c, err = w.Replace(t.Context(), admin(), "acme", Draft{Name: "Acme", BaseURL: "https://other.example.com", Auth: Auth{Type: "none"}}, "", 2); err != nil || c.Provider != GenericProvider {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// A change that is meant for another version than the active one does not happen.
+func TestIfVersion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create("stripe")
+	w.update("stripe", func(d *Draft) { d.Name = "second" })
+	for name, change := range map[string]func(ifVersion int) error{
+		"pause":    func(n int) error { _, err := w.Pause(t.Context(), admin(), "stripe", "", n); return err },
+		"resume":   func(n int) error { _, err := w.Resume(t.Context(), admin(), "stripe", "", n); return err },
+		"activate": func(n int) error { _, err := w.Activate(t.Context(), admin(), "stripe", 1, "", n); return err },
+		"delete":   func(n int) error { return w.Delete(t.Context(), admin(), "stripe", "stripe", "", n) },
+	} {
+		wantCode(t, change(1), fault.PreconditionFailed, "VERSION_CHANGED")
+		if c, err := w.Find(t.Context(), admin(), "stripe"); err != nil || c.Version != 2 {
+			t.Errorf("%s: version %d, %v", name, c.Version, err)
+		}
+	}
+	must(t, w.Delete(t.Context(), admin(), "stripe", "stripe", "", 2))
+}
+
+// API keys are stored too: what counts is the key at the moment of the change.
+func TestChangesByAPIKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for id, columns := range map[string]string{"good": "NULL, NULL", "revoked": "NULL, 1", "expired": "1, NULL"} {
+		w.exec(`INSERT INTO api_keys (id, name, mac, scopes, created_by, created_at, search, expires_at, revoked_at) VALUES ($1, $1, $1, '[]', '', 0, '', `+columns+`)`, id)
+	}
+	for id, want := range map[string]fault.Kind{"good": 0, "revoked": fault.Unauthenticated, "expired": fault.Unauthenticated, "unknown": fault.Unauthenticated} {
+		key := access.Key{ID: id, Name: id, Scopes: []access.Scope{access.ScopeAPIWrite}}
+		c, err := w.Create(t.Context(), key.Actor("192.0.2.1"), draft(id), "")
+		if want == 0 && (err != nil || c.Version != 1) || want != 0 && !fault.Is(err, want) {
+			t.Errorf("%s: %v", id, err)
+		}
+		key.Scopes = []access.Scope{access.ScopeAPIRead, access.ScopeCallAll}
+		if _, err = w.Create(t.Context(), key.Actor(""), draft("other-"+id), ""); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("%s without the scope: %v", id, err)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func TestList(t *testing.T) {
 		_, err := w.Create(t.Context(), admin(), d, "")
 		must(t, err)
 	}
-	_, err := w.Pause(t.Context(), admin(), "y-2", "")
+	_, err := w.Pause(t.Context(), admin(), "y-2", "", 0)
 	must(t, err)
 	for _, c := range []struct {
 		name  string

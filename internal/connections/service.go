@@ -193,8 +193,17 @@ func (s *Service) lock(ctx context.Context) error {
 func (s *Service) unlock() { <-s.changing }
 
 // authorize checks within a change that the actor may do it now, and returns the actor with the role they
-// have now: both may have changed since the request began. Only users are stored.
+// have now: both may have changed since the request began. Users and API keys are stored.
 func (s *Service) authorize(ctx context.Context, tx *db.Tx, a access.Actor, p access.Permission) (access.Actor, error) {
+	if a.Kind == access.KindAPIKey {
+		usable, err := s.store.keyUsable(ctx, tx, a.ID, s.now())
+		if err != nil {
+			return a, fmt.Errorf("connections: read the API key: %w", err)
+		}
+		if !usable {
+			return a, fault.New(fault.Unauthenticated, "INVALID_API_KEY", "This API key is not valid any more.")
+		}
+	}
 	if a.Kind != access.KindUser {
 		return a, a.Require(p)
 	}

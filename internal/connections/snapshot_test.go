@@ -184,7 +184,7 @@ func TestTransports(t *testing.T) {
 	if call() == first || w.guard.count() != 2 {
 		t.Errorf("the next version has the transport of the one before (%d made)", w.guard.count())
 	}
-	must(t, w.Delete(t.Context(), admin(), "local", "local", ""))
+	must(t, w.Delete(t.Context(), admin(), "local", "local", "", 0))
 	<-closed
 }
 
@@ -209,7 +209,7 @@ func TestRestartAndRefresh(t *testing.T) {
 		t.Errorf("%+v, %v", target, err)
 	}
 	w.wantSent("second", "", "Bearer first")
-	must(t, other.Delete(t.Context(), admin(), "second", "second", ""))
+	must(t, other.Delete(t.Context(), admin(), "second", "second", "", 0))
 	must(t, w.Refresh(t.Context()))
 	_, err = w.Target("second", "")
 	wantCode(t, err, fault.NotFound, "CONNECTION_NOT_FOUND")
@@ -319,7 +319,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 	see(w.PutAccount(t.Context(), admin(), "stripe", "y", Auth{Type: "bearer", Fields: map[string]string{"token": canary + "\n"}}, ""))
 	see(w.PutAccount(t.Context(), admin(), "stripe", "z", Auth{Type: "basic", Fields: map[string]string{"username": canary, "password": canary + "p"}}, ""))
 	see(w.Duplicate(t.Context(), admin(), "stripe", "copy", ""))
-	see(w.Activate(t.Context(), admin(), "stripe", 1, ""))
+	see(w.Activate(t.Context(), admin(), "stripe", 1, "", 0))
 	see(w.Versions(t.Context(), admin(), "stripe"))
 	see(w.Diff(t.Context(), admin(), "stripe", 1, 2))
 	see(w.Accounts(t.Context(), admin(), "stripe"))
@@ -328,7 +328,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 	w.wantSent("stripe", "", "Bearer "+canary+"-1")
 	w.wantSent("copy", "", "Bearer "+canary+"-2")
 	must(t, w.DeleteAccount(t.Context(), admin(), "stripe", "zoe", ""))
-	must(t, w.Delete(t.Context(), admin(), "copy", "copy", ""))
+	must(t, w.Delete(t.Context(), admin(), "copy", "copy", "", 0))
 
 	report, err := w.log.Verify(t.Context())
 	if err != nil || len(report.Problems) > 0 {
@@ -394,7 +394,7 @@ func TestChangesDoNotHang(t *testing.T) {
 	must(t, w.lock(t.Context()))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := w.Pause(ctx, admin(), "stripe", ""); !errors.Is(err, context.Canceled) {
+	if _, err := w.Pause(ctx, admin(), "stripe", "", 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	w.unlock()
@@ -402,6 +402,6 @@ func TestChangesDoNotHang(t *testing.T) {
 		defer func() { _ = recover() }()
 		_, _ = w.change(t.Context(), admin(), access.PermissionOperate, func(*db.Tx, access.Actor) (effect, error) { panic("a bug") })
 	}()
-	_, err := w.Pause(t.Context(), admin(), "stripe", "")
+	_, err := w.Pause(t.Context(), admin(), "stripe", "", 0)
 	must(t, err)
 }

@@ -50,9 +50,9 @@ func TestStandings(t *testing.T) {
 	want(standing{Slug: "two", State: "active"}, standing{Slug: "four", State: "active"}, standing{Slug: "three", State: "active"}, standing{Slug: "one", State: "active"})
 
 	w.update("two", func(d *Draft) { d.Name = "Zulu" })
-	_, err := w.Pause(t.Context(), admin(), "four", "")
+	_, err := w.Pause(t.Context(), admin(), "four", "", 0)
 	must(t, err)
-	must(t, w.Delete(t.Context(), admin(), "three", "three", ""))
+	must(t, w.Delete(t.Context(), admin(), "three", "three", "", 0))
 	must(t, w.DeleteAccount(t.Context(), admin(), "one", credentials.DefaultAccount, ""))
 	want(standing{Slug: "four", State: "paused"}, standing{"one", "active", "CREDENTIAL_MISSING", "default"}, standing{Slug: "two", State: "active"})
 

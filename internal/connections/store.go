@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"switchgear/db"
 	"switchgear/internal/access"
@@ -190,6 +191,14 @@ func (store) role(ctx context.Context, tx *db.Tx, userID string) (access.Role, e
 	var role access.Role
 	err := tx.QueryRow(ctx, `SELECT role FROM users WHERE id = $1 AND disabled_at IS NULL`, userID).Scan(&role)
 	return role, err
+}
+
+// keyUsable reports whether an API key is neither revoked nor expired. Its scopes never change.
+func (store) keyUsable(ctx context.Context, tx *db.Tx, keyID string, now time.Time) (bool, error) {
+	var n int
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM api_keys
+		WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`, keyID, db.Micros(now)).Scan(&n)
+	return n > 0, err
 }
 
 // orders are what lists may be sorted by. Each begins an index.

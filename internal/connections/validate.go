@@ -43,7 +43,6 @@ func (s *Service) prepare(d Draft, old *Definition) (prepared, error) {
 	p := prepared{Definition: Definition{State: StateActive, LogBodies: d.LogBodies}}
 	if old != nil {
 		p.State = old.State
-		d = d.over(*old)
 	}
 	var err error
 	if p.Name, err = line("INVALID_NAME", "name", d.Name, maxName); err != nil {
@@ -91,6 +90,28 @@ func (d Draft) over(old Definition) Draft {
 	if len(d.Policy) == 0 {
 		d.Policy = old.Policy
 	}
+	return d
+}
+
+// whole fills in a draft that says everything: settings of the auth type in use that it leaves out are
+// empty now.
+func (d Draft) whole(old Definition) Draft {
+	if len(d.Policy) == 0 {
+		d.Policy = json.RawMessage("{}")
+	}
+	if d.Auth.Type != old.Auth.Type {
+		return d
+	}
+	fields := maps.Clone(d.Auth.Fields)
+	if fields == nil {
+		fields = map[string]string{}
+	}
+	for key := range old.Auth.Fields {
+		if _, given := fields[key]; !given {
+			fields[key] = ""
+		}
+	}
+	d.Auth.Fields = fields
 	return d
 }
 

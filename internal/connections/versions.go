@@ -75,9 +75,10 @@ func (s *Service) Diff(ctx context.Context, a access.Actor, slug string, before,
 // follow as soon as this returns. It needs operate. Whether the connection is paused does not change.
 //
 // The credential comes back as well if it is still stored. If it is not, the present one stays when it is
-// of the same type; otherwise the answer is a fault.Conflict CREDENTIAL_GONE.
-func (s *Service) Activate(ctx context.Context, a access.Actor, slug string, version int, reason string) (Connection, error) {
-	return s.edit(ctx, a, access.PermissionOperate, slug, reason, func(tx *db.Tx, r row) (row, Version, error) {
+// of the same type; otherwise the answer is a fault.Conflict CREDENTIAL_GONE. ifVersion, the version that is
+// left, is as for Update.
+func (s *Service) Activate(ctx context.Context, a access.Actor, slug string, version int, reason string, ifVersion int) (Connection, error) {
+	return s.edit(ctx, a, access.PermissionOperate, slug, reason, ifVersion, func(tx *db.Tx, r row) (row, Version, error) {
 		v, err := s.version(ctx, tx, r, version)
 		if err != nil {
 			return r, Version{}, err

@@ -30,7 +30,7 @@ func TestRollback(t *testing.T) {
 		d.Auth = Auth{Type: "api_key", Fields: map[string]string{"key": "k", "name": "X-Key"}}
 		d.Policy = json.RawMessage(`{"timeout":"1s","rate_limits":[{"requests":1,"per":"1s"}]}`)
 	})
-	_, err := w.Pause(t.Context(), admin(), "stripe", "")
+	_, err := w.Pause(t.Context(), admin(), "stripe", "", 0)
 	must(t, err)
 
 	changes, err := w.Diff(t.Context(), admin(), "stripe", 2, 1)
@@ -51,12 +51,12 @@ func TestRollback(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	c, err := w.Activate(t.Context(), w.user(access.RoleOperator), "stripe", 1, "it was fine before")
+	c, err := w.Activate(t.Context(), w.user(access.RoleOperator), "stripe", 1, "it was fine before", 0)
 	must(t, err)
 	if c.Version != 4 || c.State != StatePaused || c.Name != "Stripe live" {
 		t.Errorf("%+v", c)
 	}
-	_, err = w.Resume(t.Context(), admin(), "stripe", "")
+	_, err = w.Resume(t.Context(), admin(), "stripe", "", 0)
 	must(t, err)
 	w.wantSent("stripe", "", "Bearer first")
 	if changes, err = w.Diff(t.Context(), admin(), "stripe", 1, 5); err != nil || len(changes) != 0 {
@@ -74,10 +74,10 @@ func TestRollback(t *testing.T) {
 	if v := versions[1]; v.Reason != "it was fine before" || v.AuthorKind != access.KindUser || v.AuthorName == "" || v.Definition.BaseURL != "https://api.example.com" {
 		t.Errorf("%+v", v)
 	}
-	_, err = w.Activate(t.Context(), admin(), "stripe", 5, "")
+	_, err = w.Activate(t.Context(), admin(), "stripe", 5, "", 0)
 	wantCode(t, err, fault.Conflict, "ALREADY_ACTIVE")
 	for _, missing := range []int{0, -1, 99} {
-		_, err = w.Activate(t.Context(), admin(), "stripe", missing, "")
+		_, err = w.Activate(t.Context(), admin(), "stripe", missing, "", 0)
 		wantCode(t, err, fault.NotFound, "VERSION_NOT_FOUND")
 	}
 	_, err = w.Diff(t.Context(), admin(), "stripe", 1, 99)
@@ -97,7 +97,7 @@ func TestRollbackOfASecret(t *testing.T) {
 	if diff := cmp.Diff([]Change{{Field: "auth.fields.token", Before: "set", After: "changed", Secret: true}}, changes); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	_, err = w.Activate(t.Context(), admin(), "stripe", 1, "")
+	_, err = w.Activate(t.Context(), admin(), "stripe", 1, "", 0)
 	must(t, err)
 	w.wantSent("stripe", "", "Bearer first")
 	if changes, err = w.Diff(t.Context(), admin(), "stripe", 1, 3); err != nil || len(changes) != 0 {
@@ -106,7 +106,7 @@ func TestRollbackOfASecret(t *testing.T) {
 	// A rollback is in the history even when it changes nothing.
 	w.update("stripe", func(d *Draft) { d.Name = "x" })
 	w.update("stripe", func(d *Draft) { d.Name = "Stripe live" })
-	if c, err := w.Activate(t.Context(), admin(), "stripe", 3, ""); err != nil || c.Version != 6 {
+	if c, err := w.Activate(t.Context(), admin(), "stripe", 3, "", 0); err != nil || c.Version != 6 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
@@ -121,13 +121,13 @@ func TestRollbackWhenTheSecretIsGone(t *testing.T) {
 		})
 	}
 	// Of the same type, the present one stays.
-	c, err := w.Activate(t.Context(), admin(), "stripe", 1, "")
+	c, err := w.Activate(t.Context(), admin(), "stripe", 1, "", 0)
 	if err != nil || c.Name != "Stripe live" {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	w.wantSent("stripe", "", "Bearer t5")
 	w.update("stripe", func(d *Draft) { d.Auth = Auth{Type: "none"} })
-	_, err = w.Activate(t.Context(), admin(), "stripe", 1, "")
+	_, err = w.Activate(t.Context(), admin(), "stripe", 1, "", 0)
 	wantCode(t, err, fault.Conflict, "CREDENTIAL_GONE")
 
 	// Deleted and entered again, the versions of the credential begin at 1 again. The old 1 must not come back as the new 1.
@@ -135,7 +135,7 @@ func TestRollbackWhenTheSecretIsGone(t *testing.T) {
 	must(t, w.DeleteAccount(t.Context(), admin(), "stripe", "default", ""))
 	_, err = w.PutAccount(t.Context(), admin(), "stripe", "default", Auth{Type: "basic", Fields: map[string]string{"username": "new"}}, "")
 	must(t, err)
-	_, err = w.Activate(t.Context(), admin(), "stripe", 9, "")
+	_, err = w.Activate(t.Context(), admin(), "stripe", 9, "", 0)
 	wantCode(t, err, fault.Conflict, "CREDENTIAL_GONE")
 	w.wantSent("stripe", "", "Basic bmV3Og==")
 }
@@ -154,7 +154,7 @@ func TestRollbackValidates(t *testing.T) {
 	strict, err := New(t.Context(), deps)
 	must(t, err)
 	before := w.actions()
-	_, err = strict.Activate(t.Context(), admin(), "local", 1, "")
+	_, err = strict.Activate(t.Context(), admin(), "local", 1, "", 0)
 	wantField(t, err, "EGRESS_DENIED", "base_url")
 	if c, err := strict.Find(t.Context(), admin(), "local"); err != nil || c.Version != 2 || len(w.actions()) != len(before) {
 		t.Errorf("%+v, %v", c, err)

@@ -262,7 +262,7 @@ func (p connectionPages) own(r *http.Request, tab string) string {
 func (p connectionPages) pause(w http.ResponseWriter, r *http.Request) error {
 	return p.decide(w, r, connectionsview.QuestionPause, "The connection is paused. Calls through it are refused.", p.own(r, ""),
 		func(_ url.Values, slug, why string) error {
-			_, err := p.Connections.Pause(r.Context(), actor(r), slug, why)
+			_, err := p.Connections.Pause(r.Context(), actor(r), slug, why, 0)
 			return err
 		})
 }
@@ -270,7 +270,7 @@ func (p connectionPages) pause(w http.ResponseWriter, r *http.Request) error {
 func (p connectionPages) resume(w http.ResponseWriter, r *http.Request) error {
 	return p.decide(w, r, connectionsview.QuestionResume, "The connection is active again.", p.own(r, ""),
 		func(_ url.Values, slug, why string) error {
-			_, err := p.Connections.Resume(r.Context(), actor(r), slug, why)
+			_, err := p.Connections.Resume(r.Context(), actor(r), slug, why, 0)
 			return err
 		})
 }
@@ -278,7 +278,7 @@ func (p connectionPages) resume(w http.ResponseWriter, r *http.Request) error {
 func (p connectionPages) remove(w http.ResponseWriter, r *http.Request) error {
 	return p.decide(w, r, connectionsview.QuestionDelete, "The connection is deleted, with its credentials and versions.", "/connections",
 		func(form url.Values, slug, why string) error {
-			return p.Connections.Delete(r.Context(), actor(r), slug, form.Get("confirm"), why)
+			return p.Connections.Delete(r.Context(), actor(r), slug, form.Get("confirm"), why, 0)
 		})
 }
 

@@ -57,7 +57,7 @@ func TestOverviewShowsWhatNeedsAttentionFirst(t *testing.T) {
 	if err := s.connections.DeleteAccount(t.Context(), access.System(), "no-credential", credentials.DefaultAccount, ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.connections.Pause(t.Context(), access.System(), "paused", ""); err != nil {
+	if _, err := s.connections.Pause(t.Context(), access.System(), "paused", "", 0); err != nil {
 		t.Fatal(err)
 	}
 	for query, want := range map[string]string{

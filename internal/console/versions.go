@@ -96,7 +96,7 @@ func (p connectionPages) activate(w http.ResponseWriter, r *http.Request) error 
 	}
 	why, err := reason(form)
 	if err == nil {
-		_, err = p.Connections.Activate(r.Context(), actor(r), chi.URLParam(r, "slug"), n, why)
+		_, err = p.Connections.Activate(r.Context(), actor(r), chi.URLParam(r, "slug"), n, why, 0)
 	}
 	if err != nil {
 		messages, status, ok := formErrors(r, err)

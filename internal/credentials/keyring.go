@@ -25,17 +25,20 @@ type Purpose string
 
 // The purposes.
 const (
-	PurposeAPIKey     Purpose = "apikey" // MAC
-	PurposeAudit      Purpose = "audit"  // MAC
-	PurposeCredential Purpose = "cred"   // encryption
+	PurposeAPIKey     Purpose = "apikey"  // MAC
+	PurposeAudit      Purpose = "audit"   // MAC
+	PurposeCredential Purpose = "cred"    // encryption
+	PurposeRequest    Purpose = "request" // MAC
 )
 
-func purposes() []Purpose { return []Purpose{PurposeAPIKey, PurposeAudit, PurposeCredential} }
+func purposes() []Purpose {
+	return []Purpose{PurposeAPIKey, PurposeAudit, PurposeCredential, PurposeRequest}
+}
 
 // template is the kind of key that a purpose has.
 func (p Purpose) template() (*tinkpb.KeyTemplate, error) {
 	switch p {
-	case PurposeAPIKey, PurposeAudit:
+	case PurposeAPIKey, PurposeAudit, PurposeRequest:
 		// Without a prefix a MAC is 32 bytes and does not tell which key made it; once keysets rotate,
 		// every key of the set is tried.
 		template := mac.HMACSHA256Tag256KeyTemplate()
@@ -68,7 +71,7 @@ func (k *Keyring) has(p Purpose) bool { return k.macs[p] != nil || k.sealers[p] 
 // add makes an opened keyset usable for its purpose.
 func (k *Keyring) add(p Purpose, handle *keyset.Handle) (err error) {
 	switch p {
-	case PurposeAPIKey, PurposeAudit:
+	case PurposeAPIKey, PurposeAudit, PurposeRequest:
 		k.macs[p], err = mac.New(handle)
 	case PurposeCredential:
 		k.sealers[p], err = newSealer(handle)

@@ -70,7 +70,7 @@ func (s *shelf) Update(_ context.Context, _ access.Actor, slug string, d connect
 	return c, nil
 }
 
-func (s *shelf) Delete(_ context.Context, _ access.Actor, slug, _, _ string) error {
+func (s *shelf) Delete(_ context.Context, _ access.Actor, slug, _, _ string, _ int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refuse == "delete" {

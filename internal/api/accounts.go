@@ -1,0 +1,146 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
+	"switchgear/internal/fault"
+)
+
+// Account is one identity under a connection with what may be known about its credential.
+type Account struct {
+	Name       string     `json:"name" example:"default"`
+	Auth       Auth       `json:"auth"`
+	State      string     `json:"state" example:"active" doc:"active, needs_reauth, revoked or corrupt. Only an active credential is used."`
+	Version    int64      `json:"version" doc:"Of the credential; it moves when a value changes."`
+	CreatedAt  time.Time  `json:"created_at"`
+	UpdatedAt  time.Time  `json:"updated_at"`
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+}
+
+func accountOf(c credentials.Credential) Account {
+	return Account{
+		Name: c.Account, Auth: authOf(c.AuthType, c.Settings, sortedKeys(c.Marks)), State: c.State, Version: c.Version,
+		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, LastUsedAt: optionalTime(c.LastUsedAt),
+	}
+}
+
+// optionalTime leaves out a time that there is not.
+func optionalTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// ByAccount is the part of an input that names an account.
+type ByAccount struct {
+	BySlug
+
+	Account string `path:"account" doc:"The name of the account." example:"default"`
+}
+
+type accountList struct {
+	Body struct {
+		Data []Account `json:"data" nullable:"false"`
+		Meta Meta      `json:"meta"`
+	}
+}
+
+type accountOutput struct{ Body Account }
+
+// AccountInput is the credential of an account on its way in.
+type AccountInput struct {
+	Auth AuthInput `json:"auth"`
+}
+
+// accountRoutes serve the accounts of connections and take their credentials.
+func (v *version) accountRoutes() {
+	const tag = "Accounts"
+	register(v, route{
+		method: http.MethodGet, path: "/connections/{slug}/accounts", id: "list-accounts", tag: tag, summary: "List the accounts of a connection",
+		description: "The default one first. Sorted by name, created_at or updated_at when asked.",
+	}, v.listAccounts)
+	register(v, route{
+		method: http.MethodGet, path: "/connections/{slug}/accounts/{account}", id: "get-account", tag: tag, summary: "Read an account",
+	}, v.getAccount)
+	register(v, route{
+		method: http.MethodPut, path: "/connections/{slug}/accounts/{account}", id: "put-account", tag: tag, summary: "Store the credential of an account",
+		description: "Makes the account if there is none of that name. The credential of the account default is part of the definition: changing it makes a version.",
+	}, v.putAccount)
+	register(v, route{
+		method: http.MethodDelete, path: "/connections/{slug}/accounts/{account}", id: "delete-account", tag: tag, summary: "Forget the credential of an account for good",
+		status: http.StatusNoContent,
+	}, v.deleteAccount)
+}
+
+func (v *version) listAccounts(ctx context.Context, in *struct {
+	BySlug
+	Paging
+
+	State string `query:"filter[state]" doc:"active, needs_reauth, revoked or corrupt."`
+},
+) (*accountList, error) {
+	known := []string{credentials.StateActive, credentials.StateNeedsReauth, credentials.StateRevoked, credentials.StateCorrupt}
+	if err := oneOf("filter[state]", in.State, known); err != nil {
+		return nil, err
+	}
+	all, err := v.deps.Connections.Accounts(ctx, actor(ctx), in.Slug)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(c credentials.Credential) bool { return in.State != "" && c.State != in.State })
+	if err := sortBy(all, in.Sort, []order[credentials.Credential]{
+		{"name", func(a, b credentials.Credential) int { return compare(a.Account, b.Account) }},
+		{"created_at", func(a, b credentials.Credential) int { return a.CreatedAt.Compare(b.CreatedAt) }},
+		{"updated_at", func(a, b credentials.Credential) int { return a.UpdatedAt.Compare(b.UpdatedAt) }},
+	}); err != nil {
+		return nil, err
+	}
+	out := &accountList{}
+	out.Body.Meta, out.Body.Data = in.meta(len(all)), each(cut(in.Paging, all), accountOf)
+	return out, nil
+}
+
+func (v *version) getAccount(ctx context.Context, in *ByAccount) (*accountOutput, error) {
+	all, err := v.deps.Connections.Accounts(ctx, actor(ctx), in.Slug)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(c credentials.Credential) bool { return c.Account == in.Account })
+	if i < 0 {
+		return nil, fault.New(fault.NotFound, "ACCOUNT_NOT_FOUND", "The connection has no such account.")
+	}
+	return &accountOutput{Body: accountOf(all[i])}, nil
+}
+
+func (v *version) putAccount(ctx context.Context, in *struct {
+	ByAccount
+	Why
+
+	Body AccountInput
+},
+) (*accountOutput, error) {
+	c, err := v.deps.Connections.PutAccount(ctx, actor(ctx), in.Slug, in.Account, in.Body.Auth.auth(), in.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return &accountOutput{Body: accountOf(c)}, nil
+}
+
+func (v *version) deleteAccount(ctx context.Context, in *struct {
+	ByAccount
+	Why
+},
+) (*struct{}, error) {
+	return nil, v.deps.Connections.DeleteAccount(ctx, actor(ctx), in.Slug, in.Account, in.Reason)
+}
+
+// definitionAuth is the credential of a definition without marks.
+func definitionAuth(d connections.DefinitionAuth) Auth {
+	return authOf(d.Type, d.Fields, sortedKeys(d.Marks))
+}
