@@ -44,6 +44,7 @@ func TestBrowser(t *testing.T) {
 		{"sessions", sessionsJourney},
 		{"hostile text", hostileTextJourney},
 		{"without scripts", scriptlessJourney},
+		{"try it", tryJourney},
 		{"invite", inviteJourney},
 		{"set up", setUpJourney},
 		{"sign in", signInJourney},

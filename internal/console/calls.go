@@ -1,7 +1,6 @@
 package console
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -100,7 +99,7 @@ func callRow(r runtime.Record) callsview.Row {
 	return callsview.Row{
 		ID: r.ID, At: r.StartedAt, Connection: r.Slug, Account: r.Account, Method: r.Method, Path: "/" + strings.TrimPrefix(r.Path, "/"), Status: r.Status,
 		Outcome: string(r.Outcome), OutcomeLabel: r.Outcome.Label(), Took: r.Duration, RequestBytes: r.RequestBytes, ResponseBytes: r.ResponseBytes,
-		Attempts: r.Attempts, Key: r.KeyName,
+		Attempts: r.Attempts, Key: r.KeyName, User: r.UserName,
 	}
 }
 
@@ -109,13 +108,21 @@ func (p callPages) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	view := p.detail(r, rec)
+	view.TryHref = p.tryLink(r, rec)
+	return p.render(w, r, http.StatusOK, callsview.Detail(view))
+}
+
+// detail is one call as its page shows it.
+func (p callPages) detail(r *http.Request, rec runtime.Record) callsview.CallView {
 	row := callRow(rec)
+	query, _ := withoutRedacted(rec.Query)
 	view := callsview.CallView{
 		Page: p.page(r, "Call", "calls"), Now: p.Now(), Call: row, Query: rec.Query, Host: rec.Host, Version: rec.Version, Connect: rec.Connect,
 		FirstByte: rec.FirstByte, ErrorCode: rec.ErrorCode, Error: rec.ErrorText, KeyID: rec.KeyID, ClientIP: rec.ClientIP,
 		RequestHeader: headerRows(rec.RequestHeader), ResponseHeader: headerRows(rec.ResponseHeader),
 		RequestBody: callsview.Body{Note: callsview.NotRecorded}, ResponseBody: callsview.Body{Note: callsview.NotRecorded},
-		Curl: fmt.Sprintf(`curl -X %s -H "Authorization: Bearer $API_KEY" '%s/proxy/%s%s'`, rec.Method, p.cfg.BaseURL(), rec.Slug, strings.ReplaceAll(row.Path, "'", "%27")),
+		Curl: command{base: p.cfg.BaseURL(), slug: rec.Slug, account: rec.Account, method: rec.Method, path: row.Path, query: query}.curl(),
 	}
 	if b := rec.Bodies; b != nil {
 		view.RequestBody, view.ResponseBody = callsview.Body(b.Request), callsview.Body(b.Response)
@@ -125,7 +132,7 @@ func (p callPages) show(w http.ResponseWriter, r *http.Request) error {
 			Name: s.Name, At: s.At, Took: s.Took, Note: s.Note, Failed: rec.ErrorCode != "" && i == len(rec.Steps)-1,
 		})
 	}
-	return p.render(w, r, http.StatusOK, callsview.Detail(view))
+	return view
 }
 
 func headerRows(h http.Header) []callsview.Header {

@@ -39,7 +39,9 @@ type Deps struct {
 	Providers   *providers.Catalog
 	Calls       *calls.Log
 	// Demo starts and ends the demonstration.
-	Demo   Demonstration
+	Demo Demonstration
+	// Proxy sends what people send by hand, through the pipeline of the gateway.
+	Proxy  proxy
 	Assets *static.Assets
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -89,6 +91,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 func newConsole(deps Deps, cfg Config) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Connections": deps.Connections == nil, "Providers": deps.Providers == nil, "Calls": deps.Calls == nil, "Demo": deps.Demo == nil,
+		"Proxy":  deps.Proxy == nil,
 		"Assets": deps.Assets == nil,
 		"Logger": deps.Logger == nil, "Now": deps.Now == nil, "About": deps.About == nil, "SetupDone": deps.SetupDone == nil,
 	} {

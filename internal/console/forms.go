@@ -17,12 +17,16 @@ const maxForm = 64 << 10
 
 // parseForm reads a submitted form. A body that is too large or not a form is the visitor's error.
 func parseForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	return parseFormUpTo(w, r, maxForm)
+}
+
+func parseFormUpTo(w http.ResponseWriter, r *http.Request, most int64) (url.Values, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
 		if r.ContentLength != 0 {
 			return nil, fault.New(fault.UnsupportedMedia, "", "Send the form as application/x-www-form-urlencoded.")
 		}
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	r.Body = http.MaxBytesReader(w, r.Body, most)
 	if err := r.ParseForm(); err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			return nil, fault.Wrap(err, fault.TooLarge, "", "The form is too large.")

@@ -26,6 +26,7 @@ import (
 	"switchgear/internal/fault"
 	"switchgear/internal/live"
 	"switchgear/internal/providers"
+	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
 	"switchgear/internal/telemetry"
 	"switchgear/web/static"
@@ -41,10 +42,16 @@ type site struct {
 	access      *access.Service
 	connections *connections.Service
 	calls       *calls.Log
+	audit       *audit.Log
 }
 
-func newSite(t *testing.T) *site {
+// newSite starts a console; rules open addresses to connections.
+func newSite(t *testing.T, rules ...string) *site {
 	t.Helper()
+	open, err := egress.ParseRules(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
 	d := dbtest.New(t)
 	mac := func(key string) func([]byte) []byte {
 		return func(message []byte) []byte {
@@ -84,7 +91,7 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	conns, err := connections.New(t.Context(), connections.Deps{
-		DB: d, Audit: log, Vault: vault, Providers: catalog, Egress: egress.New(egress.Config{}), Notify: func(topic string) { hub.Publish(topic) },
+		DB: d, Audit: log, Vault: vault, Providers: catalog, Egress: egress.New(egress.Config{Rules: open}), Notify: func(topic string) { hub.Publish(topic) },
 		Logger: telemetry.Discard(), Now: time.Now,
 	})
 	if err != nil {
@@ -101,6 +108,7 @@ func newSite(t *testing.T) *site {
 	var server *httptest.Server
 	handler, err := New(Deps{
 		Connections: conns, Providers: catalog, Calls: callLog, Demo: &demonstration{},
+		Proxy:  runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: callLog}, runtime.ProxyConfig{}),
 		Access: svc, Audit: log, Live: hub, Assets: assets, Logger: telemetry.Discard(), Now: time.Now, SetupDone: func() {},
 		About: func(context.Context) (aboutview.View, error) { return aboutview.View{Version: "test"}, nil },
 	}, Config{Version: "test", BaseURL: func() string { return server.URL }})
@@ -109,7 +117,7 @@ func newSite(t *testing.T) *site {
 	}
 	server = httptest.NewServer(middleware.ClientIPFromRemoteAddr(telemetry.AssignRequestID(handler)))
 	t.Cleanup(server.Close)
-	return &site{Server: server, access: svc, connections: conns, calls: callLog}
+	return &site{Server: server, access: svc, connections: conns, calls: callLog, audit: log}
 }
 
 // signedIn makes a user with the role and returns a client with their session.

@@ -176,3 +176,19 @@ func TestWatch(t *testing.T) {
 		}
 	}
 }
+
+// A probe shows the beginning of an answer, and never the credential in it.
+func TestProbeHidesTheCredential(t *testing.T) {
+	t.Parallel()
+	upstream := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "you are "+strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")+" of "+r.URL.Query().Get("key"))
+	})
+	g := newGateway(t, upstream.URL, egress.TransportConfig{}, authorize(func(_ context.Context, r *http.Request) error {
+		r.Header.Set("Authorization", "Bearer "+canary)
+		r.URL.RawQuery = "key=" + canary + "2"
+		return nil
+	}))
+	if got := runtime.Probe(t.Context(), g.target, http.MethodGet, "/"); got.Status != http.StatusOK || strings.Contains(got.Body, canary) || !strings.HasPrefix(got.Body, "you are [redacted] of ") {
+		t.Errorf("%+v", got)
+	}
+}

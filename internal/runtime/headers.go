@@ -40,6 +40,9 @@ func dropFromRequest(name string) bool {
 	return hopByHop(name) || strings.HasPrefix(name, ownPrefix) || strings.HasPrefix(name, "X-Forwarded-")
 }
 
+// NotPassedOn reports whether the gateway keeps a header of that canonical name from the upstream.
+func NotPassedOn(name string) bool { return dropFromRequest(name) }
+
 // dropFromResponse lists what an upstream must not say in our name: our headers, the request id, and
 // other servers that would stand in for this one.
 func dropFromResponse(name string) bool {

@@ -3,10 +3,13 @@ package runtime
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"switchgear/internal/runtime/bodies"
 )
 
 // maxProbeBody is how much of an answer a probe keeps.
@@ -49,6 +52,7 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 	}
 	r.Header.Set("Accept", "application/json, */*;q=0.5")
 	r.Header.Set("User-Agent", "switchgear")
+	before := maps.Clone(r.Header)
 	if err := t.Authorize(ctx, r); err != nil {
 		result.Took, result.Err, result.Outcome = time.Since(started), err, OutcomeRejectedLocal
 		return result
@@ -64,7 +68,8 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 		return finish(nil, err)
 	}
 	if utf8.Valid(body) {
-		result.Body = string(body)
+		// A system may repeat what it got, and nobody is to read the credential here.
+		result.Body = bodies.Hide(string(body), true, addedValues(before, r.Header, query, r.URL.RawQuery))
 	}
 	return finish(resp, nil)
 }

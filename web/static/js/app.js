@@ -117,6 +117,9 @@
   });
   addEventListener("pageshow", () => all("form[data-sent]").forEach((f) => delete f.dataset.sent));
 
+  // A request that takes long can be broken off; the server then ends what it does for it.
+  on("click", "[data-abort]", (button) => window.htmx && window.htmx.trigger(button.closest("form"), "htmx:abort"));
+
   // Filters apply by themselves: a choice at once, typing after a pause.
   let typing;
   on("change", "[data-filters] :is(select,input:not([type=search],[type=text]))", (input) => input.form.requestSubmit());

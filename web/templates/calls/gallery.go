@@ -52,6 +52,7 @@ func Gallery() []ui.State {
 		page("Call", "success", Detail(success())),
 		page("Call", "failed after three attempts", Detail(failed())),
 		page("Call", "rejected here", Detail(rejected())),
+		page("Call", "sent by a person", Detail(byHand())),
 		page("Call", "cancelled, nothing recorded", Detail(canceled())),
 		page("Call", "long text", Detail(longCall())),
 	}
@@ -109,6 +110,7 @@ func sample() ListView {
 			RequestBytes: int64(i * 311), ResponseBytes: int64(i * i * 45211), Key: "billing-worker",
 		})
 	}
+	v.Rows[1].Key, v.Rows[1].User = "", "ada@example.com"
 	v.Rows[3].Account, v.Rows[4].Connection = "acme", "hubspot"
 	return v
 }
@@ -137,6 +139,12 @@ func success() CallView {
 		},
 		Curl: "curl -H \"Authorization: Bearer $API_KEY\" \\\n  'https://switchgear.example.com/proxy/stripe/v1/charges?limit=3'",
 	}
+}
+
+func byHand() CallView {
+	v := success()
+	v.Call.Key, v.Call.User, v.KeyID, v.TryHref = "", "ada@example.com", "", "/connections/stripe/try?from=req_3fa9c2d010"
+	return v
 }
 
 func failed() CallView {

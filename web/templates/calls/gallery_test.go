@@ -35,8 +35,8 @@ func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{
 		-1: "0 B", 0: "0 B", 999: "999 B", 1000: "1 kB", 1234: "1.2 kB", 104_000_000: "104 MB", 999_999_999: "1 GB", 5e15: "5000 TB",
 	} {
-		if got := size(n); got != want {
-			t.Errorf("size(%d) = %q, want %q", n, got, want)
+		if got := Size(n); got != want {
+			t.Errorf("Size(%d) = %q, want %q", n, got, want)
 		}
 	}
 }

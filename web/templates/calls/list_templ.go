@@ -355,7 +355,7 @@ func (v ListView) columns() []ui.Column {
 	}
 	return append(out,
 		ui.Column{Label: "Status"}, ui.Column{Label: "Outcome"}, ui.Column{Label: "Took", Numeric: true},
-		ui.Column{Label: "Received", Numeric: true, Desktop: true}, ui.Column{Label: "API key", Desktop: true},
+		ui.Column{Label: "Received", Numeric: true, Desktop: true}, ui.Column{Label: "Caller", Desktop: true},
 	)
 }
 
@@ -367,9 +367,17 @@ func (v ListView) rows() []ui.Row {
 			cells = append(cells, r.connection())
 		}
 		out[i] = ui.Row{ID: r.ID, Cells: append(cells,
-			statusBadge(r.Status), OutcomeChip(r.Outcome, r.OutcomeLabel), ui.Text(Took(r.Took)), ui.Text(size(r.ResponseBytes)), ui.Long(r.Key))}
+			statusBadge(r.Status), OutcomeChip(r.Outcome, r.OutcomeLabel), ui.Text(Took(r.Took)), ui.Text(Size(r.ResponseBytes)), ui.Long(r.caller()))}
 	}
 	return out
+}
+
+// caller is who made the call: an application by its key, or a person.
+func (r Row) caller() string {
+	if r.User != "" {
+		return r.User + " (console)"
+	}
+	return r.Key
 }
 
 func (r Row) href() string { return listPath + "/" + r.ID }

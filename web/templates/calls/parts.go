@@ -91,8 +91,8 @@ func digits(f float64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(f, 'f', 1, 64), ".0")
 }
 
-// size writes a number of bytes: "0 B", "1.2 kB", "104 MB".
-func size(n int64) string {
+// Size writes a number of bytes: "0 B", "1.2 kB", "104 MB".
+func Size(n int64) string {
 	if n < 1000 {
 		return strconv.FormatInt(max(n, 0), 10) + " B"
 	}

@@ -54,8 +54,8 @@ type Row struct {
 	Took                        time.Duration
 	RequestBytes, ResponseBytes int64
 	Attempts                    int
-	// Key is the name of the API key that was used.
-	Key string
+	// Key is the name of the API key that was used. User is who sent it from the console instead.
+	Key, User string
 }
 
 // CallView is one call on its own page.
@@ -75,6 +75,8 @@ type CallView struct {
 	RequestBody        Body
 	ResponseBody       Body
 	Steps              []Step
+	// TryHref leads to the form that sends it again; empty when the visitor may not.
+	TryHref string
 	// Curl repeats the call through the gateway; it holds no key.
 	Curl string
 }

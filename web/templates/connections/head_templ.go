@@ -22,6 +22,7 @@ const (
 	tabAccounts = "accounts"
 	tabVersions = "versions"
 	tabCalls    = "calls"
+	tabTry      = "try"
 )
 
 // connection is the frame of every part of a connection: header, tabs, the part, and the dialogs.
@@ -127,6 +128,9 @@ func (h Header) tabs(current string) []ui.Tab {
 		{Label: "Accounts", Href: address(h.Slug, tabAccounts)},
 		{Label: "Versions", Href: address(h.Slug, tabVersions), Count: strconv.Itoa(h.Version)},
 		{Label: "Calls", Href: address(h.Slug, tabCalls)},
+	}
+	if h.CanOperate {
+		out = append(out, ui.Tab{Label: "Try it", Href: address(h.Slug, tabTry)})
 	}
 	if h.Accounts > 0 {
 		out[1].Count = strconv.Itoa(h.Accounts)
