@@ -77,6 +77,7 @@ func isTestHelper(pkg string) bool { return strings.HasSuffix(pkg, "test") }
 func homes() map[string]string {
 	return map[string]string{
 		"code.dny.dev/ssrf":                 "internal/runtime",
+		"github.com/DataDog/sketches-go":    "internal/calls",
 		"github.com/alecthomas/kong":        "cmd/console",
 		"github.com/alexedwards/argon2id":   "internal/access",
 		"github.com/alexedwards/scs/v2":     "internal/access",

@@ -44,6 +44,7 @@ type Config struct {
 	MaxAge    time.Duration // 168h: entries older than this are deleted
 	MaxRows   int           // 1,000,000: the oldest beyond this are deleted
 	MaxBodies int64         // 512 MiB: the oldest bodies beyond this are deleted
+	MaxRollup time.Duration // 2160h: figures by the minute and the hour older than this are deleted
 	Retention time.Duration // 1m: how often deletion runs
 }
 
@@ -55,6 +56,7 @@ func (c Config) withDefaults() Config {
 	c.MaxRows = cmp.Or(c.MaxRows, 1_000_000)
 	c.Bodies = cmp.Or(c.Bodies, 32<<20)
 	c.MaxBodies = cmp.Or(c.MaxBodies, 512<<20)
+	c.MaxRollup = cmp.Or(c.MaxRollup, 90*24*time.Hour)
 	c.Retention = cmp.Or(c.Retention, time.Minute)
 	return c
 }
@@ -69,6 +71,9 @@ type Log struct {
 	waiting atomic.Int64 // bytes of bodies in the queue
 	bodies  atomic.Int64 // dropped ones
 	recent  *recent
+	// Only Serve uses these.
+	minutes openMinutes
+	hours   time.Time // until when the figures by the hour are made
 }
 
 // New makes a Log and reads what the last minutes were like.
@@ -77,7 +82,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*Log, error) {
 		return nil, fault.New(fault.Internal, "", "calls: a dependency is missing")
 	}
 	cfg = cfg.withDefaults()
-	l := &Log{deps: deps, cfg: cfg, store: store{deps.DB}, queue: make(chan runtime.Record, cfg.Queue), recent: newRecent()}
+	l := &Log{deps: deps, cfg: cfg, store: store{deps.DB}, queue: make(chan runtime.Record, cfg.Queue), recent: newRecent(), minutes: openMinutes{}}
 	err := l.store.since(ctx, deps.Now().Add(-Window), func(r runtime.Record) { l.recent.add(r) })
 	if err != nil {
 		return nil, fmt.Errorf("calls: read the last minutes: %w", err)
@@ -150,7 +155,10 @@ func (l *Log) prune(ctx context.Context) error {
 	if err := l.store.prune(ctx, before, l.cfg.MaxRows); err != nil {
 		return err
 	}
-	return l.store.pruneBodies(ctx, before, l.cfg.MaxBodies)
+	if err := l.store.pruneBodies(ctx, before, l.cfg.MaxBodies); err != nil {
+		return err
+	}
+	return l.keepRollups(ctx)
 }
 
 // gather waits a moment for more entries, so that one transaction stores many.
@@ -193,7 +201,8 @@ func (l *Log) save(ctx context.Context, batch []runtime.Record) {
 		size += bodyBytes(r)
 	}
 	defer l.waiting.Add(-size)
-	if err := l.store.insert(ctx, batch); err != nil {
+	l.reopenHours(batch)
+	if err := l.store.insert(ctx, batch, l.minutes, l.deps.Now()); err != nil {
 		l.dropped.Add(int64(len(batch)))
 		l.deps.Logger.LogAttrs(ctx, slog.LevelError, "calls not logged", slog.Int("entries", len(batch)), slog.Any("error", err))
 	}

@@ -27,28 +27,48 @@ type detail struct {
 	Steps          []runtime.Step `json:"steps,omitempty"`
 }
 
-func (s store) insert(ctx context.Context, batch []runtime.Record) error {
-	return s.db.InTx(ctx, func(tx *db.Tx) error {
-		for _, r := range batch {
-			text, err := json.Marshal(detail{r.RequestHeader, r.ResponseHeader, r.Steps})
-			if err != nil {
-				return fmt.Errorf("calls: encode %s: %w", r.ID, err)
-			}
-			_, err = tx.Exec(ctx, `INSERT INTO calls (`+columns+`, detail)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
-				ON CONFLICT (id) DO NOTHING`,
-				r.ID, db.Micros(r.StartedAt), r.ConnectionID, r.Slug, r.Account, r.Version, r.Method, r.Host, r.Path, r.Query,
-				r.Status, string(r.Outcome), r.Attempts, r.Duration.Microseconds(), r.FirstByte.Microseconds(),
-				r.RequestBytes, r.ResponseBytes, r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, r.UserID, r.UserName, string(text))
-			if err != nil {
-				return err
-			}
-			if err := insertBodies(ctx, tx, r); err != nil {
-				return err
-			}
+func (s store) insert(ctx context.Context, batch []runtime.Record, open openMinutes, now time.Time) error {
+	err := s.db.InTx(ctx, func(tx *db.Tx) error {
+		accepted, err := insertCalls(ctx, tx, batch)
+		if err != nil {
+			return err
 		}
-		return nil
+		return addRollups(ctx, tx, accepted, open, now)
 	})
+	open.settle(err)
+	return err
+}
+
+// insertCalls returns those that were not in the log already.
+func insertCalls(ctx context.Context, tx *db.Tx, batch []runtime.Record) ([]*runtime.Record, error) {
+	accepted := make([]*runtime.Record, 0, len(batch))
+	for i := range batch {
+		r := &batch[i]
+		text, err := json.Marshal(detail{r.RequestHeader, r.ResponseHeader, r.Steps})
+		if err != nil {
+			return nil, fmt.Errorf("calls: encode %s: %w", r.ID, err)
+		}
+		result, err := tx.Exec(ctx, `INSERT INTO calls (`+columns+`, detail)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+			ON CONFLICT (id) DO NOTHING`,
+			r.ID, db.Micros(r.StartedAt), r.ConnectionID, r.Slug, r.Account, r.Version, r.Method, r.Host, r.Path, r.Query,
+			r.Status, string(r.Outcome), r.Attempts, r.Duration.Microseconds(), r.FirstByte.Microseconds(),
+			r.RequestBytes, r.ResponseBytes, r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, r.UserID, r.UserName, string(text))
+		if err != nil {
+			return nil, err
+		}
+		if err := insertBodies(ctx, tx, *r); err != nil {
+			return nil, err
+		}
+		added, err := result.RowsAffected()
+		if err != nil {
+			return nil, err
+		}
+		if added > 0 {
+			accepted = append(accepted, r)
+		}
+	}
+	return accepted, nil
 }
 
 // scanner is a row of a result.
