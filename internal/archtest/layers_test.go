@@ -85,6 +85,7 @@ func homes() map[string]string {
 		"github.com/goccy/go-yaml":          "internal/providers",
 		"github.com/mattn/go-sqlite3":       "db",
 		"github.com/pressly/goose/v3":       "db",
+		"github.com/sony/gobreaker/v2":      "internal/runtime/breaker",
 		"github.com/thejerf/suture/v4":      "internal/app",
 		"github.com/tink-crypto/tink-go/v2": "internal/credentials",
 		"testing":                           testHelpers,

@@ -1,0 +1,180 @@
+package breaker
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// refusal is why the automatic state does not admit a call.
+type refusal uint8
+
+const (
+	admitted refusal = iota
+	refusedOpen
+	refusedProbes
+	refusedRamp
+)
+
+// admit asks for one call. The ticket stays empty when the call passes without being observed.
+func (b *Breaker) admit(t *ticket) *RejectedError {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	b.advance(now)
+	b.touched = true
+	if b.mode == ModeForcedOpen {
+		return b.reject(now, refusedOpen)
+	}
+	switch why := b.ask(t, now); {
+	case why == admitted:
+		return nil
+	case b.mode.passes():
+		b.wouldReject.add(b.wouldReject.at(now), now)
+		return nil
+	default:
+		return b.reject(now, why)
+	}
+}
+
+// ask puts the call to the automatic state.
+func (b *Breaker) ask(t *ticket, now time.Time) refusal {
+	if b.state == StateOpen || b.state == StateHeld {
+		return refusedOpen
+	}
+	if !b.ramp.admits(now) {
+		return refusedRamp
+	}
+	done, err := b.inner.Allow()
+	if err != nil {
+		return refusedProbes
+	}
+	if b.state == StateHalfOpen && b.probesUsed() >= b.cfg.HalfOpenCalls {
+		b.full = now
+		b.schedule()
+	}
+	*t = ticket{breaker: b, done: done, generation: b.generation, step: b.slow.at(now)}
+	return admitted
+}
+
+// probesUsed counts the probes that were admitted and not given back.
+func (b *Breaker) probesUsed() int {
+	if b.state != StateHalfOpen || b.innerState != gobreaker.StateHalfOpen {
+		return 0
+	}
+	c := b.inner.Counts()
+	return int(c.Requests) - int(c.TotalExclusions)
+}
+
+// report takes the result of an admitted call.
+func (b *Breaker) report(t *ticket, r Result) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	b.advance(now)
+	if t.generation != b.generation {
+		return
+	}
+	b.touched = true
+	judged := r.Verdict == Success || r.Verdict == Failure
+	if judged && r.Slow {
+		b.slow.add(t.step, now)
+		b.slowProbes++
+		b.suspect = true
+	}
+	if judged && (r.Slow || r.Verdict == Failure) {
+		b.remember(r, now)
+	}
+	switch {
+	case !judged:
+		t.done(errExcluded)
+		b.full = time.Time{}
+	case b.state == StateHalfOpen:
+		b.probed(t, r, now)
+	case r.Verdict == Success:
+		t.done(nil)
+		b.judge(now)
+	default:
+		b.suspect = true
+		b.roll(now) // for readyToTrip
+		if t.done(errFailed); b.innerState == gobreaker.StateOpen {
+			b.opened(now, note{cause: CauseAuto, reason: b.tripReason, counts: b.tripCounts})
+		}
+	}
+}
+
+// judge looks at the thresholds after a success, which gobreaker does not: a success can be slow, be the
+// one that makes the minimum, or come after older ones left the window.
+func (b *Breaker) judge(now time.Time) {
+	if !b.suspect {
+		return
+	}
+	b.roll(now)
+	counts := b.with(b.inner.Counts()) // up to date: the result has just gone through it
+	if reason := b.cfg.exceeded(counts); reason != "" {
+		b.arm()
+		b.opened(now, note{cause: CauseAuto, reason: reason, counts: counts})
+	}
+}
+
+// probed takes the result of a probe. All must succeed, and not too many of them slowly.
+func (b *Breaker) probed(t *ticket, r Result, now time.Time) {
+	counts := b.counts(now)
+	if r.Verdict == Failure {
+		counts.Failures++
+		counts.ConsecutiveFailures++
+		t.done(errFailed)
+		b.opened(now, note{cause: CauseAuto, reason: "a probe failed: " + r.Outcome, counts: counts})
+		return
+	}
+	counts.Successes++
+	counts.Slow = b.slowProbes
+	if counts.Successes < b.cfg.HalfOpenCalls {
+		t.done(nil)
+		return
+	}
+	if b.cfg.SlowRatio > 0 && counts.SlowRatio() >= b.cfg.SlowRatio {
+		t.done(errFailed)
+		b.opened(now, note{cause: CauseAuto, reason: fmt.Sprintf("%d of %d probes were slow", counts.Slow, counts.Successes), counts: counts})
+		return
+	}
+	t.done(nil)
+	b.closed(now, note{cause: CauseAuto, reason: fmt.Sprintf("%d of %d probes succeeded", counts.Successes, b.cfg.HalfOpenCalls), counts: counts})
+}
+
+func (b *Breaker) remember(r Result, now time.Time) {
+	if r.Verdict == Failure {
+		b.lastFailure = LastFailure{Outcome: r.Outcome, RequestID: r.RequestID, At: now}
+	}
+	if r.RequestID == "" {
+		return
+	}
+	// Events hold the old slice, so it is never written into.
+	kept := b.samples[max(0, len(b.samples)-(maxSamples-1)):]
+	b.samples = append(slices.Clone(kept), r.RequestID)
+}
+
+// reject counts a call that is not let out.
+func (b *Breaker) reject(now time.Time, why refusal) *RejectedError {
+	b.rejected.add(b.rejected.at(now), now)
+	b.refused++
+	e := &RejectedError{Key: b.key, Mode: b.mode, State: effective(b.mode, b.state), RetryAfter: soon}
+	switch {
+	case b.mode == ModeForcedOpen:
+		e.Reason, e.Actor, e.Until = b.lease.Reason, b.lease.Actor, b.lease.Until
+	case b.state == StateHeld:
+		e.Reason, e.Actor, e.Until = b.hold.Reason, b.hold.Actor, b.nextProbe()
+	case why == refusedOpen:
+		e.Reason, e.Until = b.reason, b.nextProbe()
+	case why == refusedProbes:
+		e.Reason = "all probes are under way"
+	default:
+		e.Reason, e.Until = "recovering, "+percent(b.ramp.share(now))+" of the calls are admitted", b.ramp.until
+	}
+	if why == refusedOpen && !e.Until.IsZero() {
+		e.RetryAfter = max(0, e.Until.Sub(now))
+	}
+	return e
+}
