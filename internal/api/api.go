@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -49,6 +50,8 @@ type Deps struct {
 	Metrics     http.Handler
 	Ready       func(ctx context.Context) []Check
 	Logger      *slog.Logger
+	// Now is the clock.
+	Now func() time.Time
 }
 
 type handler func(w http.ResponseWriter, r *http.Request) error
@@ -62,14 +65,19 @@ func Health(ready func(ctx context.Context) []Check, logger *slog.Logger) http.H
 
 // New returns the handler of every machine route, health included. It fails when the API cannot be
 // described.
-func New(deps Deps) (http.Handler, error) {
+func New(deps Deps, cfg Config) (http.Handler, error) {
 	r := newRouter(deps.Logger)
 	mountHealth(r, deps.Ready)
 	read := r.With(requireScope(deps.Keys, "api:read", deps.Logger))
 	read.Method(http.MethodGet, "/metrics", deps.Metrics)
 	read.Method(http.MethodHead, "/metrics", deps.Metrics)
 	mountGateway(r, deps)
-	one := newVersion(1, deps, "Connections and what belongs to them. Lists have pages, sorts and filters; changes may depend on an ETag; requests with an Idempotency-Key may be repeated.")
+	cfg = cfg.withDefaults()
+	limits := &limits{
+		keys: newLimiter("key", cfg.KeyLimits, deps.Now), clients: newLimiter("client", cfg.ClientLimits, deps.Now), now: deps.Now,
+		refuse: func(w http.ResponseWriter, r *http.Request, err error) { fail(w, r, deps.Logger, err) },
+	}
+	one := newVersion(1, deps, limits, "Connections and what belongs to them. Lists have pages, sorts and filters; changes may depend on an ETag; requests with an Idempotency-Key may be repeated.")
 	one.connectionRoutes()
 	one.accountRoutes()
 	one.versionRoutes()

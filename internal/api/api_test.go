@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"switchgear/internal/access"
 	"switchgear/internal/fault"
@@ -36,8 +37,8 @@ func serve(t *testing.T, ready func(context.Context) []Check, method, path strin
 			_, _ = w.Write([]byte("metric 1\n"))
 		}),
 		Targets: noTargets{}, Proxy: noTargets{},
-		Ready: ready, Logger: telemetry.Discard(), Connections: nil, Providers: nil, Calls: nil, Requests: nil,
-	})
+		Ready: ready, Logger: telemetry.Discard(), Connections: nil, Providers: nil, Calls: nil, Requests: nil, Now: time.Now,
+	}, Config{})
 	must(t, err)
 	r := httptest.NewRequestWithContext(telemetry.WithRequestID(t.Context(), "req_test"), method, path, nil)
 	for i := 0; i+1 < len(header); i += 2 {

@@ -101,6 +101,9 @@ func (v *version) serve(w http.ResponseWriter, r *http.Request, op *huma.Operati
 	if err != nil {
 		return err
 	}
+	if err := v.limits.keyLimit(w, r, key.ID); err != nil {
+		return err
+	}
 	if scope := scopeOf(op); !key.Allows(scope) {
 		return fault.Newf(fault.Forbidden, "the API key %q lacks the scope %s", key.Name, scope)
 	}

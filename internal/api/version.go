@@ -21,6 +21,7 @@ import (
 type version struct {
 	number int
 	deps   Deps
+	limits *limits
 	router chi.Router
 	api    huma.API
 	// document is the OpenAPI description, made once.
@@ -30,8 +31,9 @@ type version struct {
 const mergePatch = "application/merge-patch+json"
 
 // newVersion makes a version without operations.
-func newVersion(number int, deps Deps, description string) *version {
-	v := &version{number: number, deps: deps, router: chi.NewRouter()}
+func newVersion(number int, deps Deps, limits *limits, description string) *version {
+	v := &version{number: number, deps: deps, limits: limits, router: chi.NewRouter()}
+	v.router.Use(limits.clientLimit)
 	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: json.Unmarshal}
 	// Paths, hooks and documents of huma's own stay off: they point at a content delivery network.
 	v.api = huma.NewAPI(huma.Config{

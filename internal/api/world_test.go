@@ -92,6 +92,12 @@ func macUnder(key string) func([]byte) []byte {
 
 func newWorld(t *testing.T, change ...func(*Deps)) *world {
 	t.Helper()
+	plenty := []Limit{{1_000_000, time.Second}}
+	return newLimitedWorld(t, Config{KeyLimits: plenty, ClientLimits: plenty}, change...)
+}
+
+func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
+	t.Helper()
 	w := &world{t: t, db: dbtest.New(t), logs: &lockedBuffer{}}
 	logger := slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	quiet := func(string) {}
@@ -124,12 +130,12 @@ func newWorld(t *testing.T, change ...func(*Deps)) *world {
 
 	deps := Deps{
 		Keys: w.access, Targets: w.connections, Proxy: noTargets{}, Connections: w.connections, Providers: catalog, Calls: w.calls,
-		Requests: w.requests, Metrics: http.NotFoundHandler(), Ready: allGood, Logger: logger,
+		Requests: w.requests, Metrics: http.NotFoundHandler(), Ready: allGood, Logger: logger, Now: time.Now,
 	}
 	for _, c := range change {
 		c(&deps)
 	}
-	h, err := New(deps)
+	h, err := New(deps, cfg)
 	must(t, err)
 	w.server = httptest.NewServer(telemetry.AssignRequestID(middleware.ClientIPFromRemoteAddr(h)))
 	t.Cleanup(w.server.Close)

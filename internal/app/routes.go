@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"switchgear/internal/api"
+	"switchgear/internal/config"
 	"switchgear/internal/console"
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
@@ -47,8 +48,8 @@ func (a *App) routes() (routes, error) {
 	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: a.logger, Now: time.Now, Recorder: a.core.calls}, runtime.ProxyConfig{})
 	machine, err := api.New(api.Deps{
 		Keys: a.core.access, Targets: a.core.connections, Proxy: proxy, Connections: a.core.connections, Providers: a.core.providers,
-		Calls: a.core.calls, Requests: a.core.requests, Metrics: exposition, Ready: a.checks, Logger: a.logger,
-	})
+		Calls: a.core.calls, Requests: a.core.requests, Metrics: exposition, Ready: a.checks, Logger: a.logger, Now: time.Now,
+	}, api.Config{KeyLimits: apiLimits(a.cfg.APIKeyLimits), ClientLimits: apiLimits(a.cfg.APIClientLimits)})
 	if err != nil {
 		return routes{}, err
 	}
@@ -74,6 +75,15 @@ func (a *App) routes() (routes, error) {
 		out.main = a.wrap(splitPaths(machine, pages, "/livez", "/readyz", "/metrics", "/api/", "/proxy/"))
 	}
 	return out, nil
+}
+
+// apiLimits are the limits of a setting, which were checked when it was read.
+func apiLimits(rates config.Rates) []api.Limit {
+	out := make([]api.Limit, len(rates))
+	for i, r := range rates {
+		out[i] = api.Limit{Requests: r.Requests, Per: r.Per}
+	}
+	return out
 }
 
 // splitPaths sends the named paths to machine and the rest to people. The two never share a cookie.

@@ -26,6 +26,8 @@ func TestDefaults(t *testing.T) {
 	want := config.Config{
 		Addr: "127.0.0.1:8080", Data: "./data", LogLevel: slog.LevelInfo,
 		DrainTimeout: 25 * time.Second, SessionLifetime: 12 * time.Hour,
+		APIKeyLimits:    config.Rates{{100, time.Second}, {3000, time.Minute}},
+		APIClientLimits: config.Rates{{200, time.Second}, {6000, time.Minute}},
 	}
 	if diff := cmp.Diff(want, got, compare()...); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -56,6 +58,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"SWITCHGEAR_EGRESS_ALLOW": "127.0.0.1=127.0.0.0/8:9000-9100,*.corp.example=fd00::/8:80+443,db=10.1.0.0/16:*",
 		"SWITCHGEAR_LOG_LEVEL":    "WARN", "SWITCHGEAR_TRUSTED_PROXIES": "2", "SWITCHGEAR_INSECURE_HTTP": "true", "SWITCHGEAR_DEV": "1",
 		"SWITCHGEAR_DRAIN_TIMEOUT": "5s", "SWITCHGEAR_SESSION_LIFETIME": "90m",
+		"SWITCHGEAR_API_KEY_LIMITS": "5/1s, 500/24h", "SWITCHGEAR_API_CLIENT_LIMITS": "1/90s",
 	}
 	got, err := config.Load(environ, map[string]string{"SWITCHGEAR_DRAIN_TIMEOUT": "6s", "SWITCHGEAR_DEV": ""})
 	if err != nil {
@@ -67,6 +70,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		EgressAllow: []string{"127.0.0.1=127.0.0.0/8:9000-9100", "*.corp.example=fd00::/8:80+443", "db=10.1.0.0/16:*"},
 		LogLevel:    slog.LevelWarn, TrustedProxies: 2, InsecureHTTP: true, Dev: false,
 		DrainTimeout: 6 * time.Second, SessionLifetime: 90 * time.Minute,
+		APIKeyLimits: config.Rates{{5, time.Second}, {500, 24 * time.Hour}}, APIClientLimits: config.Rates{{1, 90 * time.Second}},
 	}
 	if diff := cmp.Diff(want, got, compare()...); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -167,6 +171,10 @@ func TestProblems(t *testing.T) {
 		"data is here":         {env: m("DATA", "."), want: []string{`SWITCHGEAR_DATA: "." would hold its own key file`}},
 		"data is the root":     {env: m("DATA", "/"), want: []string{`SWITCHGEAR_DATA: "/" would hold its own key file`}},
 		"data is above":        {env: m("DATA", "../.."), want: []string{`SWITCHGEAR_DATA: "../.." does not name a directory`}},
+		"limits, form":         {env: m("API_KEY_LIMITS", "5"), want: []string{`SWITCHGEAR_API_KEY_LIMITS: "5" is not a list of REQUESTS/WINDOW (example 20/1s,500/1m)`}},
+		"limits, none":         {env: m("API_KEY_LIMITS", "0/1s"), want: []string{`SWITCHGEAR_API_KEY_LIMITS: "0/1s" is not a list`}},
+		"limits, too short":    {env: m("API_CLIENT_LIMITS", "1/100ms"), want: []string{`SWITCHGEAR_API_CLIENT_LIMITS: "1/100ms" is not a list`}},
+		"limits, too many":     {env: m("API_CLIENT_LIMITS", "1/1s,1/2s,1/3s,1/4s,1/5s"), want: []string{`SWITCHGEAR_API_CLIENT_LIMITS: "1/1s,1/2s,1/3s,1/4s,1/5s" is not a list`}},
 		"egress form":          {env: m("EGRESS_ALLOW", "db"), want: []string{`SWITCHGEAR_EGRESS_ALLOW: "db" is not HOST=CIDR:PORTS (example`}},
 		"egress rules": {
 			env:  m("EGRESS_ALLOW", "a=10.0.0.0/8:443,b=10.0.0.1/8:443,c=10.0.0.1:443,d=10.0.0.0/8,e=10.0.0.0/8:9-1,f=10.0.0.0/8:0,=10.0.0.0/8:1,g=10.0.0.0/8:1++2"),

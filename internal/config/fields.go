@@ -93,6 +93,8 @@ func format(value any) string {
 	switch v := value.(type) {
 	case []string:
 		return strings.Join(v, ",")
+	case Rates:
+		return v.String()
 	case time.Duration:
 		return short(v)
 	case slog.Level:
