@@ -47,6 +47,7 @@ type Deps struct {
 	Providers   catalog
 	Calls       callLog
 	Requests    requests
+	Assets      assets
 	Metrics     http.Handler
 	Ready       func(ctx context.Context) []Check
 	Logger      *slog.Logger
@@ -85,6 +86,11 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	one.callRoutes()
 	if err := one.close(); err != nil {
 		return nil, err
+	}
+	page := handle(deps.Logger, one.docs())
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		r.MethodFunc(method, "/api/docs", page)
+		r.Method(method, "/static/*", deps.Assets) // for the page, where the console listens elsewhere
 	}
 	r.Mount("/api/v1", one.router)
 	r.Handle("/api/*", handle(deps.Logger, versioned([]*version{one})))

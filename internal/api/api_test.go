@@ -37,7 +37,7 @@ func serve(t *testing.T, ready func(context.Context) []Check, method, path strin
 			_, _ = w.Write([]byte("metric 1\n"))
 		}),
 		Targets: noTargets{}, Proxy: noTargets{},
-		Ready: ready, Logger: telemetry.Discard(), Connections: nil, Providers: nil, Calls: nil, Requests: nil, Now: time.Now,
+		Ready: ready, Logger: telemetry.Discard(), Connections: nil, Providers: nil, Calls: nil, Requests: nil, Assets: noAssets{}, Now: time.Now,
 	}, Config{})
 	must(t, err)
 	r := httptest.NewRequestWithContext(telemetry.WithRequestID(t.Context(), "req_test"), method, path, nil)
@@ -120,3 +120,10 @@ func TestNotReadySaysWhy(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// noAssets has no files.
+type noAssets struct{}
+
+func (noAssets) URL(name string) string { return "/static/" + name }
+
+func (noAssets) ServeHTTP(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }

@@ -56,8 +56,8 @@ type CallKey struct {
 type CallDetail struct {
 	Call
 
-	RequestHeaders  map[string][]string `json:"request_headers" doc:"What was sent upstream; secret values are redacted."`
-	ResponseHeaders map[string][]string `json:"response_headers"`
+	RequestHeaders  map[string][]string `json:"request_headers" example:"{\"Accept\":[\"application/json\"]}" doc:"What was sent upstream; secret values are redacted."`
+	ResponseHeaders map[string][]string `json:"response_headers" example:"{\"Content-Type\":[\"application/json\"]}"`
 	Steps           []CallStep          `json:"steps" nullable:"false"`
 }
 

@@ -35,14 +35,14 @@ type Connection struct {
 // Auth is how a connection authenticates, without secrets.
 type Auth struct {
 	Type    string            `json:"type" example:"bearer"`
-	Fields  map[string]string `json:"fields" doc:"The values that are not secret."`
-	Secrets []string          `json:"secrets" nullable:"false" doc:"The names of the secret fields that are set. Their values are never returned."`
+	Fields  map[string]string `json:"fields" example:"{}" doc:"The values that are not secret."`
+	Secrets []string          `json:"secrets" example:"[\"token\"]" nullable:"false" doc:"The names of the secret fields that are set. Their values are never returned."`
 }
 
 // AuthInput is a credential on its way in.
 type AuthInput struct {
 	Type   string            `json:"type,omitempty" example:"bearer" doc:"Left out: the first of the provider."`
-	Fields map[string]string `json:"fields,omitempty" doc:"Secret fields are write-only. Left out, they keep their value while the type stays the same."`
+	Fields map[string]string `json:"fields,omitempty" example:"{\"token\":\"sk_…\"}" doc:"Secret fields are write-only. Left out, they keep their value while the type stays the same."`
 }
 
 func (a AuthInput) auth() connections.Auth { return connections.Auth{Type: a.Type, Fields: a.Fields} }
@@ -80,7 +80,9 @@ func (p *Policy) UnmarshalJSON(raw []byte) error { return (*json.RawMessage)(p).
 // Schema implements huma.SchemaProvider: the fields of the runtime, each of which may be left out.
 func (Policy) Schema(huma.Registry) *huma.Schema {
 	own := huma.NewMapRegistry("#/", huma.DefaultSchemaNamer)
-	return optional(own, own.Schema(typeOf[runtime.Policy](), true, "Policy"))
+	s := optional(own, own.Schema(typeOf[runtime.Policy](), true, "Policy"))
+	s.Examples = []any{map[string]any{"timeout": "10s", "retry": map[string]any{"max_attempts": 3}}}
+	return s
 }
 
 // optional is a schema without references in which nothing is required outside of lists.

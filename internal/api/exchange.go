@@ -79,6 +79,7 @@ func (a adapter) Handle(op *huma.Operation, next func(huma.Context)) {
 	serve := handle(a.version.deps.Logger, func(w http.ResponseWriter, r *http.Request) error {
 		return a.version.serve(w, r, op, next)
 	})
+	a.version.operations = append(a.version.operations, op)
 	a.version.router.MethodFunc(op.Method, op.Path, serve)
 	if op.Method == http.MethodGet {
 		a.version.router.MethodFunc(http.MethodHead, op.Path, serve)

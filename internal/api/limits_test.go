@@ -35,11 +35,8 @@ func (c *clock) move(d time.Duration) {
 
 // limitHeaders are what an answer says about limits.
 func limitHeaders(a answer) []string {
-	var out []string
-	for _, name := range []string{"RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After"} {
-		out = append(out, a.header.Get(name))
-	}
-	return out
+	names := []string{"RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After"}
+	return each(names, a.header.Get)
 }
 
 func TestKeyLimits(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -354,5 +355,53 @@ func TestCanary(t *testing.T) {
 	}
 	if !strings.Contains(stored, "Stripe live") {
 		t.Error("the search does not see the kept answers")
+	}
+}
+
+// The page about the API works without any other host, script in the page or key, and says everything
+// that the description says.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got := w.send(http.MethodGet, "/api/docs", "", "")
+	if got.status != http.StatusOK || !strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
+		t.Fatalf("%d %v", got.status, got.header)
+	}
+	if csp := got.header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") || strings.Contains(csp, "http") {
+		t.Errorf("policy %q", csp)
+	}
+	for _, link := range regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(got.body, -1) {
+		target := link[1]
+		switch {
+		case strings.HasPrefix(target, "#"):
+			if !strings.Contains(got.body, `id="`+target[1:]+`"`) {
+				t.Errorf("%s leads nowhere", target)
+			}
+		case strings.HasPrefix(target, "/static/"), strings.HasPrefix(target, "/api/"):
+			if file := w.send(http.MethodGet, target, "", ""); file.status != http.StatusOK {
+				t.Errorf("%s: %d", target, file.status)
+			}
+		case target != "/":
+			t.Errorf("the page refers to %s", target)
+		}
+	}
+	var d struct {
+		Paths map[string]map[string]struct{ OperationID, Summary string }
+	}
+	w.send(http.MethodGet, "/api/v1/openapi.json", "", "").decode(t, &d)
+	for path, methods := range d.Paths {
+		for method, op := range methods {
+			if !strings.Contains(got.body, `id="`+op.OperationID+`"`) || !strings.Contains(got.body, strings.ToUpper(method)+" "+path) {
+				t.Errorf("%s %s is not on the page", method, path)
+			}
+		}
+	}
+	for _, text := range []string{"application/merge-patch+json", "max_attempts", "filter[status]", "api:write", "Idempotency-Key"} {
+		if !strings.Contains(got.body, text) {
+			t.Errorf("%q is not on the page", text)
+		}
+	}
+	if head := w.send(http.MethodHead, "/api/docs", "", ""); head.status != http.StatusOK || head.body != "" {
+		t.Errorf("HEAD: %d", head.status)
 	}
 }

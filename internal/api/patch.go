@@ -18,7 +18,7 @@ type patchConnection struct {
 	Condition
 	Why
 
-	Body map[string]any `contentType:"application/merge-patch+json" doc:"A JSON merge patch (RFC 7396) of what PUT takes: what it names is replaced, null removes."`
+	Body map[string]any `contentType:"application/merge-patch+json" example:"{\"policy\":{\"timeout\":\"20s\"}}" doc:"A JSON merge patch (RFC 7396) of what PUT takes: what it names is replaced, null removes."`
 }
 
 func (v *version) patchConnectionRoute(tag string) {

@@ -37,7 +37,7 @@ type Provider struct {
 type ProviderAuth struct {
 	Type   string            `json:"type" example:"bearer"`
 	Label  string            `json:"label,omitempty"`
-	Fields map[string]string `json:"fields" doc:"Values that are preset; never a secret."`
+	Fields map[string]string `json:"fields" example:"{}" doc:"Values that are preset; never a secret."`
 }
 
 // ProviderRateLimit is how a provider tells its limits.

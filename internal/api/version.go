@@ -24,6 +24,8 @@ type version struct {
 	limits *limits
 	router chi.Router
 	api    huma.API
+	// operations are in the order of their registration.
+	operations []*huma.Operation
 	// document is the OpenAPI description, made once.
 	document []byte
 }

@@ -35,6 +35,7 @@ import (
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime/egress"
 	"switchgear/internal/telemetry"
+	"switchgear/web/static"
 )
 
 // canary is the secret that goes in and never comes out.
@@ -128,9 +129,11 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 	must(t, err)
 	w.read, w.write = w.key("reader", access.ScopeAPIRead), w.key("deploy", access.ScopeAPIWrite)
 
+	files, err := static.New()
+	must(t, err)
 	deps := Deps{
 		Keys: w.access, Targets: w.connections, Proxy: noTargets{}, Connections: w.connections, Providers: catalog, Calls: w.calls,
-		Requests: w.requests, Metrics: http.NotFoundHandler(), Ready: allGood, Logger: logger, Now: time.Now,
+		Requests: w.requests, Assets: files, Metrics: http.NotFoundHandler(), Ready: allGood, Logger: logger, Now: time.Now,
 	}
 	for _, c := range change {
 		c(&deps)

@@ -52,7 +52,7 @@ func layers() map[string][]string {
 
 		// The edges go through features; SQL is out of their reach.
 		"internal/console": slices.Concat(with("internal/live", "web/static", "web/templates"), features),
-		"internal/api":     slices.Concat(with("internal/live", "internal/idempotency"), features),
+		"internal/api":     slices.Concat(with("internal/live", "internal/idempotency", "web/templates"), features),
 
 		"cmd/console": with("internal/app", "internal/config"),
 

@@ -6,6 +6,7 @@ import (
 	"switchgear/internal/fault"
 	aboutview "switchgear/web/templates/about"
 	accessview "switchgear/web/templates/access"
+	apidocsview "switchgear/web/templates/apidocs"
 	auditview "switchgear/web/templates/audit"
 	callsview "switchgear/web/templates/calls"
 	connectionsview "switchgear/web/templates/connections"
@@ -27,7 +28,7 @@ func (p galleryPages) routes() []route {
 
 func (p galleryPages) show(w http.ResponseWriter, r *http.Request) error {
 	//nolint:contextcheck // Components get their context when they are rendered.
-	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), callsview.Gallery(), accessview.Gallery(), auditview.Gallery(), aboutview.Gallery(), errorsview.Gallery())
+	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), callsview.Gallery(), accessview.Gallery(), auditview.Gallery(), aboutview.Gallery(), apidocsview.Gallery(), errorsview.Gallery())
 	q := r.URL.Query()
 	if name := q.Get("state"); name != "" {
 		state, ok := gallery.Find(groups, q.Get("group"), name)
