@@ -9,8 +9,10 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,6 +137,9 @@ type world struct {
 	shelf   *shelf
 	gateway *gateway
 
+	// processes counts those that were started: calls tell by it which one they are from.
+	processes atomic.Int64
+
 	mu       sync.Mutex
 	admitted netip.AddrPort
 }
@@ -174,11 +179,16 @@ func newWorld(t *testing.T) *world {
 	}))
 	t.Cleanup(w.gateway.Close)
 	w.deps = Deps{
-		DB: d, Audit: log, Sealer: sealer, Connections: w.shelf, Keys: w.shelf, Admit: w.admit, Gateway: func() string { return w.gateway.URL },
+		DB: d, Audit: log, Sealer: sealer, Connections: w.shelf, Keys: w.shelf, Admit: w.admit, Gateway: w.address,
 		Notify: func(string) {}, Logger: telemetry.Discard(), Now: time.Now,
 	}
 	return w
 }
+
+// address is where the gateway is for the present process.
+func (w *world) address() string { return w.gateway.URL + w.prefix() }
+
+func (w *world) prefix() string { return "/process-" + strconv.FormatInt(w.processes.Load(), 10) }
 
 func (w *world) admit(a netip.AddrPort) {
 	w.mu.Lock()
@@ -195,6 +205,7 @@ func (w *world) admits() netip.AddrPort {
 // process starts a Service; the returned function ends it.
 func (w *world) process() (*Service, func()) {
 	w.t.Helper()
+	w.processes.Add(1)
 	s, err := New(w.t.Context(), w.deps, Config{Pace: time.Millisecond})
 	if err != nil {
 		w.t.Fatal(err)
@@ -221,13 +232,13 @@ func (w *world) process() (*Service, func()) {
 	return s, stop
 }
 
-// called waits for a call of the application to a connection.
+// called waits for a call of the application in the present process to a connection.
 func (w *world) called(slug string) {
 	w.t.Helper()
 	for {
 		select {
 		case call := <-w.gateway.calls:
-			if strings.HasPrefix(call, "/proxy/"+slug+"/") && strings.HasSuffix(call, " Bearer key-text") {
+			if strings.HasPrefix(call, w.prefix()+"/proxy/"+slug+"/") && strings.HasSuffix(call, " Bearer key-text") {
 				return
 			}
 		case <-w.t.Context().Done():
