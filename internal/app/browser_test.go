@@ -51,6 +51,7 @@ func TestBrowser(t *testing.T) {
 		{"live", liveJourney},
 		{"change role", changeRoleJourney},
 		{"API key", keyJourney},
+		{"demonstration", demonstrationJourney},
 		{"theme", themeJourney},
 	} {
 		t.Run(way.name, func(t *testing.T) {

@@ -53,6 +53,9 @@ func TestDemonstrationFromTheBrowser(t *testing.T) {
 	if got := owner.post("/demo/load", nil); got.path != "/" || !strings.Contains(got.body, "The demonstration is running.") {
 		t.Fatalf("load: %d at %s", got.status, got.path)
 	}
+	if got := owner.get("/"); !strings.Contains(got.body, "2 of 4") { // the owner, and the connection of their own
+		t.Error("what the demonstration made counts as somebody's first steps")
+	}
 	var base string
 	for _, slug := range demoSlugs() {
 		base = p.calledSince(t, slug, time.Time{})

@@ -13,6 +13,7 @@ import (
 // Demonstration is what shows a console at work; *demo.Service is one.
 type Demonstration interface {
 	On() bool
+	Share() (connections, keys int)
 	Load(ctx context.Context, a access.Actor) error
 	Remove(ctx context.Context, a access.Actor) error
 }

@@ -23,6 +23,13 @@ func (d *demonstration) On() bool {
 	return d.on
 }
 
+func (d *demonstration) Share() (connections, keys int) {
+	if d.On() {
+		return 3, 1
+	}
+	return 0, 0
+}
+
 func (d *demonstration) Load(context.Context, access.Actor) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -72,6 +72,8 @@ func (p overviewPages) steps(a access.Actor, view overviewview.View) []overviewv
 	if !a.Role.Can(access.PermissionUsersWrite) && !a.Role.Can(access.PermissionKeysWrite) {
 		return nil // nothing here is theirs to do
 	}
+	// What the demonstration made is nobody's first connection or key.
+	demoConnections, demoKeys := p.Demo.Share()
 	steps := []overviewview.Step{
 		{Title: "Own the console", Text: "The first owner exists.", Done: true},
 	}
@@ -84,13 +86,13 @@ func (p overviewPages) steps(a access.Actor, view overviewview.View) []overviewv
 	if a.Role.Can(access.PermissionKeysWrite) {
 		steps = append(steps, overviewview.Step{
 			Title: "Make a key for the first application", Text: "Applications call with a key of ours and never see a vendor's credential.",
-			Href: "/keys/new", Action: "New API key", Done: view.Keys > 0,
+			Href: "/keys/new", Action: "New API key", Done: view.Keys > demoKeys,
 		})
 	}
 	if a.Role.Can(access.PermissionConfigure) {
 		steps = append(steps, overviewview.Step{
 			Title: "Define the first connection", Text: "Choose the system, give it a credential, and call it through the gateway.",
-			Href: "/connections/new", Action: "New connection", Done: view.Connections > 0,
+			Href: "/connections/new", Action: "New connection", Done: view.Connections > demoConnections,
 		})
 	}
 	return steps

@@ -126,6 +126,14 @@ func (s *Service) On() bool {
 	return s.state != ""
 }
 
+// Share returns how many of the connections and API keys that exist are the demonstration's.
+func (s *Service) Share() (connections, keys int) {
+	if !s.On() {
+		return 0, 0
+	}
+	return len(drafts(0, secrets{})), 1
+}
+
 func (s *Service) setState(state string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -34,6 +34,9 @@ func TestLoadAndRemove(t *testing.T) {
 	if diff := cmp.Diff(all(), w.shelf.slugs()); diff != "" || !s.On() || w.shelf.activeKeys() != 1 {
 		t.Errorf("loaded: %v, %d keys, %s", s.On(), w.shelf.activeKeys(), diff)
 	}
+	if c, k := s.Share(); c != 3 || k != 1 {
+		t.Errorf("its share is %d connections and %d keys", c, k)
+	}
 	for _, slug := range all() {
 		w.called(slug)
 	}
@@ -52,6 +55,9 @@ func TestLoadAndRemove(t *testing.T) {
 	}
 	if err := s.Remove(t.Context(), owner()); err != nil {
 		t.Errorf("removing nothing: %v", err)
+	}
+	if c, k := s.Share(); c != 0 || k != 0 {
+		t.Errorf("its share afterwards is %d connections and %d keys", c, k)
 	}
 	if diff := cmp.Diff([]string{"demo.load by olive@example.com", "demo.remove by olive@example.com"}, w.entries()); diff != "" {
 		t.Error(diff)
