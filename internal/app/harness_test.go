@@ -36,19 +36,19 @@ type process struct {
 }
 
 // start runs a console on a new data directory; settings are SWITCHGEAR_ names without the prefix.
-func start(t *testing.T, settings map[string]string) *process {
-	t.Helper()
-	return startIn(t, t.TempDir(), settings)
+func start(tb testing.TB, settings map[string]string) *process {
+	tb.Helper()
+	return startIn(tb, tb.TempDir(), settings)
 }
 
-func startIn(t *testing.T, dir string, settings map[string]string) *process {
-	t.Helper()
-	return startWith(t, dir, settings, func(*App) error { return nil })
+func startIn(tb testing.TB, dir string, settings map[string]string) *process {
+	tb.Helper()
+	return startWith(tb, dir, settings, func(*App) error { return nil })
 }
 
 // startWith prepares the console before it runs.
-func startWith(t *testing.T, dir string, settings map[string]string, prepare func(a *App) error) *process {
-	t.Helper()
+func startWith(tb testing.TB, dir string, settings map[string]string, prepare func(a *App) error) *process {
+	tb.Helper()
 	p := &process{dir: dir, logs: &lockedBuffer{}, notices: &lockedBuffer{}, done: make(chan error, 1)}
 	environ := map[string]string{
 		"SWITCHGEAR_ADDR": "127.0.0.1:0", "SWITCHGEAR_DATA": filepath.Join(dir, "data"), "SWITCHGEAR_LOG_LEVEL": "debug",
@@ -58,60 +58,60 @@ func startWith(t *testing.T, dir string, settings map[string]string, prepare fun
 	}
 	cfg, err := config.Load(environ, nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	p.cancel = cancel
 	p.App, err = New(ctx, Deps{Config: cfg, Logger: telemetry.NewLogger(p.logs, cfg.LogLevel), Notices: p.notices})
 	if err != nil {
 		cancel()
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := prepare(p.App); err != nil {
 		cancel()
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	go func() { p.done <- p.Run(ctx) }()
-	t.Cleanup(func() { p.stop(t) })
+	tb.Cleanup(func() { p.stop(tb) })
 	return p
 }
 
 // stop ends the console and waits; it may be called more than once.
-func (p *process) stop(t *testing.T) {
-	t.Helper()
+func (p *process) stop(tb testing.TB) {
+	tb.Helper()
 	p.cancel()
 	err, ok := <-p.done
 	if ok {
 		close(p.done)
 	}
 	if err != nil {
-		t.Errorf("stop: %v", err)
+		tb.Errorf("stop: %v", err)
 	}
 }
 
 func (p *process) url(path string) string { return "http://" + p.Addr() + path }
 
 // setupLink waits for the link that the console prints.
-func (p *process) setupLink(t *testing.T) string {
-	t.Helper()
+func (p *process) setupLink(tb testing.TB) string {
+	tb.Helper()
 	link := regexp.MustCompile(`http://\S+/setup\?token=\S+`)
-	return p.notices.waitFor(t, func(text string) string { return link.FindString(text) })
+	return p.notices.waitFor(tb, func(text string) string { return link.FindString(text) })
 }
 
 // browser keeps cookies and follows redirects, as a browser does.
 type browser struct {
-	t      *testing.T
+	t      testing.TB
 	client *http.Client
 	base   string
 }
 
-func (p *process) browser(t *testing.T) *browser {
-	t.Helper()
+func (p *process) browser(tb testing.TB) *browser {
+	tb.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return &browser{t: t, client: &http.Client{Jar: jar}, base: "http://" + p.Addr()}
+	return &browser{t: tb, client: &http.Client{Jar: jar}, base: "http://" + p.Addr()}
 }
 
 // page is what a browser got.
@@ -162,19 +162,19 @@ func (b *browser) post(target string, form url.Values, header ...string) page {
 }
 
 // owner sets the console up and returns the signed-in browser of its owner.
-func (p *process) owner(t *testing.T) *browser {
-	t.Helper()
-	link, err := url.Parse(p.setupLink(t))
+func (p *process) owner(tb testing.TB) *browser {
+	tb.Helper()
+	link, err := url.Parse(p.setupLink(tb))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	b := p.browser(t)
+	b := p.browser(tb)
 	got := b.post("/setup", url.Values{
 		"token": {link.Query().Get("token")}, "email": {ownerEmail}, "name": {"Olive Owner"},
 		"password": {ownerPassword}, "repeat": {ownerPassword}, "key_saved": {"yes"},
 	})
 	if got.status != http.StatusOK || got.path != "/" {
-		t.Fatalf("set-up ended at %s with %d:\n%s", got.path, got.status, got.body)
+		tb.Fatalf("set-up ended at %s with %d:\n%s", got.path, got.status, got.body)
 	}
 	return b
 }
@@ -203,8 +203,8 @@ func (b *lockedBuffer) String() string {
 }
 
 // waitFor returns what find finds in the buffer, waiting for more to be written.
-func (b *lockedBuffer) waitFor(t *testing.T, find func(text string) string) string {
-	t.Helper()
+func (b *lockedBuffer) waitFor(tb testing.TB, find func(text string) string) string {
+	tb.Helper()
 	for {
 		b.mu.Lock()
 		text := b.buf.String()
@@ -218,8 +218,8 @@ func (b *lockedBuffer) waitFor(t *testing.T, find func(text string) string) stri
 		}
 		select {
 		case <-changed:
-		case <-t.Context().Done():
-			t.Fatalf("not found in:\n%s", text)
+		case <-tb.Context().Done():
+			tb.Fatalf("not found in:\n%s", text)
 		}
 	}
 }
