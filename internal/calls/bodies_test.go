@@ -107,7 +107,7 @@ func TestBodiesAreDeletedWithTheLogOrBySize(t *testing.T) {
 		{"all", time.Nanosecond, 5, 1 << 20, 1, 1}, // the call of this very moment stays
 	} {
 		l.cfg.MaxAge, l.cfg.MaxRows, l.cfg.MaxBodies = step.maxAge, step.rows, step.size
-		if err := l.prune(t.Context()); err != nil {
+		if _, err := l.prune(t.Context()); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 		page, err := l.Search(t.Context(), Query{Limit: 100})

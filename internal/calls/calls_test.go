@@ -215,10 +215,32 @@ func TestRetention(t *testing.T) {
 		}
 		return len(page.Calls)
 	}
-	if err := l.store.prune(t.Context(), noon().Add(-10*time.Hour-time.Second), 1000); err != nil || count() != 11 {
+	if more, err := l.store.prune(t.Context(), noon().Add(-10*time.Hour-time.Second), 1000); err != nil || more || count() != 11 {
 		t.Errorf("by age: %d left, %v", count(), err)
 	}
-	if err := l.store.prune(t.Context(), noon().Add(-1000*time.Hour), 5); err != nil || count() != 5 {
+	if more, err := l.store.prune(t.Context(), noon().Add(-1000*time.Hour), 5); err != nil || more || count() != 5 {
 		t.Errorf("by number: %d left, %v", count(), err)
+	}
+}
+
+// Deletion keeps up with whatever was stored: in parts, one right after the other.
+func TestRetentionGoesOnUntilItIsDone(t *testing.T) {
+	t.Parallel()
+	l := open(t, dbtest.New(t), Config{MaxRows: 7})
+	batch := make([]runtime.Record, pruned+100)
+	for n := range batch {
+		batch[n] = record(n, nil)
+	}
+	if err := l.store.insert(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{true, false} {
+		if more, err := l.prune(t.Context()); err != nil || more != want {
+			t.Errorf("more to delete: %v, want %v, %v", more, want, err)
+		}
+	}
+	page, err := l.Search(t.Context(), Query{})
+	if err != nil || len(page.Calls) != 7 || page.Calls[0].ID != "req_0" {
+		t.Errorf("left are %v, %v", ids(page.Calls), err)
 	}
 }

@@ -46,6 +46,7 @@ type Config struct {
 	MaxBodies int64         // 512 MiB: the oldest bodies beyond this are deleted
 	MaxRollup time.Duration // 2160h: figures by the minute and the hour older than this are deleted
 	Retention time.Duration // 1m: how often deletion runs
+	Scan      int           // 10,000: calls that one search looks at
 }
 
 func (c Config) withDefaults() Config {
@@ -58,6 +59,7 @@ func (c Config) withDefaults() Config {
 	c.MaxBodies = cmp.Or(c.MaxBodies, 512<<20)
 	c.MaxRollup = cmp.Or(c.MaxRollup, 90*24*time.Hour)
 	c.Retention = cmp.Or(c.Retention, time.Minute)
+	c.Scan = cmp.Or(c.Scan, 10_000)
 	return c
 }
 
@@ -137,9 +139,16 @@ func (l *Log) Serve(ctx context.Context) error {
 			l.drain(context.WithoutCancel(ctx))
 			return ctx.Err()
 		case <-retention.C:
-			if err := l.prune(ctx); err != nil {
+			more, err := l.prune(ctx)
+			if err != nil {
 				l.deps.Logger.LogAttrs(ctx, slog.LevelError, "call log not pruned", slog.Any("error", err))
 			}
+			// What arrives in the meantime is stored between two parts of a large deletion.
+			next := l.cfg.Retention
+			if more {
+				next = min(next, l.cfg.Flush)
+			}
+			retention.Reset(next)
 		case first := <-l.queue:
 			l.save(ctx, l.gather(ctx, first))
 			if now := l.deps.Now(); now.Sub(notified) >= time.Second {
@@ -150,15 +159,16 @@ func (l *Log) Serve(ctx context.Context) error {
 	}
 }
 
-func (l *Log) prune(ctx context.Context) error {
+// prune deletes what is too old or too much, and reports whether there is more of it.
+func (l *Log) prune(ctx context.Context) (more bool, err error) {
 	before := l.deps.Now().Add(-l.cfg.MaxAge)
-	if err := l.store.prune(ctx, before, l.cfg.MaxRows); err != nil {
-		return err
+	if more, err = l.store.prune(ctx, before, l.cfg.MaxRows); err != nil || more {
+		return more, err
 	}
 	if err := l.store.pruneBodies(ctx, before, l.cfg.MaxBodies); err != nil {
-		return err
+		return false, err
 	}
-	return l.keepRollups(ctx)
+	return false, l.keepRollups(ctx)
 }
 
 // gather waits a moment for more entries, so that one transaction stores many.

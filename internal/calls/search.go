@@ -39,6 +39,9 @@ type Query struct {
 type Page struct {
 	Calls []runtime.Record
 	Next  string
+	// SearchedTo is set when the search ended before the page was full and before the log was: calls that
+	// are older have not been looked at yet. Next goes on there.
+	SearchedTo time.Time
 }
 
 // List is one page of calls by its number, and the number of all that match.
@@ -53,9 +56,9 @@ type position struct {
 	id string
 }
 
-func cursorOf(r runtime.Record) string {
-	return strconv.FormatInt(db.Micros(r.StartedAt), 36) + "." + r.ID
-}
+func positionOf(r runtime.Record) position { return position{db.Micros(r.StartedAt), r.ID} }
+
+func (p position) cursor() string { return strconv.FormatInt(p.at, 36) + "." + p.id }
 
 func parseCursor(text string) (position, error) {
 	if text == "" {
@@ -69,7 +72,9 @@ func parseCursor(text string) (position, error) {
 	return position{n, id}, nil
 }
 
-// Search returns the calls that match, newest first, without their details.
+// Search returns the calls that match, newest first, without their details. However large the log is, it
+// reads a bounded part of it: for the filters that no index answers alone (status, method, path, or several
+// at once) it looks at Config.Scan calls and says where it stopped.
 func (l *Log) Search(ctx context.Context, q Query) (Page, error) {
 	if q.Limit <= 0 {
 		q.Limit = defaultLimit
@@ -79,7 +84,7 @@ func (l *Log) Search(ctx context.Context, q Query) (Page, error) {
 	if q.after, err = parseCursor(q.Cursor); err != nil {
 		return Page{}, err
 	}
-	page, err := l.store.search(ctx, q)
+	page, err := l.store.search(ctx, q, l.cfg.Scan)
 	if err != nil {
 		return Page{}, fmt.Errorf("calls: search: %w", err)
 	}

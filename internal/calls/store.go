@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"switchgear/db"
@@ -151,28 +150,12 @@ func (s store) find(ctx context.Context, id string) (runtime.Record, error) {
 	return r, err
 }
 
-// search returns one page and whether there are older entries. It never counts: a log of a million rows
-// is read by its indexes, a page at a time.
-func (s store) search(ctx context.Context, q Query) (Page, error) {
-	where, args := conditions(q)
-	args = append(args, q.Limit+1)
-	var page Page
-	err := s.each(ctx, func(r runtime.Record) { page.Calls = append(page.Calls, r) },
-		`SELECT `+columns+` FROM calls`+where+` ORDER BY at DESC, id DESC LIMIT $`+strconv.Itoa(len(args)), args...)
-	if err != nil {
-		return Page{}, err
-	}
-	if len(page.Calls) > q.Limit {
-		page.Calls = page.Calls[:q.Limit]
-		page.Next = cursorOf(page.Calls[q.Limit-1])
-	}
-	return page, nil
-}
-
 // list counts what matches and reads a page. The page takes its ids from an index, so that the rows before
 // it are not read.
 func (s store) list(ctx context.Context, q Query, offset int) (List, error) {
-	where, args := conditions(q)
+	wanted := path(q)
+	filters(q, wanted)
+	where, args := wanted.where(), wanted.args
 	var list List
 	if err := s.db.QueryRow(ctx, `SELECT COUNT(*) FROM calls`+where, args...).Scan(&list.Total); err != nil {
 		return List{}, err
@@ -188,60 +171,29 @@ func (s store) list(ctx context.Context, q Query, offset int) (List, error) {
 	return list, err
 }
 
-// conditions builds the WHERE clause of a search. Every value is a parameter.
-func conditions(q Query) (string, []any) {
-	var (
-		parts []string
-		args  []any
-	)
-	param := func(v any) string {
-		args = append(args, v)
-		return "$" + strconv.Itoa(len(args))
-	}
-	equal := func(column, value string) {
-		if value != "" {
-			parts = append(parts, column+` = `+param(value))
-		}
-	}
-	equal("slug", q.Connection)
-	equal("outcome", q.Outcome)
-	equal("method", strings.ToUpper(q.Method))
-	equal("id", q.RequestID)
-	if q.Status > 0 {
-		parts = append(parts, `status = `+param(q.Status))
-	}
-	if q.Class > 0 {
-		parts = append(parts, `status >= `+param(q.Class*100)+` AND status < `+param(q.Class*100+100))
-	}
-	if q.Path != "" {
-		parts = append(parts, `path LIKE `+param("%"+db.Like(q.Path)+"%")+` ESCAPE '\'`)
-	}
-	if !q.From.IsZero() {
-		parts = append(parts, `at >= `+param(db.Micros(q.From)))
-	}
-	if !q.To.IsZero() {
-		parts = append(parts, `at < `+param(db.Micros(q.To)))
-	}
-	if q.after.id != "" {
-		at := param(q.after.at)
-		parts = append(parts, `(at < `+at+` OR (at = `+at+` AND id < `+param(q.after.id)+`))`)
-	}
-	if len(parts) == 0 {
-		return "", nil
-	}
-	return ` WHERE ` + strings.Join(parts, ` AND `), args
-}
+// pruned is how many entries one deletion takes at most, so that it never holds writers up.
+const pruned = 5_000
 
-// prune deletes by age and by number, a bounded amount at a time so that it never holds writers up.
-func (s store) prune(ctx context.Context, before time.Time, keep int) error {
-	const most = 20_000
-	return s.db.InTx(ctx, func(tx *db.Tx) error {
-		if _, err := tx.Exec(ctx, `DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE at < $1 ORDER BY at LIMIT $2)`,
-			db.Micros(before), most); err != nil {
+// prune deletes the oldest entries, by age and by number, and reports whether some that have to go are left.
+// What is too much is looked up before the transaction.
+func (s store) prune(ctx context.Context, before time.Time, keep int) (more bool, err error) {
+	oldest := db.Micros(before)
+	var surplus int64
+	err = s.db.QueryRow(ctx, `SELECT at FROM calls ORDER BY at DESC, id DESC LIMIT 1 OFFSET $1`, keep).Scan(&surplus)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return false, err
+	}
+	if err == nil {
+		oldest = max(oldest, surplus+1)
+	}
+	err = s.db.InTx(ctx, func(tx *db.Tx) error {
+		result, err := tx.Exec(ctx, `DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE at < $1 ORDER BY at, id LIMIT $2)`, oldest, pruned)
+		if err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `DELETE FROM calls WHERE id IN (
-			SELECT id FROM calls WHERE at <= (SELECT at FROM calls ORDER BY at DESC LIMIT 1 OFFSET $1) ORDER BY at LIMIT $2)`, keep, most)
+		n, err := result.RowsAffected()
+		more = n == pruned
 		return err
 	})
+	return more, err
 }

@@ -63,7 +63,7 @@ func (p callPages) view(r *http.Request, base calls.Query) (callsview.ListView, 
 	if err != nil {
 		return view, err
 	}
-	view.Next = page.Next
+	view.Next, view.SearchedTo = page.Next, page.SearchedTo
 	for _, rec := range page.Calls {
 		view.Rows = append(view.Rows, callRow(rec))
 	}

@@ -25,6 +25,13 @@ func Gallery() []ui.State {
 	end := empty
 	end.Cursor = "lq3k2.req_0"
 
+	partly := sample()
+	partly.Path, partly.Method, partly.Next, partly.SearchedTo = "refunds", "GET", "lq3k1.req_2", now().Add(-3*time.Hour)
+	nothingYet := partly
+	nothingYet.Rows, nothingYet.Page.Live = nil, nil // the picture would go on by itself
+	nowhere := unmatched
+	nowhere.Cursor = "lq3k2.req_0"
+
 	older := sample()
 	older.Cursor, older.Next, older.Outcome, older.Connection, older.From, older.Limit = "lq3k2.req_7", "lq3k1.req_2", "timeout", "stripe", "2026-03-14T03:00", 20
 
@@ -44,6 +51,9 @@ func Gallery() []ui.State {
 		page("Calls", "older, filtered", List(older)),
 		page("Calls", "nothing matches", List(unmatched)),
 		page("Calls", "past the end", List(end)),
+		page("Calls", "searched in part", List(partly)),
+		page("Calls", "nothing found yet", List(nothingYet)),
+		page("Calls", "searched to the end", List(nowhere)),
 		page("Calls", "dropped entries", List(dropped)),
 		page("Calls", "one dropped entry", List(droppedOne)),
 		page("Calls", "error in the filters", List(invalid)),

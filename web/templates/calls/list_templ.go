@@ -218,6 +218,26 @@ func Table(v ListView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, " ")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				if !v.SearchedTo.IsZero() && len(v.Rows) > 0 {
+					templ_7745c5c3_Err = ui.Notice{Title: v.searchedTitle(), Text: partly}.Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, " ")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				if !v.SearchedTo.IsZero() && len(v.Rows) == 0 && len(v.Page.Live) > 0 {
+					templ_7745c5c3_Err = ui.Continue("calls-"+v.Next, regionID, v.url(v.Next)).Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+				}
 				return nil
 			})
 			templ_7745c5c3_Err = ui.Stack().Render(templ.WithChildren(ctx, templ_7745c5c3_Var6), templ_7745c5c3_Buffer)
@@ -296,6 +316,13 @@ func (v ListView) errorText() string {
 	return out
 }
 
+// partly says why a search ends before the log does.
+const partly = "Older calls have not been looked at yet: with this filter the log is read a part at a time. A time from and to leads there faster."
+
+func (v ListView) searchedTitle() string {
+	return "Searched back to " + v.SearchedTo.UTC().Format("2006-01-02 15:04:05") + " UTC."
+}
+
 func (v ListView) droppedTitle() string {
 	if v.Dropped == 1 {
 		return "1 call is missing here."
@@ -316,8 +343,11 @@ func (v ListView) pager() templ.Component {
 	if v.Cursor != "" {
 		buttons = append(buttons, ui.Button{Label: "Newest", Icon: "chevron-left", Small: true, Href: v.url("")})
 	}
-	if v.Next != "" {
+	switch {
+	case v.Next != "" && v.SearchedTo.IsZero():
 		buttons = append(buttons, ui.Button{Label: "Older", Icon: "chevron-right", Small: true, Href: v.url(v.Next)})
+	case v.Next != "" && len(v.Rows) > 0:
+		buttons = append(buttons, ui.Button{Label: "Search further back", Icon: "search", Small: true, Href: v.url(v.Next)})
 	}
 	if len(buttons) == 0 {
 		return nil
@@ -327,6 +357,18 @@ func (v ListView) pager() templ.Component {
 
 func (v ListView) empty() ui.EmptyState {
 	switch {
+	case !v.SearchedTo.IsZero():
+		return ui.EmptyState{
+			Icon: "search", Title: "No match so far.", Text: v.searchedTitle() + " " + partly,
+			Actions: []templ.Component{
+				ui.Button{Label: "Search further back", Kind: ui.ButtonPrimary, Href: v.url(v.Next)}, ui.Button{Label: "Clear the filter", Icon: "x", Href: v.path()},
+			},
+		}
+	case v.Cursor != "" && v.narrowed():
+		return ui.EmptyState{
+			Icon: "search", Title: "No older call matches.", Text: "The log was searched to its end.",
+			Actions: []templ.Component{ui.Button{Label: "Newest", Href: v.url("")}, ui.Button{Label: "Clear the filter", Icon: "x", Href: v.path()}},
+		}
 	case v.Cursor != "":
 		return ui.EmptyState{
 			Icon: "list", Title: "No older calls.", Text: "The log ends here; what is older has been removed.",

@@ -30,6 +30,8 @@ type ListView struct {
 	// Cursor is where this page starts, empty for the newest; Next is where the next one does, empty on
 	// the last.
 	Cursor, Next string
+	// SearchedTo is set when the filter has not looked at older calls yet: Next goes on there.
+	SearchedTo time.Time
 	Limit        int
 	// Dropped counts calls that were made but not recorded since the start, because the log was full;
 	// DroppedBodies those that were recorded without their bodies.

@@ -44,6 +44,7 @@
 //	Table{Caption, Columns, Rows, Empty, URL, Sort, Roomy}        rows become cards on a phone
 //	Filters{URL, Search, Placeholder, Pills, Fields, Region}      search, pills and selects as a GET form
 //	Pagination{URL, Number, Limit, Total, Noun}
+//	Continue(id, region, url)                                     goes on with a long search by itself
 //	URL(path, key, value, …)                                      the address the three above share
 //
 // Forms
