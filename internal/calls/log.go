@@ -46,7 +46,7 @@ type Config struct {
 	MaxBodies int64         // 512 MiB: the oldest bodies beyond this are deleted
 	MaxRollup time.Duration // 2160h: figures by the minute and the hour older than this are deleted
 	Retention time.Duration // 1m: how often deletion runs
-	Scan      int           // 10,000: calls that one search looks at
+	Scan      int           // 5,000: calls that one search looks at
 }
 
 func (c Config) withDefaults() Config {
@@ -59,7 +59,7 @@ func (c Config) withDefaults() Config {
 	c.MaxBodies = cmp.Or(c.MaxBodies, 512<<20)
 	c.MaxRollup = cmp.Or(c.MaxRollup, 90*24*time.Hour)
 	c.Retention = cmp.Or(c.Retention, time.Minute)
-	c.Scan = cmp.Or(c.Scan, 10_000)
+	c.Scan = cmp.Or(c.Scan, 5_000)
 	return c
 }
 

@@ -156,19 +156,16 @@ func (l *Log) Recent(connectionID string) Traffic {
 // Total is the traffic of all connections together within Window.
 func (l *Log) Total() Traffic { return l.recent.total.traffic(l.deps.Now()) }
 
-// Weights are the weights of the connections that were called within Window, by their ids. It reads memory
-// only.
-func (l *Log) Weights() map[string]Weight {
+// Weights returns how much a connection was called within Window, by its id: one moment for all that are
+// asked for. It reads memory only.
+func (l *Log) Weights() func(connectionID string) Weight {
 	now := l.deps.Now().Unix() / 60
-	l.recent.mu.RLock()
-	defer l.recent.mu.RUnlock()
-	out := make(map[string]Weight, len(l.recent.lines))
-	for id, line := range l.recent.lines {
-		if w := line.weight(now); w.Calls > 0 {
-			out[id] = w
+	return func(connectionID string) Weight {
+		if line := l.recent.line(connectionID, false); line != nil {
+			return line.weight(now)
 		}
+		return Weight{}
 	}
-	return out
 }
 
 // Remember looks up in the log when the connections last succeeded and failed, where that is not known from

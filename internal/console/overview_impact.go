@@ -13,44 +13,47 @@ import (
 	overviewview "switchgear/web/templates/overview"
 )
 
-// impact is one connection with what decides its place.
+// impact is one connection with what decides its place. It is small, as there are many to put in order.
 type impact struct {
-	connections.Standing
 	calls.Weight
+
+	place     int // by name
+	attention bool
+	paused    bool
 }
 
-// attention reports whether somebody should look at the connection. A paused one was stopped on purpose.
-func (i impact) attention() bool {
-	return i.State != connections.StatePaused && (i.Failed > 0 || i.Problem != nil)
+// impactOf weighs a connection. A paused one needs no attention: it was stopped on purpose.
+func impactOf(s connections.Standing, place int, w calls.Weight) impact {
+	i := impact{Weight: w, place: place, paused: s.State == connections.StatePaused}
+	i.attention = !i.paused && (w.Failed > 0 || s.Problem != nil)
+	return i
 }
 
-func (i impact) idle() bool {
-	return i.Calls == 0 && !i.attention() && i.State != connections.StatePaused
-}
+func (i impact) idle() bool { return i.Calls == 0 && !i.attention && !i.paused }
 
 // ranked reports whether the connection has a place by its impact; the others are in the order of names.
-func (i impact) ranked() bool { return i.Calls > 0 || i.attention() }
+func (i impact) ranked() bool { return i.Calls > 0 || i.attention }
 
 // shown reports whether a choice of the page includes the connection.
 func (i impact) shown(choice string) bool {
 	switch choice {
 	case overviewview.ShowAttention:
-		return i.attention()
+		return i.attention
 	case overviewview.ShowIdle:
 		return i.idle()
 	}
 	return true
 }
 
-// byImpact puts what needs attention first: the most failing calls, then the most traffic.
+// byImpact puts what needs attention first: the most failing calls, then the most traffic, then the name.
 func byImpact(a, b impact) int {
-	rank := func(i impact) int {
-		if i.attention() {
-			return 0
+	if a.attention != b.attention {
+		if a.attention {
+			return -1
 		}
 		return 1
 	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.Failed, a.Failed), cmp.Compare(b.Calls, a.Calls))
+	return cmp.Or(cmp.Compare(b.Failed, a.Failed), cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.place, b.place))
 }
 
 // impact is the table of connections by impact. The order comes from memory, so that only the rows of the
@@ -63,57 +66,47 @@ func (p overviewPages) impact(r *http.Request) (overviewview.Impact, error) {
 	if err != nil {
 		return view, err
 	}
-	weights := p.Calls.Weights()
-	var first []impact // the few that have a place of their own; the others follow by name
-	for _, s := range all {
-		i := impact{s, weights[s.ID]}
-		view.All++
-		if i.attention() {
+	view.All = len(all)
+	weight := p.Calls.Weights()
+	var first, rest []impact
+	for place, s := range all {
+		i := impactOf(s, place, weight(s.ID))
+		if i.attention {
 			view.Attention++
 		}
 		if i.idle() {
 			view.Idle++
 		}
-		if i.shown(view.Show) {
-			view.Total++
-			if i.ranked() {
-				first = append(first, i)
-			}
+		switch {
+		case !i.shown(view.Show):
+		case i.ranked():
+			first = append(first, i)
+		default:
+			rest = append(rest, i)
 		}
 	}
-	slices.SortStableFunc(first, byImpact)
+	slices.SortFunc(first, byImpact)
+	view.Total = len(first) + len(rest)
 	from := min((view.Number-1)*view.Limit, view.Total)
-	page := slices.Clone(first[min(from, len(first)):min(from+view.Limit, len(first))])
-	skip := max(0, from-len(first))
-	for _, s := range all {
-		if len(page) == min(view.Limit, view.Total-from) {
-			break
-		}
-		i := impact{s, weights[s.ID]}
-		if i.ranked() || !i.shown(view.Show) {
-			continue
-		}
-		if skip--; skip < 0 {
-			page = append(page, i)
-		}
-	}
+	page := slices.Concat(first, rest)[from:min(from+view.Limit, view.Total)]
 	total := p.Calls.Total()
 	view.Calls, view.Failed, view.P95 = int64(total.Calls), int64(total.Failed), total.P95
 	view.Points, view.FailedPoints, view.LatencyPoints = points(total.PerMinute[:]), points(total.FailedPerMinute[:]), course(total.Latency[:])
-	view.Rows, err = p.impactRows(r, page)
+	view.Rows, err = p.impactRows(r, all, page)
 	return view, err
 }
 
-func (p overviewPages) impactRows(r *http.Request, page []impact) ([]overviewview.Row, error) {
+func (p overviewPages) impactRows(r *http.Request, all []connections.Standing, page []impact) ([]overviewview.Row, error) {
 	ids := make([]string, len(page))
 	for i, c := range page {
-		ids[i] = c.ID
+		ids[i] = all[c.place].ID
 	}
 	if err := p.Calls.Remember(r.Context(), ids...); err != nil {
 		return nil, err
 	}
 	rows := make([]overviewview.Row, len(page))
-	for i, c := range page {
+	for i, at := range page {
+		c := all[at.place]
 		traffic := p.Calls.Recent(c.ID)
 		row := overviewview.Row{
 			Slug: c.Slug, Name: c.Name, Kind: c.Kind, Auth: authLabel(c.AuthType), Version: c.Version, Paused: c.State == connections.StatePaused,
