@@ -32,7 +32,7 @@ type ListView struct {
 	Cursor, Next string
 	// SearchedTo is set when the filter has not looked at older calls yet: Next goes on there.
 	SearchedTo time.Time
-	Limit        int
+	Limit      int
 	// Dropped counts calls that were made but not recorded since the start, because the log was full;
 	// DroppedBodies those that were recorded without their bodies.
 	Dropped, DroppedBodies int64
