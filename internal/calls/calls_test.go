@@ -231,7 +231,7 @@ func TestRetentionGoesOnUntilItIsDone(t *testing.T) {
 	for n := range batch {
 		batch[n] = record(n, nil)
 	}
-	if err := l.store.insert(t.Context(), batch); err != nil {
+	if err := l.store.insert(t.Context(), batch, l.minutes, noon()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []bool{true, false} {
