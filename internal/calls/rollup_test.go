@@ -344,7 +344,7 @@ func TestRollupRetention(t *testing.T) {
 	}
 	mustStore(t, l, batch...)
 	for range 2 { // what is too old may be summed up once more before it goes
-		if err := l.prune(t.Context()); err != nil {
+		if _, err := l.prune(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
