@@ -45,6 +45,7 @@ func TestBrowser(t *testing.T) {
 		{"hostile text", hostileTextJourney},
 		{"without scripts", scriptlessJourney},
 		{"try it", tryJourney},
+		{"live tail", tailJourney},
 		{"invite", inviteJourney},
 		{"set up", setUpJourney},
 		{"sign in", signInJourney},

@@ -244,3 +244,27 @@ func TestRetentionGoesOnUntilItIsDone(t *testing.T) {
 		t.Errorf("left are %v, %v", ids(page.Calls), err)
 	}
 }
+
+// An entry that is stored right after another one was announced is announced as well.
+func TestEveryEntryIsAnnounced(t *testing.T) {
+	t.Parallel()
+	heard := make(chan string, 100)
+	l, err := New(t.Context(), Deps{DB: dbtest.New(t), Logger: telemetry.Discard(), Notify: func(topic string) { heard <- topic }, Now: noon},
+		Config{Flush: time.Millisecond, Announce: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := serve(t, l)
+	defer stop()
+	for n := range 3 {
+		l.Record(record(n, nil))
+		select {
+		case topic := <-heard:
+			if _, err := l.Find(t.Context(), "req_"+strconv.Itoa(n)); err != nil || topic != "calls" {
+				t.Errorf("announced %q before it was stored: %v", topic, err)
+			}
+		case <-t.Context().Done():
+			t.Fatalf("entry %d was never announced", n)
+		}
+	}
+}

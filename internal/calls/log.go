@@ -30,7 +30,8 @@ import (
 type Deps struct {
 	DB     *db.DB
 	Logger *slog.Logger
-	// Notify is called after entries were stored, at most once a second, with the topic "calls".
+	// Notify is called after entries were stored, at most once in Config.Announce, with the topic "calls".
+	// Every entry is followed by a call.
 	Notify func(topic string)
 	Now    func() time.Time
 }
@@ -47,6 +48,7 @@ type Config struct {
 	MaxRollup time.Duration // 2160h: figures by the minute and the hour older than this are deleted
 	Retention time.Duration // 1m: how often deletion runs
 	Scan      int           // 5,000: calls that one search looks at
+	Announce  time.Duration // 1s: how often Notify is called at most
 }
 
 func (c Config) withDefaults() Config {
@@ -60,6 +62,7 @@ func (c Config) withDefaults() Config {
 	c.MaxRollup = cmp.Or(c.MaxRollup, 90*24*time.Hour)
 	c.Retention = cmp.Or(c.Retention, time.Minute)
 	c.Scan = cmp.Or(c.Scan, 5_000)
+	c.Announce = cmp.Or(c.Announce, time.Second)
 	return c
 }
 
@@ -132,7 +135,16 @@ func (l *Log) Dropped() int64 { return l.dropped.Load() }
 func (l *Log) Serve(ctx context.Context) error {
 	retention := time.NewTicker(l.cfg.Retention)
 	defer retention.Stop()
-	var notified time.Time
+	// The timer runs while announcing has to wait; what is stored meanwhile is announced by its end.
+	wait := time.NewTimer(0)
+	<-wait.C
+	defer wait.Stop()
+	waiting, unannounced := false, false
+	announce := func() {
+		waiting, unannounced = true, false
+		wait.Reset(l.cfg.Announce)
+		l.deps.Notify("calls")
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -151,9 +163,12 @@ func (l *Log) Serve(ctx context.Context) error {
 			retention.Reset(next)
 		case first := <-l.queue:
 			l.save(ctx, l.gather(ctx, first))
-			if now := l.deps.Now(); now.Sub(notified) >= time.Second {
-				notified = now
-				l.deps.Notify("calls")
+			if unannounced = true; !waiting {
+				announce()
+			}
+		case <-wait.C:
+			if waiting = false; unannounced {
+				announce()
 			}
 		}
 	}

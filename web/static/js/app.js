@@ -253,7 +253,9 @@
   // most once a second, and never while somebody works in them.
   const refreshed = new WeakMap();
   const pending = new Set();
+  let paused = false;
   function busy(region) {
+    if (paused) return true;
     const active = document.activeElement;
     const typing = active && region.contains(active) && active.matches("input:not([type=checkbox],[type=radio]),textarea,select");
     return typing || region.querySelector("dialog[open]") !== null || document.querySelector("form[data-sent]") !== null;
@@ -262,6 +264,7 @@
     if (!region.isConnected || !window.htmx) return;
     if (busy(region) || document.hidden) {
       pending.add(region);
+      showLive(liveState);
       return;
     }
     const state = refreshed.get(region) || { at: 0, timer: 0 };
@@ -294,12 +297,15 @@
   let lostSince = 0;
   let hadStream = false;
   let lostTimer = 0;
-  function showLive(state) {
-    const words = { live: "live", reconnecting: "reconnecting…", lost: "connection lost — " };
+  let liveState = "connecting";
+  function showLive(now) {
+    liveState = now;
+    const state = paused && now === "live" ? "paused" : now;
+    const words = { connecting: "connecting…", live: "live", paused: pending.size ? "paused, more has come" : "paused", reconnecting: "reconnecting…", lost: "connection lost — " };
     for (const e of all("[data-live-state]")) {
-      if (e.dataset.liveState === state) continue;
-      e.dataset.liveState = state;
       const word = e.querySelector(".live-word");
+      if (e.dataset.liveState === state && (state === "lost" || word.textContent === words[state])) continue;
+      e.dataset.liveState = state;
       word.textContent = words[state];
       if (state === "lost") {
         const link = document.createElement("a");
@@ -309,6 +315,12 @@
       }
     }
   }
+  on("click", "[data-live-pause]", () => {
+    paused = !paused;
+    for (const b of all("[data-live-pause]")) b.setAttribute("aria-pressed", String(paused));
+    if (!paused) flushPending();
+    showLive(liveState);
+  });
   function lose() {
     lostSince = lostSince || Date.now();
     clearTimeout(lostTimer);
@@ -341,6 +353,8 @@
 
   // What a swap changed: a polled region that is in use is left alone, figures that changed say so.
   const figures = new Map();
+  const rowsBefore = new Map();
+  const rows = (region) => all("tbody tr[id]", region);
   document.addEventListener("htmx:beforeRequest", (event) => {
     const region = event.detail.elt;
     if (region.matches("[data-live]") && busy(region)) {
@@ -352,6 +366,9 @@
     // An error of the console comes as a message of its own, which htmx would otherwise throw away.
     if (event.detail.xhr.getResponseHeader("HX-Retarget") === "#toasts") event.detail.shouldSwap = true;
     for (const f of all("[data-figure]")) figures.set(f.id, f.textContent);
+    const region = event.detail.target;
+    // A filter shows other rows, and not new ones.
+    if (event.detail.requestConfig.elt === region && region.matches("[data-live]")) rowsBefore.set(region.id, new Set(rows(region).map((r) => r.id)));
   });
   document.addEventListener("htmx:afterSettle", () => {
     tick();
@@ -361,6 +378,15 @@
       f.addEventListener("animationend", () => f.classList.remove("changed"), { once: true });
     }
     figures.clear();
+    for (const [id, before] of rowsBefore) {
+      const region = document.getElementById(id);
+      for (const row of region ? rows(region) : []) {
+        if (before.has(row.id)) continue;
+        row.classList.add("row-new");
+        setTimeout(() => row.classList.remove("row-new"), 4000);
+      }
+    }
+    rowsBefore.clear();
   });
   document.addEventListener("htmx:responseError", (event) => {
     const status = event.detail.xhr.status;

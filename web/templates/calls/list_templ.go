@@ -52,7 +52,7 @@ func List(v ListView) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			templ_7745c5c3_Err = ui.PageHeader{
-				Title: "Calls", Sub: "What applications called through the gateway, newest first.", Live: len(v.Page.Live) > 0,
+				Title: "Calls", Sub: "What applications called through the gateway, newest first.", Live: len(v.Page.Live) > 0, Status: v.tail(),
 			}.Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -73,6 +73,14 @@ func List(v ListView) templ.Component {
 		}
 		return nil
 	})
+}
+
+// tail is the button that stops a list that follows.
+func (v ListView) tail() []templ.Component {
+	if len(v.Page.Live) == 0 {
+		return nil
+	}
+	return []templ.Component{ui.LivePause()}
 }
 
 // Content is the log with its filters, for a page that has other things above it.

@@ -60,7 +60,7 @@ func (h Header) connection(page layout.Page, tab string) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			templ_7745c5c3_Err = ui.PageHeader{
-				Title: h.Name, Crumbs: []ui.Crumb{{Label: "Connections", Href: listPath}}, Status: []templ.Component{stateChip(h.State)},
+				Title: h.Name, Crumbs: []ui.Crumb{{Label: "Connections", Href: listPath}}, Status: h.status(page, tab),
 				Meta: h.meta(), Live: len(page.Live) > 0, Actions: h.actions(),
 			}.Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
@@ -141,6 +141,15 @@ func (h Header) tabs(current string) []ui.Tab {
 	}
 	for i := range out {
 		out[i].Current = out[i].Href == here
+	}
+	return out
+}
+
+// status stands beside the name. The list of calls that go by can be stopped there.
+func (h Header) status(page layout.Page, tab string) []templ.Component {
+	out := []templ.Component{stateChip(h.State)}
+	if tab == tabCalls && len(page.Live) > 0 {
+		out = append(out, ui.LivePause())
 	}
 	return out
 }

@@ -64,6 +64,7 @@ func confirmStates() []ui.State {
 func liveStates() []ui.State {
 	return []ui.State{
 		state("Live", "indicator", ui.LiveIndicator()),
+		state("Live", "pause", ui.LivePause()),
 		state("Live", "region", around(ui.LiveRegion("region", "users invitations", "/users?q=a"), ui.Text("Fetched again when a topic changes."))),
 	}
 }
