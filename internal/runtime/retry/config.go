@@ -1,0 +1,86 @@
+package retry
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"switchgear/internal/fault"
+)
+
+// Config says how often and how fast attempts are made again. The zero value is usable.
+type Config struct {
+	// MaxAttempts counts the first. 0 = 3.
+	MaxAttempts int
+	// Base is the longest first wait, Cap the longest of all. 0 = 200 ms and 10 s.
+	Base, Cap time.Duration
+	// MaxDelay is the longest delay asked for by an upstream that is waited for. 0 = 60 s.
+	MaxDelay time.Duration
+	// Hedge lets a second request race a slow one.
+	Hedge bool
+	// Random returns numbers in [0, 1). nil = math/rand.
+	Random func() float64
+}
+
+const (
+	codeInvalidPolicy = "INVALID_POLICY"
+
+	maxAttempts = 10
+	maxWait     = time.Hour
+)
+
+// Validate reports the first field that is wrong as fault.Invalid. path is where the policy stands in the
+// request: "policy" makes "policy.retry.max_attempts".
+func (c Config) Validate(path string) error {
+	path += ".retry"
+	if c.MaxAttempts < 0 || c.MaxAttempts > maxAttempts {
+		return invalid(path+".max_attempts", strconv.Itoa(c.MaxAttempts), fmt.Sprintf("It must be between 1 and %d.", maxAttempts))
+	}
+	filled := c.filled()
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{{".base", c.Base}, {".cap", c.Cap}, {".max_delay", c.MaxDelay}} {
+		if d.value < 0 || d.value > maxWait {
+			return invalid(path+d.field, d.value.String(), "It must be between 0s and 1h.")
+		}
+	}
+	if filled.Cap < filled.Base {
+		return invalid(path+".cap", filled.Cap.String(), "The cap cannot be below the base.")
+	}
+	return nil
+}
+
+func invalid(field, value, message string) error {
+	return fault.Field(codeInvalidPolicy, field, message).WithValue(value)
+}
+
+func (c Config) filled() Config {
+	if c.MaxAttempts == 0 {
+		c.MaxAttempts = 3
+	}
+	if c.Base == 0 {
+		c.Base = 200 * time.Millisecond
+	}
+	if c.Cap == 0 {
+		c.Cap = max(10*time.Second, c.Base)
+	}
+	if c.MaxDelay == 0 {
+		c.MaxDelay = time.Minute
+	}
+	if c.Random == nil {
+		c.Random = jitter
+	}
+	return c
+}
+
+// Policy decides by a configuration. It is immutable and safe for concurrent use.
+type Policy struct{ cfg Config }
+
+// New makes a policy. The configuration must be valid.
+func New(cfg Config) (*Policy, error) {
+	if err := cfg.Validate("policy"); err != nil {
+		return nil, err
+	}
+	return &Policy{cfg.filled()}, nil
+}
