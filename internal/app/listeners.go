@@ -32,11 +32,16 @@ type admitted struct {
 // set admits address instead of the one before; the zero value admits none.
 func (a *admitted) set(address netip.AddrPort) { a.address.Store(&address) }
 
-// has reports whether addr is the admitted address.
-func (a *admitted) has(addr netip.AddrPort) bool {
-	address := a.address.Load()
-	return address != nil && address.IsValid() && *address == addr
+// get returns the admitted address; the zero value when there is none.
+func (a *admitted) get() netip.AddrPort {
+	if address := a.address.Load(); address != nil {
+		return *address
+	}
+	return netip.AddrPort{}
 }
+
+// has reports whether addr is the admitted address.
+func (a *admitted) has(addr netip.AddrPort) bool { return addr.IsValid() && a.get() == addr }
 
 // has reports whether a dial to addr would end at one of our listeners.
 func (o *ownListeners) has(addr netip.AddrPort) bool {

@@ -183,6 +183,9 @@ func (a *App) about(ctx context.Context) (aboutview.View, error) {
 	for _, s := range a.servers {
 		v.Listeners = append(v.Listeners, aboutview.Listener{Name: s.name, Address: s.address, Serves: a.serves(s.name)})
 	}
+	if address := a.core.admitted.get(); address.IsValid() {
+		v.Listeners = append(v.Listeners, aboutview.Listener{Name: "demonstration", Address: address.String(), Serves: "the pretend provider"})
+	}
 	for _, l := range static.Vendored() {
 		v.Licences = append(v.Licences, aboutview.Licence{Name: l.Name, Version: l.Version, Licence: l.Licence})
 	}

@@ -95,6 +95,8 @@ type Service struct {
 	changing chan struct{}
 	// open hands a provider that listens to Serve.
 	open chan *site
+	// listen opens a port on loopback, 0 for any.
+	listen func(ctx context.Context, port int) (net.Listener, error)
 
 	mu      sync.Mutex // guards what follows
 	state   string
@@ -108,7 +110,7 @@ func New(ctx context.Context, d Deps, cfg Config) (*Service, error) {
 		d.Gateway == nil || d.Notify == nil || d.Logger == nil || d.Now == nil {
 		return nil, errors.New("demo: every dependency is required")
 	}
-	s := &Service{cfg: cfg, deps: d, store: store{db: d.DB}, changing: make(chan struct{}, 1), open: make(chan *site, 1)}
+	s := &Service{cfg: cfg, deps: d, store: store{db: d.DB}, changing: make(chan struct{}, 1), open: make(chan *site, 1), listen: listen}
 	r, on, err := s.store.find(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
@@ -184,7 +186,7 @@ func (s *Service) load(ctx context.Context, a access.Actor) error {
 			return err
 		}
 	}
-	listener, err := listen(ctx, 0)
+	listener, err := s.listen(ctx, 0)
 	if err != nil {
 		return err
 	}

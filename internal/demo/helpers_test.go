@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -142,6 +144,10 @@ type world struct {
 
 	mu       sync.Mutex
 	admitted netip.AddrPort
+	// asked are the ports that were to be opened, opened the listeners that were; taken is in use elsewhere.
+	asked  []int
+	opened []net.Listener
+	taken  int
 }
 
 // gateway notes the calls of the application.
@@ -202,14 +208,61 @@ func (w *world) admits() netip.AddrPort {
 	return w.admitted
 }
 
-// process starts a Service; the returned function ends it.
-func (w *world) process() (*Service, func()) {
+func (w *world) listen(ctx context.Context, port int) (net.Listener, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = append(w.asked, port)
+	if port != 0 && port == w.taken {
+		return nil, syscall.EADDRINUSE
+	}
+	l, err := listen(ctx, port)
+	if err == nil {
+		w.opened = append(w.opened, l)
+	}
+	return l, err
+}
+
+// lastAsked is the port that was asked for last, except for any port.
+func (w *world) lastAsked() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, port := range slices.Backward(w.asked) {
+		if port != 0 {
+			return port
+		}
+	}
+	return 0
+}
+
+// listening is how many listeners are open.
+func (w *world) listening() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, l := range w.opened {
+		if tcp, ok := l.(*net.TCPListener); ok && tcp.SetDeadline(time.Time{}) == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// service is a Service that nobody serves yet.
+func (w *world) service() *Service {
 	w.t.Helper()
 	w.processes.Add(1)
 	s, err := New(w.t.Context(), w.deps, Config{Pace: time.Millisecond})
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	s.listen = w.listen
+	return s
+}
+
+// process starts a Service; the returned function ends it.
+func (w *world) process() (*Service, func()) {
+	w.t.Helper()
+	s := w.service()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan struct{})
 	go func() {

@@ -159,9 +159,9 @@ func (s *Service) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l, err := listen(ctx, r.Port)
+	l, err := s.listen(ctx, r.Port)
 	if err != nil { // Somebody else has the port by now.
-		if l, err = listen(ctx, 0); err != nil {
+		if l, err = s.listen(ctx, 0); err != nil {
 			return err
 		}
 	}
