@@ -3,6 +3,10 @@ package app
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -70,5 +74,63 @@ func TestConnectionByTheAPIThroughTheGateway(t *testing.T) {
 	}
 	if !strings.Contains(found["console.db"], "orders-1") {
 		t.Error("the search does not see the database")
+	}
+}
+
+// The commands of docs/api.md, one after the other, as somebody would type them.
+func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "api.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, nil)
+	made, err := Administer(t.Context(), p.cfg, telemetry.Discard(), CreateKey(), KeyCreate{Name: "deploy", Scopes: []string{"api:write"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var script strings.Builder
+	script.WriteString("set -euo pipefail\ncurl() { command curl --fail-with-body --show-error \"$@\"; echo; }\n")
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		if !strings.HasPrefix(block[1], "export API_KEY=") { // that one makes the key
+			script.WriteString(block[1])
+		}
+	}
+	if n := strings.Count(script.String(), "$API/"); n < 5 {
+		t.Fatalf("%d commands", n)
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", script.String())
+	cmd.Env = append(os.Environ(), "API_KEY="+made.Key, "API="+p.url("/api/v1"))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	for _, want := range []string{`"version":1`, `"total":1`, `"timeout":"20s"`, `"before":"10s"`, `"version":3`} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%s is not in\n%s", want, out)
+		}
+	}
+}
+
+// With a listener of its own for machines, the API and its page are there, style sheet included, and not
+// on the console's.
+func TestAPIOnItsOwnListener(t *testing.T) {
+	t.Parallel()
+	p := start(t, map[string]string{"GATEWAY_ADDR": "127.0.0.1:0"})
+	visitor := p.browser(t)
+	machine := "http://" + p.GatewayAddr()
+	docs := visitor.get(machine + "/api/docs")
+	css := regexp.MustCompile(`href="(/static/css/[^"]+)"`).FindStringSubmatch(docs.body)
+	if docs.status != http.StatusOK || len(css) == 0 {
+		t.Fatalf("page: %d %s", docs.status, docs.body)
+	}
+	if got := visitor.get(machine + css[1]); got.status != http.StatusOK || !strings.HasPrefix(got.header.Get("Content-Type"), "text/css") {
+		t.Errorf("style sheet: %d", got.status)
+	}
+	if got := visitor.get(machine + "/api/v1/connections"); got.status != http.StatusUnauthorized {
+		t.Errorf("API: %d", got.status)
+	}
+	if got := p.browser(t).get("/api/v1/openapi.json"); got.status == http.StatusOK && strings.Contains(got.body, "openapi") {
+		t.Errorf("on the console's listener: %d", got.status)
 	}
 }
