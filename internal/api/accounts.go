@@ -70,7 +70,7 @@ func (v *version) accountRoutes() {
 	}, v.getAccount)
 	register(v, route{
 		method: http.MethodPut, path: "/connections/{slug}/accounts/{account}", id: "put-account", tag: tag, summary: "Store the credential of an account",
-		description: "Makes the account if there is none of that name. The credential of the account default is part of the definition: changing it makes a version.",
+		description: "Makes the account if there is none of that name. Fields that are left out keep their value while the auth type stays the same. The credential of the account default is part of the definition: changing it makes a version.",
 	}, v.putAccount)
 	register(v, route{
 		method: http.MethodDelete, path: "/connections/{slug}/accounts/{account}", id: "delete-account", tag: tag, summary: "Forget the credential of an account for good",

@@ -85,7 +85,7 @@ func (Policy) Schema(huma.Registry) *huma.Schema {
 	return s
 }
 
-// optional is a schema without references in which nothing is required outside of lists.
+// optional is a schema without references in which nothing is required.
 func optional(r huma.Registry, s *huma.Schema) *huma.Schema {
 	for s.Ref != "" {
 		s = r.SchemaFromRef(s.Ref)

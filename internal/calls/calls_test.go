@@ -123,6 +123,43 @@ func TestSearch(t *testing.T) {
 }
 
 // Pages stay what they are while newer calls arrive, also where many calls share a moment.
+// A list counts, and pages by number from either end.
+func TestList(t *testing.T) {
+	t.Parallel()
+	l := open(t, dbtest.New(t), Config{})
+	stop := serve(t, l)
+	for n := range 5 {
+		l.Record(record(n, nil))
+	}
+	l.Record(record(5, func(r *runtime.Record) { r.Slug = "hubspot" }))
+	stop()
+	for name, tt := range map[string]struct {
+		query Query
+		page  int
+		want  string
+		total int
+	}{
+		"newest first":    {Query{Connection: "stripe", Limit: 2}, 1, "req_0 req_1", 5},
+		"last page":       {Query{Connection: "stripe", Limit: 2}, 3, "req_4", 5},
+		"beyond the last": {Query{Connection: "stripe", Limit: 2}, 4, "", 5},
+		"oldest first":    {Query{Limit: 2, Oldest: true}, 1, "req_5 req_4", 6},
+		"a cursor":        {Query{Limit: 1, Cursor: "nonsense"}, 0, "req_0", 6},
+		"defaults":        {Query{Connection: "hubspot"}, 0, "req_5", 1},
+	} {
+		list, err := l.List(t.Context(), tt.query, tt.page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := make([]string, len(list.Calls))
+		for i, r := range list.Calls {
+			ids[i] = r.ID
+		}
+		if got := strings.Join(ids, " "); got != tt.want || list.Total != tt.total {
+			t.Errorf("%s: got %q of %d, want %q of %d", name, got, list.Total, tt.want, tt.total)
+		}
+	}
+}
+
 func TestPagesAreStable(t *testing.T) {
 	t.Parallel()
 	l := open(t, dbtest.New(t), Config{})

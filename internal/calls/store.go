@@ -150,8 +150,7 @@ func (s store) find(ctx context.Context, id string) (runtime.Record, error) {
 	return r, err
 }
 
-// list counts what matches and reads a page. The page takes its ids from an index, so that the rows before
-// it are not read.
+// list counts what matches and reads a page.
 func (s store) list(ctx context.Context, q Query, offset int) (List, error) {
 	wanted := path(q)
 	filters(q, wanted)
@@ -166,8 +165,7 @@ func (s store) list(ctx context.Context, q Query, offset int) (List, error) {
 	}
 	args = append(args, q.Limit, offset)
 	err := s.each(ctx, func(r runtime.Record) { list.Calls = append(list.Calls, r) },
-		`SELECT `+columns+` FROM calls WHERE id IN (SELECT id FROM calls`+where+order+
-			` LIMIT $`+strconv.Itoa(len(args)-1)+` OFFSET $`+strconv.Itoa(len(args))+`)`+order, args...)
+		`SELECT `+columns+` FROM calls`+where+order+` LIMIT $`+strconv.Itoa(len(args)-1)+` OFFSET $`+strconv.Itoa(len(args)), args...)
 	return list, err
 }
 
