@@ -601,6 +601,59 @@ func TestWriteHeaders(t *testing.T) {
 	})
 }
 
+func TestQuotaLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimit.Config{Limits: limits(50, time.Second)})
+		a, b := ratelimit.Key{Credential: "a"}, ratelimit.Key{Credential: "b"}
+		if got := l.QuotaLeft(a); got != ratelimit.Unknown {
+			t.Errorf("%g", got)
+		}
+		answer(t, l, a, 200, header("RateLimit", `"m";r=30;t=20, "h";r=100;t=3000, "x";r=1`, "RateLimit-Policy", `"m";q=60;w=60, "h";q=1000;w=3600`))
+		if got := l.QuotaLeft(a); got != 0.1 {
+			t.Errorf("%g", got)
+		}
+		if got := l.QuotaLeft(b); got != ratelimit.Unknown {
+			t.Errorf("%g for another account", got)
+		}
+		try(t, l, a)
+		if got := l.QuotaLeft(a); got != 0.099 {
+			t.Errorf("%g after one more", got)
+		}
+		time.Sleep(3000 * time.Second)
+		if got := l.QuotaLeft(a); got != ratelimit.Unknown {
+			t.Errorf("%g after the reset", got)
+		}
+	})
+}
+
+// FuzzImport: what is in the database may be anything; the limits hold all the same.
+func FuzzImport(f *testing.F) {
+	f.Add([]byte(`{"scopes":[{"windows":[{"per":3600000,"log":[[1772366400000,4],[0,-5]]}],"quotas":[{"unit":"requests","limit":-1,"left":3,"learned_at":1,"refill":1e-300}],"hold_until":1772366400000,"cut_rate":1,"cut_full":1e-300,"cut_step":1}]}`))
+	f.Add([]byte(`{"scopes":[{"group":"g","credential":"\u0000","quotas":[{"unit":"x","limit":9223372036854775807,"left":1e15,"reset_at":9223372036854775807}]},{"credential":"c","windows":[{"per":60000,"log":[[1,1000000000],[2,9223372036854775807]]}]}]}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var state ratelimit.State
+		if json.Unmarshal(raw, &state) != nil {
+			return
+		}
+		l := newLimiter(t, ratelimit.Config{Limits: limits(5, time.Hour, 1000, 24*time.Hour), Credential: limits(3, time.Minute)})
+		l.Import(state)
+		for range 2 {
+			for _, key := range []ratelimit.Key{{}, {Group: "g"}, {Group: "g", Credential: "c"}} {
+				if n := drain(t, l, key); n > 5 {
+					t.Errorf("%d let out", n)
+				}
+				l.WriteHeaders(http.Header{}, key)
+				if left := l.QuotaLeft(key); !(left == ratelimit.Unknown || left >= 0 && left <= 1) {
+					t.Errorf("%g left", left)
+				}
+			}
+			l.Snapshot()
+			l.Import(l.Export())
+		}
+	})
+}
+
 func TestRejectionsSayWhy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

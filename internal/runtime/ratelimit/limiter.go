@@ -64,7 +64,8 @@ func New(cfg Config) (*Limiter, error) {
 // now is the limiter's clock: monotonic, in nanoseconds.
 func (l *Limiter) now() int64 { return int64(time.Since(l.origin)) }
 
-func (l *Limiter) wall(at int64) time.Time { return l.origin.Add(time.Duration(at)) }
+// wall is the time of day of a moment on this clock, as it is known now: it may have been set since.
+func (l *Limiter) wall(at int64) time.Time { return time.Now().Add(time.Duration(at - l.now())) }
 
 // Configure replaces the configuration. What was let out and what was learned stays: a window of the same
 // length keeps its log, and a new one begins with what the longest of the others knows. Requests in the

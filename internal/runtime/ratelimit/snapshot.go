@@ -91,6 +91,28 @@ func (l *Limiter) Snapshot() Snapshot {
 	return snap
 }
 
+// QuotaLeft is the part of the vendor's quota that is left for requests of a key, from 0 to 1: that of the
+// scarcest, in any unit. It is [Unknown] when no quota with a limit is known.
+func (l *Limiter) QuotaLeft(key Key) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	least := float64(Unknown)
+	r := l.routeOf(key)
+	for _, s := range r.scopes[:r.n] {
+		for i := range s.quotas {
+			q := &s.quotas[i]
+			if q.Limit <= 0 || q.over(now) {
+				continue
+			}
+			if part := min(max(q.leftAt(now), 0)/float64(q.Limit), 1); least < 0 || part < least {
+				least = part
+			}
+		}
+	}
+	return least
+}
+
 func (l *Limiter) show(s *scope, now int64) ScopeSnapshot {
 	out := ScopeSnapshot{Key: s.key, Configured: s.base, Waiting: s.waiting, Why: s.why(&l.cfg, now, l.wall)}
 	if out.Key.Credential == noCredential {
