@@ -92,7 +92,6 @@ type compartment struct {
 	limit    int // 0 for none
 	inFlight int
 	peak     int
-	waiting  int // held up by this one
 	rejected int64
 	pass     uint64 // the last pass through the queue in which it was full
 }
@@ -115,7 +114,6 @@ type permit struct {
 type waiter struct {
 	name       string
 	group      *compartment
-	heldUp     *compartment
 	prev, next *waiter
 	ready      chan struct{}
 	permit     Permit
@@ -231,8 +229,8 @@ func (e *RejectedError) Unwrap() error {
 func (b *Bulkhead) Acquire(ctx context.Context, group string, maxWait time.Duration) (Permit, error) {
 	b.mu.Lock()
 	c := b.groups[group]
-	// Who waits was here first, but only those count that wait for the same.
-	if !b.total.full() && b.total.waiting == 0 && (c == nil || !c.full() && c.waiting == 0) {
+	// Room that somebody waits for is given away the moment it appears, so where there is some, nobody waits.
+	if !b.total.full() && (c == nil || !c.full()) {
 		p := b.take(c)
 		b.mu.Unlock()
 		return p, nil
@@ -324,8 +322,6 @@ func (b *Bulkhead) enqueue(w *waiter) {
 	b.last = w
 	b.waiting++
 	b.peakWaiting = max(b.peakWaiting, b.waiting)
-	w.heldUp = &b.total
-	w.heldUp.waiting++
 }
 
 func (b *Bulkhead) dequeue(w *waiter) {
@@ -341,7 +337,6 @@ func (b *Bulkhead) dequeue(w *waiter) {
 	}
 	w.queued = false
 	b.waiting--
-	w.heldUp.waiting--
 }
 
 // serve lets waiters in, in order. A full group holds up those behind it in the same group only.
@@ -354,9 +349,6 @@ func (b *Bulkhead) serve() {
 		}
 		if c := w.group; c != nil && (c.pass == b.pass || c.full()) {
 			c.pass = b.pass
-			w.heldUp.waiting--
-			w.heldUp = c
-			c.waiting++
 		} else {
 			b.dequeue(w)
 			w.permit = b.take(c)

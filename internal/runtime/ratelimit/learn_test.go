@@ -86,6 +86,32 @@ func TestPaced(t *testing.T) {
 	}
 }
 
+// TestPlentyIsNotDealtOut: a tenth of what is left may go at once.
+func TestPlentyIsNotDealtOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimit.Config{Dialect: "github"})
+		answer(t, l, ratelimit.Key{}, 200, header("X-RateLimit-Limit", "5000", "X-RateLimit-Remaining", "4000", "X-RateLimit-Reset", "3600"))
+		if n := drain(t, l, ratelimit.Key{}); n != 400 {
+			t.Errorf("%d at once of 4000 left for an hour", n)
+		}
+	})
+}
+
+// TestRetryAfterWins over the reset that the same answer tells.
+func TestRetryAfterWins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimit.Config{Limits: limits(50, time.Second)})
+		answer(t, l, ratelimit.Key{}, 429, header("Retry-After", "5", "RateLimit", `"a";r=0;t=600`))
+		time.Sleep(5 * time.Second)
+		g, ok := try(t, l, ratelimit.Key{})
+		if !ok || !g.Probe() {
+			t.Error("nobody goes first after 5 s")
+		}
+	})
+}
+
 func TestReserveForOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

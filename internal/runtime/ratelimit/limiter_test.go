@@ -502,7 +502,7 @@ func TestRefundAfterConfigure(t *testing.T) {
 		l := newLimiter(t, ratelimit.Config{})
 		old, _ := try(t, l, ratelimit.Key{Group: "g"})
 		time.Sleep(time.Millisecond)
-		if err := l.Configure(ratelimit.Config{Limits: limits(600, time.Minute), Groups: map[string][]ratelimit.Limit{"g": limits(600, time.Hour)}}); err != nil {
+		if err := l.Configure(ratelimit.Config{Limits: limits(600, time.Minute), Groups: map[string][]ratelimit.Limit{"g": limits(700, time.Hour)}}); err != nil {
 			t.Fatal(err)
 		}
 		if n := drain(t, l, ratelimit.Key{Group: "g"}); n != 600 {

@@ -91,6 +91,25 @@ func TestWindowEarliestBehindOthers(t *testing.T) {
 	}
 }
 
+// TestNobodyOvertakes: room has come, and the timer for the one that waits for it has not fired yet.
+func TestNobodyOvertakes(t *testing.T) {
+	t.Parallel()
+	l, err := New(Config{Limits: []Limit{{Requests: 9, Per: time.Hour}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.mu.Lock()
+	w := &waiter{route: l.routeOf(Key{}), ready: make(chan struct{})}
+	l.enqueue(w)
+	l.mu.Unlock()
+	if _, err := l.Reserve(t.Context(), Key{}, 0); err == nil {
+		t.Error("one that does not wait overtook one that does")
+	}
+	if _, err := l.Reserve(t.Context(), Key{}, time.Hour); err != nil || w.queued {
+		t.Errorf("%v, and the first still waits: %t", err, w.queued)
+	}
+}
+
 func TestWords(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
