@@ -78,6 +78,14 @@ func tryJourney(j *journey) {
 		b.fatal("the query came back as %q", got)
 	}
 
+	// What records bodies says what that means.
+	b.open("/connections/orders/edit")
+	b.sees("Bodies may hold personal data")
+	if !eval[bool](b.tab, `document.querySelector("#f-log_bodies").checked`) {
+		b.fatal("the form does not show that bodies are recorded")
+	}
+	b.inspect("try-connection-edit")
+
 	// The same without scripts: the answer comes as a page, and leads to the result.
 	plain := j.signedIn(p, owner)
 	call(plain, emulation.SetScriptExecutionDisabled.Method, emulation.SetScriptExecutionDisabledParams{Value: true})

@@ -126,10 +126,10 @@ func (p *Proxy) record(ctx context.Context, rec Record) {
 	if rec.Duration == 0 {
 		rec.Duration = p.now().Sub(rec.StartedAt)
 	}
-	p.recorder.Record(rec)
 	if watch := callerOf(ctx).Watch; watch != nil {
 		watch.Record = rec
 	}
+	p.recorder.Record(rec)
 	level := slog.LevelDebug
 	if rec.ErrorCode != "" {
 		level = slog.LevelInfo
