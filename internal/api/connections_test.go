@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"switchgear/internal/runtime"
 )
 
 // The JSON of the contract, as printed there.
@@ -364,5 +367,22 @@ func TestVersions(t *testing.T) {
 	must(t, w.connections.MarkKnownGood(t.Context(), w.get(path).connection(t).ID, 2))
 	if c := w.do(http.MethodPost, path+"/rollback", `{"reason":"it was good"}`).connection(t); c.Version != 6 || w.token("") != canary+"-new" || c.LastKnownGood != 2 {
 		t.Errorf("rollback to the good one: %+v", c)
+	}
+}
+
+// Everything that the runtime knows of a policy can be written by the API: the description follows it.
+func TestWholePolicy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	whole, err := json.Marshal(runtime.DefaultPolicy())
+	must(t, err)
+	operations := `"operations":[{"id":"charge","method":"POST","path":"/v1/charges","policy":{"timeout":"5s"}}],"outcomes":[{"status":404,"outcome":"success"}]`
+	policy := strings.TrimSuffix(string(whole), "}") + "," + operations + "}"
+	got := w.do(http.MethodPost, "/api/v1/connections", `{"name":"Whole","slug":"stripe","base_url":"https://api.example.com","auth":{"type":"none"},"policy":`+policy+`}`)
+	if got.status != http.StatusCreated || !strings.Contains(string(got.connection(t).Policy), `"/v1/charges"`) {
+		t.Fatalf("%d %s\n%s", got.status, got.body, policy)
+	}
+	if got = w.do(http.MethodPatch, "/api/v1/connections/stripe", `{"policy":{"operations":null}}`); got.status != http.StatusOK || strings.Contains(got.body, "charges") {
+		t.Errorf("%d %s", got.status, got.body)
 	}
 }

@@ -68,7 +68,7 @@ func (v *version) catch(ctx huma.Context, _ string, body any) (any, error) {
 	return body, nil
 }
 
-// Adapter of huma: it mounts operations on the router of a version.
+// adapter lets huma mount operations on the router of a version.
 type adapter struct{ version *version }
 
 // ServeHTTP implements huma.Adapter.
@@ -89,7 +89,7 @@ func (a adapter) Handle(op *huma.Operation, next func(huma.Context)) {
 // serve takes a request through what all operations share, in the order in which a client has to repair
 // it: representation, limits, key, scope, parameters, body.
 func (v *version) serve(w http.ResponseWriter, r *http.Request, op *huma.Operation, next func(huma.Context)) error {
-	w.Header().Add("Vary", "Accept")
+	w.Header().Set("Vary", "Accept")
 	w.Header().Set("Cache-Control", "no-store")
 	if err := acceptable(r, v.number); err != nil {
 		return err

@@ -23,7 +23,6 @@ const (
 // versioned serves /api/… without a version: the one that Accept names, otherwise the first.
 func versioned(versions []*version) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		w.Header().Add("Vary", "Accept")
 		for _, v := range versions {
 			if acceptable(r, v.number) == nil {
 				// Routed as if it had come to the path of the version.

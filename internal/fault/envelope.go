@@ -6,6 +6,7 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,7 +85,9 @@ func WriteJSON(w http.ResponseWriter, r *http.Request, err error, requestID stri
 // SetHeaders sets what every representation of err shares: Retry-After, Vary and Cache-Control.
 func SetHeaders(h http.Header, err error) {
 	h.Set("Cache-Control", "no-store")
-	h.Add("Vary", "Accept")
+	if !slices.Contains(h.Values("Vary"), "Accept") {
+		h.Add("Vary", "Accept")
+	}
 	if e, ok := errors.AsType[*Error](err); ok && e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
