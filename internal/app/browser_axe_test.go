@@ -156,6 +156,7 @@ func axePagesJourney(j *journey) {
 		{"audit-none", "/audit?q=nothing-has-this-in-it", 200},
 		{"entry", "/audit/1", 200},
 		{"about", "/about", 200},
+		{"api-docs", "/api/docs", 200},
 		{"error-404", "/no/such/page", 404},
 	} {
 		b.openAs(page.path, page.status)
