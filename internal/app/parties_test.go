@@ -3,8 +3,10 @@ package app
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -200,5 +202,57 @@ func TestCurlThroughTheGateway(t *testing.T) {
 	}
 	if body, version, status := curl(t.Context(), t, "--http2-prior-knowledge", "--fail-with-body", p.url("/livez")); status != "200" || version != "2" || !strings.Contains(body, "alive") {
 		t.Errorf("health over HTTP/2: HTTP/%s, %s, %s", version, status, body)
+	}
+}
+
+// What follows the connection reaches the upstream as it was written: no part of the way cleans it up or
+// answers with a redirect to what it takes for the same.
+func TestPathsReachTheUpstreamAsWritten(t *testing.T) {
+	t.Parallel()
+	up := newUpstream(t)
+	p, key := party(t, "generic-rest", "orders", up.URL+"/base", upstreamSecret)
+	for sent, want := range map[string]string{
+		"":                     "/base",
+		"/":                    "/base",
+		"//evil.test/x":        "/base//evil.test/x",
+		"/a//b/":               "/base/a//b/",
+		"/a/../b":              "/base/a/../b",
+		"/a/./b":               "/base/a/./b",
+		"/a%2Fb":               "/base/a%2Fb",
+		"/http://evil.test/":   "/base/http://evil.test/",
+		"/@evil.test":          "/base/@evil.test",
+		`/%5Cevil.test`:        "/base/%5Cevil.test",
+		"/a;v=1,2/b:c":         "/base/a;v=1,2/b:c",
+		"/..%3b/x":             "",
+		"/../x":                "",
+		"/%2e%2e/x":            "",
+		"/a/%2e%2e/%2e%2e/x":   "",
+		"/..;/x":               "",
+		"/%252e%252e%252fx":    "",
+		"/a%0d%0aHost:%20evil": "/base/a%0d%0aHost:%20evil",
+	} {
+		for _, target := range []string{"/proxy/orders" + sent, "http://evil.test/proxy/orders" + sent} { // absolute-form, too
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", p.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: evil.test\r\nX-API-Key: %s\r\nConnection: close\r\n\r\n", target, key)
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatalf("%s: %v", target, err)
+			}
+			var got struct{ Path string }
+			err = json.NewDecoder(resp.Body).Decode(&got)
+			_ = resp.Body.Close()
+			_ = conn.Close()
+			switch {
+			case err != nil:
+				t.Errorf("%s: %d, %v", target, resp.StatusCode, err)
+			case want == "" && (resp.StatusCode != http.StatusBadRequest || resp.Header.Get("Switchgear-Error") != "INVALID_PATH"):
+				t.Errorf("%s: %d %q, want it refused", target, resp.StatusCode, resp.Header.Get("Switchgear-Error"))
+			case want != "" && (resp.StatusCode != http.StatusOK || got.Path != want):
+				t.Errorf("%s: %d, the upstream saw %q, want %q", target, resp.StatusCode, got.Path, want)
+			}
+		}
 	}
 }

@@ -86,14 +86,20 @@ func apiLimits(rates config.Rates) []api.Limit {
 	return out
 }
 
-// splitPaths sends the named paths to machine and the rest to people. The two never share a cookie.
+// splitPaths sends the named paths to machine and the rest to people. The two never share a cookie. A name
+// that ends in a slash stands for everything below it. The path is not cleaned, as http.ServeMux would:
+// what follows /proxy/{connection}/ is the upstream's to understand, empty segments and dots included.
 func splitPaths(machine, people http.Handler, paths ...string) http.Handler {
-	mux := http.NewServeMux()
-	for _, p := range paths {
-		mux.Handle(p, machine)
-	}
-	mux.Handle("/", people)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, p := range paths {
+			folder := strings.TrimSuffix(p, "/")
+			if r.URL.Path == folder || folder != p && strings.HasPrefix(r.URL.Path, p) {
+				machine.ServeHTTP(w, r)
+				return
+			}
+		}
+		people.ServeHTTP(w, r)
+	})
 }
 
 // wrap puts around every listener what all requests share: a request id, metrics, and the client's

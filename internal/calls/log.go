@@ -40,7 +40,7 @@ type Deps struct {
 type Config struct {
 	Queue     int           // 8192: entries that may wait to be stored
 	Bodies    int64         // 32 MiB: bodies that may wait with them
-	Batch     int           // 512: entries stored by one transaction
+	Batch     int           // 2048: entries stored by one transaction
 	Flush     time.Duration // 100ms: how long an entry waits for company
 	MaxAge    time.Duration // 168h: entries older than this are deleted
 	MaxRows   int           // 1,000,000: the oldest beyond this are deleted
@@ -53,7 +53,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.Queue = cmp.Or(c.Queue, 8192)
-	c.Batch = cmp.Or(c.Batch, 512)
+	c.Batch = cmp.Or(c.Batch, 2048)
 	c.Flush = cmp.Or(c.Flush, 100*time.Millisecond)
 	c.MaxAge = cmp.Or(c.MaxAge, 7*24*time.Hour)
 	c.MaxRows = cmp.Or(c.MaxRows, 1_000_000)
@@ -87,7 +87,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*Log, error) {
 		return nil, fault.New(fault.Internal, "", "calls: a dependency is missing")
 	}
 	cfg = cfg.withDefaults()
-	l := &Log{deps: deps, cfg: cfg, store: store{deps.DB}, queue: make(chan runtime.Record, cfg.Queue), recent: newRecent(), minutes: openMinutes{}}
+	l := &Log{deps: deps, cfg: cfg, store: newStore(deps.DB), queue: make(chan runtime.Record, cfg.Queue), recent: newRecent(), minutes: openMinutes{}}
 	err := l.store.since(ctx, deps.Now().Add(-Window), func(r runtime.Record) { l.recent.add(r) })
 	if err != nil {
 		return nil, fmt.Errorf("calls: read the last minutes: %w", err)

@@ -402,7 +402,7 @@ func BenchmarkInsert(b *testing.B) {
 				for i, l := range logs {
 					began := time.Now()
 					err := l.store.db.InTx(b.Context(), func(tx *db.Tx) error {
-						accepted, err := insertCalls(b.Context(), tx, batch)
+						accepted, err := l.store.insertCalls(b.Context(), tx, batch)
 						if err != nil || i == 0 {
 							return err
 						}

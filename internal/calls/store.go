@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,7 +15,12 @@ import (
 )
 
 // store holds all SQL of the call log.
-type store struct{ db *db.DB }
+type store struct {
+	db            *db.DB
+	fullInsertion string
+}
+
+func newStore(d *db.DB) store { return store{db: d, fullInsertion: insertion(rowsPerInsert)} }
 
 const columns = `id, at, connection_id, slug, account, version, method, host, path, query, status, outcome, attempts,
 	duration_us, first_byte_us, request_bytes, response_bytes, error_code, error_text, key_id, key_name, ip, user_id, user_name`
@@ -26,9 +32,13 @@ type detail struct {
 	Steps          []runtime.Step `json:"steps,omitempty"`
 }
 
+// rowsPerInsert is how many entries one statement stores: most of the work of a small statement is to
+// prepare it.
+const rowsPerInsert = 32
+
 func (s store) insert(ctx context.Context, batch []runtime.Record, open openMinutes, now time.Time) error {
 	err := s.db.InTx(ctx, func(tx *db.Tx) error {
-		accepted, err := insertCalls(ctx, tx, batch)
+		accepted, err := s.insertCalls(ctx, tx, batch)
 		if err != nil {
 			return err
 		}
@@ -39,35 +49,92 @@ func (s store) insert(ctx context.Context, batch []runtime.Record, open openMinu
 }
 
 // insertCalls returns those that were not in the log already.
-func insertCalls(ctx context.Context, tx *db.Tx, batch []runtime.Record) ([]*runtime.Record, error) {
+func (s store) insertCalls(ctx context.Context, tx *db.Tx, batch []runtime.Record) ([]*runtime.Record, error) {
 	accepted := make([]*runtime.Record, 0, len(batch))
-	for i := range batch {
-		r := &batch[i]
+	for part := range slices.Chunk(batch, rowsPerInsert) {
+		var err error
+		if accepted, err = s.insertPart(ctx, tx, part, accepted); err != nil {
+			return nil, err
+		}
+	}
+	return accepted, nil
+}
+
+func (s store) insertPart(ctx context.Context, tx *db.Tx, part []runtime.Record, accepted []*runtime.Record) ([]*runtime.Record, error) {
+	args := make([]any, 0, len(part)*columnCount)
+	for i := range part {
+		r := &part[i]
 		text, err := json.Marshal(detail{r.RequestHeader, r.ResponseHeader, r.Steps})
 		if err != nil {
 			return nil, fmt.Errorf("calls: encode %s: %w", r.ID, err)
 		}
-		result, err := tx.Exec(ctx, `INSERT INTO calls (`+columns+`, detail)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
-			ON CONFLICT (id) DO NOTHING`,
+		args = append(args,
 			r.ID, db.Micros(r.StartedAt), r.ConnectionID, r.Slug, r.Account, r.Version, r.Method, r.Host, r.Path, r.Query,
 			r.Status, string(r.Outcome), r.Attempts, r.Duration.Microseconds(), r.FirstByte.Microseconds(),
 			r.RequestBytes, r.ResponseBytes, r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, r.UserID, r.UserName, string(text))
-		if err != nil {
-			return nil, err
-		}
+	}
+	added, err := s.insertedIDs(ctx, tx, len(part), args)
+	if err != nil {
+		return nil, err
+	}
+	for i := range part {
+		r := &part[i]
 		if err := insertBodies(ctx, tx, *r); err != nil {
 			return nil, err
 		}
-		added, err := result.RowsAffected()
-		if err != nil {
-			return nil, err
-		}
-		if added > 0 {
+		if added[r.ID] {
+			delete(added, r.ID) // An id that comes twice was stored once.
 			accepted = append(accepted, r)
 		}
 	}
 	return accepted, nil
+}
+
+// insertedIDs stores entries and returns the ids that were new.
+func (s store) insertedIDs(ctx context.Context, tx *db.Tx, count int, args []any) (map[string]bool, error) {
+	rows, err := tx.Query(ctx, s.insertion(count), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	added := make(map[string]bool, count)
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		added[id] = true
+	}
+	return added, rows.Err()
+}
+
+// insertion is the statement that stores so many entries.
+func (s store) insertion(rows int) string {
+	if rows == rowsPerInsert {
+		return s.fullInsertion
+	}
+	return insertion(rows)
+}
+
+// columnCount counts columns and detail.
+const columnCount = 25
+
+func insertion(rows int) string {
+	var b strings.Builder
+	b.WriteString(`INSERT INTO calls (` + columns + `, detail) VALUES `)
+	for n := range rows * columnCount {
+		switch {
+		case n == 0:
+			b.WriteString("($")
+		case n%columnCount == 0:
+			b.WriteString("), ($")
+		default:
+			b.WriteString(", $")
+		}
+		b.WriteString(strconv.Itoa(n + 1))
+	}
+	b.WriteString(`) ON CONFLICT (id) DO NOTHING RETURNING id`)
+	return b.String()
 }
 
 // scanner is a row of a result.
