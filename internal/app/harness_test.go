@@ -107,11 +107,16 @@ type browser struct {
 
 func (p *process) browser(tb testing.TB) *browser {
 	tb.Helper()
+	return newBrowser(tb, "http://"+p.Addr())
+}
+
+func newBrowser(tb testing.TB, base string) *browser {
+	tb.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &browser{t: tb, client: &http.Client{Jar: jar}, base: "http://" + p.Addr()}
+	return &browser{t: tb, client: &http.Client{Jar: jar}, base: base}
 }
 
 // page is what a browser got.
@@ -169,14 +174,20 @@ func (p *process) owner(tb testing.TB) *browser {
 		tb.Fatal(err)
 	}
 	b := p.browser(tb)
+	b.setUp(link.Query().Get("token"))
+	return b
+}
+
+// setUp makes the owner, and stays signed in as them.
+func (b *browser) setUp(token string) {
+	b.t.Helper()
 	got := b.post("/setup", url.Values{
-		"token": {link.Query().Get("token")}, "email": {ownerEmail}, "name": {"Olive Owner"},
+		"token": {token}, "email": {ownerEmail}, "name": {"Olive Owner"},
 		"password": {ownerPassword}, "repeat": {ownerPassword}, "key_saved": {"yes"},
 	})
 	if got.status != http.StatusOK || got.path != "/" {
-		tb.Fatalf("set-up ended at %s with %d:\n%s", got.path, got.status, got.body)
+		b.t.Fatalf("set-up ended at %s with %d:\n%s", got.path, got.status, got.body)
 	}
-	return b
 }
 
 // lockedBuffer is a buffer that many goroutines write and a test reads.

@@ -1,0 +1,153 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"switchgear/internal/config"
+	"switchgear/internal/telemetry"
+)
+
+// The credentials of connections and accounts are nowhere either, whatever calls with them come to.
+func TestCanaryOfCredentials(t *testing.T) {
+	t.Parallel()
+	up := newUpstream(t)
+	p := start(t, map[string]string{"METRICS_ADDR": "127.0.0.1:0", "EGRESS_ALLOW": up.egressRule(t)})
+	owner, secrets := p.owner(t), map[string]string{}
+	var pages strings.Builder
+	see := func(got page) page {
+		_, _ = fmt.Fprintln(&pages, got.header, got.body)
+		return got
+	}
+	callWithCanaries(t, p.cfg, owner, up, secrets, see)
+	for _, path := range []string{
+		"/", "/connections", "/connections/orders", "/connections/orders/accounts", "/connections/orders/edit", "/connections/orders/versions",
+		"/connections/orders/calls", "/calls", "/audit?limit=200", "/keys", "/about",
+	} {
+		if got := see(owner.get(path)); got.status != 200 {
+			t.Errorf("%s: status %d", path, got.status)
+		}
+	}
+	see(owner.get("http://" + p.MetricsAddr() + "/metrics"))
+	haystacks := map[string]string{"pages and metrics": pages.String(), "log": p.logs.String()}
+	addFiles(t, haystacks, filepath.Join(p.dir, "data")) // with its WAL, while the process runs
+	if !strings.Contains(haystacks["console.db"]+haystacks["console.db-wal"], "/canary/path") {
+		t.Error("the search does not see the calls")
+	}
+	p.stop(t)
+	haystacks["log after stop"] = p.logs.String()
+	addFiles(t, haystacks, filepath.Join(p.dir, "data"))
+	wantNowhere(t, secrets, haystacks)
+}
+
+// A process that dies with every goroutine on its lips does not say them.
+func TestCrashOutputHoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	up := newUpstream(t)
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+dir, "GOTRACEBACK=all", "CHILD_EGRESS_ALLOW="+up.egressRule(t))
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	find, link := regexp.MustCompile(`http://\S+/setup\?token=\S+`), ""
+	for lines := bufio.NewScanner(out); link == "" && lines.Scan(); {
+		link = find.FindString(lines.Text())
+	}
+	setUp, err := url.Parse(link)
+	if err != nil || link == "" {
+		t.Fatalf("the child prints no link: %v, %s", err, said.String())
+	}
+	cfg, err := childConfig(dir, up.egressRule(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := newBrowser(t, "http://"+setUp.Host)
+	owner.setUp(setUp.Query().Get("token"))
+	secrets := map[string]string{"password": ownerPassword}
+	callWithCanaries(t, cfg, owner, up, secrets, func(got page) page { return got })
+	if err := cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil || !strings.Contains(said.String(), "SIGQUIT: quit") || !strings.Contains(said.String(), "net/http.(*Server).Serve") {
+		t.Errorf("the child did not crash as it should: %v\n%s", err, said.String())
+	}
+	wantNowhere(t, secrets, map[string]string{"crash output and log": said.String()})
+}
+
+// callWithCanaries makes a connection with two accounts and calls it in the ways that go well and go wrong.
+// It adds the credentials to secrets.
+func callWithCanaries(t *testing.T, cfg config.Config, owner *browser, up *upstream, secrets map[string]string, see func(page) page) {
+	t.Helper()
+	secrets["credential"] = upstreamSecret
+	secrets["refused credential"] = "canary-refused-credential 4721" // a token has no space
+	secrets["credential of an account"] = "canary-account-credential-4722"
+	secrets["credential in a query"] = "canary-query-credential-4723"
+	secrets["old credential"] = "canary-old-credential-4724"
+	form := url.Values{
+		"provider": {"generic-rest"}, "name": {"Orders"}, "slug": {"orders"}, "environment": {"development"}, "kind": {"rest"},
+		"base_url": {up.URL}, "auth_type": {"bearer"}, "auth.token": {secrets["refused credential"]},
+	}
+	if got := see(owner.post("/connections/new", form)); got.status != 400 {
+		t.Errorf("a refused credential: %d", got.status)
+	}
+	form.Set("auth.token", secrets["old credential"])
+	if got := see(owner.post("/connections/new", form)); got.path != "/connections/orders" {
+		t.Fatalf("create: %d at %s\n%s", got.status, got.path, got.body)
+	}
+	for account, fields := range map[string]url.Values{
+		"default": {"auth_type": {"bearer"}, "auth.token": {upstreamSecret}},
+		"second":  {"auth_type": {"bearer"}, "auth.token": {secrets["credential of an account"]}},
+		"third":   {"auth_type": {"api_key"}, "auth.in": {"query"}, "auth.name": {"sid"}, "auth.key": {secrets["credential in a query"]}},
+	} {
+		fields.Set("account", account)
+		fields.Set("reason", "canary")
+		if got := see(owner.post("/connections/orders/accounts", fields)); got.status != 200 || got.path != "/connections/orders/accounts" {
+			t.Errorf("account %s: %d at %s\n%s", account, got.status, got.path, got.body)
+		}
+	}
+	see(owner.post("/connections/orders/test", nil))
+	key, err := Administer(t.Context(), cfg, telemetry.Discard(), CreateKey(), KeyCreate{Name: "canary caller", Scopes: []string{"call:orders"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets["calling key"] = key.Key
+	app := newBrowser(t, owner.base)
+	for account, status := range map[string]int{"default": 200, "second": 401, "third": 401, "nobody": 404} {
+		got := app.get("/proxy/orders/canary/path?x=1", "Authorization", "Bearer "+key.Key, "Switchgear-Account", account)
+		if got.status != status {
+			t.Errorf("call as %s: %d %s, want %d", account, got.status, got.body, status)
+		}
+		if account != "third" { // What that answers is the upstream's.
+			see(got)
+		}
+		if account != "nobody" {
+			see(owner.waitFor("/calls/"+got.header.Get("X-Request-Id"), 200))
+		}
+	}
+	// The upstream is gone: errors name the URL, and that has the credential in it.
+	up.Close()
+	for _, account := range []string{"default", "third"} {
+		got := see(app.get("/proxy/orders/canary/path", "Authorization", "Bearer "+key.Key, "Switchgear-Account", account))
+		if got.status != 502 {
+			t.Errorf("without an upstream: %d", got.status)
+		}
+		see(owner.waitFor("/calls/"+got.header.Get("X-Request-Id"), 200))
+	}
+	see(owner.post("/connections/orders/test", nil))
+}
