@@ -239,7 +239,7 @@ func (b *lockedBuffer) waitFor(tb testing.TB, find func(text string) string) str
 func admin() access.Actor { return access.CommandLine("root") }
 
 // waitFor loads a page until it has the status: what is stored asynchronously appears a moment later.
-func (b *browser) waitFor(target string, status int) page {
+func (b *browser) waitFor(target string, status int) page { //nolint:unparam // The call says what it waits for.
 	b.t.Helper()
 	return b.waitUntil(target, func(got page) bool { return got.status == status })
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -45,9 +46,7 @@ func TestKilledDuringEdits(t *testing.T) {
 	for round := range 8 {
 		last, pending := killedDuringEdits(t, dir, fmt.Sprintf("r%d", round), 1+rand.IntN(150))
 		edits += len(last)
-		for slug, want := range reopened(t, dir, all, last, pending) {
-			all[slug] = want
-		}
+		maps.Copy(all, reopened(t, dir, all, last, pending))
 	}
 	if edits == 0 {
 		t.Fatal("nothing was acknowledged, so nothing was tested")
