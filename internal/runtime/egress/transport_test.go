@@ -301,3 +301,40 @@ func TestTransportSettings(t *testing.T) {
 		t.Error("70 KiB of response headers were accepted")
 	}
 }
+
+// A name whose answers alternate is judged at every single dial: good answers pass, bad ones never do, and
+// what listens at the bad address hears nothing.
+func TestRebindingThatAlternates(t *testing.T) {
+	t.Parallel()
+	var hits atomic.Int64
+	upstream := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
+	t.Cleanup(upstream.Close)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.2:"+port(t, upstream))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the inside was reached") }))
+	_ = inside.Listener.Close()
+	inside.Listener = listener
+	inside.Start()
+	t.Cleanup(inside.Close)
+	const rounds = 20
+	names, answers := &nameServer{}, make([][]string, 0, 2*rounds)
+	for range rounds {
+		answers = append(answers, []string{"127.0.0.1"}, []string{"127.0.0.2"})
+	}
+	names.set(answers...)
+	g := egress.New(egress.Config{Rules: parse(t, "flip.test=127.0.0.1/32:"+port(t, upstream)), Resolver: names.serve(t)})
+	transport := g.NewTransport(egress.TransportConfig{})
+	transport.DisableKeepAlives = true
+	t.Cleanup(transport.CloseIdleConnections)
+	for n := range 2 * rounds {
+		_, err := get(t, transport, "http://flip.test:"+port(t, upstream), nil)
+		if denied := errors.Is(err, egress.ErrDenied); denied != (n%2 == 1) || !denied && err != nil {
+			t.Errorf("dial %d, answered %v: %v", n, answers[n], err)
+		}
+	}
+	if hits.Load() != rounds || names.queries() != 2*rounds {
+		t.Errorf("%d requests and %d queries for %d dials", hits.Load(), names.queries(), 2*rounds)
+	}
+}
