@@ -81,6 +81,7 @@ func (x *exchange) hooks() {
 		},
 		TLSHandshakeStart: func() { x.mark(&x.tlsAt) },
 		GotFirstResponseByte: func() {
+			x.body.answered.Store(true)
 			x.mu.Lock()
 			x.firstAt = x.now()
 			x.mu.Unlock()

@@ -177,9 +177,9 @@ func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, t Target, path 
 	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
 		x.attachBody(w, r, out)
 		defer func() {
-			x.body.interrupt() // The transport may still be reading.
-			if !begun {
-				x.body.settle(w.Header())
+			x.body.leave() // The transport may still be reading.
+			if late := x.end(); !begun {
+				x.body.settle(w.Header(), late)
 			}
 		}()
 	}
@@ -348,6 +348,8 @@ func (x *exchange) failed(ctx context.Context, err error) *failure {
 		return callerSlow("the request body did not arrive in time")
 	case errors.Is(cause, errAttemptTimeout), errors.Is(cause, errTotalTimeout):
 		return upstreamFailure(OutcomeTimeout, cause)
+	case x.body.abandoned.Load():
+		return upstreamFailure(OutcomeReset, err)
 	case cause != nil:
 		return upstreamFailure(OutcomeCanceled, cause)
 	case x.body.err() != nil:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,11 +21,14 @@ type requestBody struct {
 	control *http.ResponseController
 	capture *bodies.Capture // nil when bodies are not recorded
 
+	reading     sync.Mutex // held while a read goes on
 	n           atomic.Int64
 	waiting     atomic.Bool // for the caller
 	closed      atomic.Bool
+	answered    atomic.Bool // the first byte of an answer has come
 	ended       atomic.Bool // the caller sent everything
 	interrupted atomic.Bool
+	abandoned   atomic.Bool // interrupted because the upstream gave up
 	failed      atomic.Pointer[error]
 }
 
@@ -33,6 +37,8 @@ func (b *requestBody) present() bool { return b.source != nil }
 // Read implements io.Reader. The transport reads on one goroutine, the same that writes the trailers
 // afterwards.
 func (b *requestBody) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	// First waiting, then the look at closed; interrupt does it the other way round. So one sees the other.
 	b.waiting.Store(true)
 	defer b.waiting.Store(false)
@@ -58,13 +64,20 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements io.Closer for the transport; no new read reaches the caller after it. It does not
-// interrupt one that is under way, because the server takes that for the end of the whole request, and a
-// transport closes the body as well when an answer came early. The body itself is left to the server:
+// Close implements io.Closer for the transport; no new read reaches the caller after it. A transport closes
+// the body when an answer came early: then a read that is under way goes on, because the server takes an
+// interruption for the end of the whole request. It also closes it when HTTP/2 gave the stream up before
+// any answer, and then waits for the read: that one is interrupted. The body itself is left to the server:
 // closing it means to wait for what the caller may still send, and the server does that after the answer
 // has gone out.
 func (b *requestBody) Close() error {
 	b.closed.Store(true)
+	if b.answered.Load() {
+		return nil
+	}
+	// The server takes an interruption for the end of the caller; so the reason has to be known before.
+	b.abandoned.Store(b.source.Context().Err() == nil && b.waiting.Load() && !b.ended.Load() && !b.interrupted.Load())
+	b.interrupt()
 	return nil
 }
 
@@ -80,6 +93,14 @@ func (b *requestBody) interrupt() {
 	}
 }
 
+// leave ends reading for good: afterwards nobody touches the request any more. A read that ends while the
+// server cleans up after the handler leaves the two waiting for each other.
+func (b *requestBody) leave() {
+	b.interrupt()
+	b.reading.Lock()
+	defer b.reading.Unlock()
+}
+
 // overlap is called before an answer begins. When the request has not ended by then, both go on at the
 // same time, and the connection of the caller ends with them: net/http cannot tell where the next request
 // would begin once a read was interrupted, and must not guess. Over HTTP/2 there is nothing to do.
@@ -91,16 +112,19 @@ func (b *requestBody) overlap(h http.Header) {
 	h["Connection"] = []string{"close"}
 }
 
-// settle is called before an error of ours is written. The server reads a short rest of the request first,
-// so that the connection can be used again; a long one, or one that may never come, ends the connection.
-func (b *requestBody) settle(h http.Header) {
-	const short = 256 << 10
+// settle is called before an error of ours is written, after leave. The server reads a short rest of the
+// request first, so that the connection can be used again, and holds the answer back meanwhile; so it gets
+// a moment only. A long rest, or one that is late already, ends the connection.
+func (b *requestBody) settle(h http.Header, late bool) {
+	const short, moment = 256 << 10, 500 * time.Millisecond
 	if b.ended.Load() || b.source.ProtoMajor != 1 {
 		return
 	}
-	if length := b.source.ContentLength; b.interrupted.Load() || length < 0 || length > short || len(b.source.Header["Expect"]) > 0 {
+	if length := b.source.ContentLength; late || b.interrupted.Load() || length < 0 || length > short || len(b.source.Header["Expect"]) > 0 {
 		h["Connection"] = []string{"close"}
+		return
 	}
+	_ = b.control.SetReadDeadline(time.Now().Add(moment)) // A writer that cannot do it lets the answer wait.
 }
 
 func (b *requestBody) err() error {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	goruntime "runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -296,43 +297,108 @@ func TestBrokenUpload(t *testing.T) {
 // When an answer overtakes its request, what the caller still sends must never be read as another request.
 func TestRestOfARequestIsNotARequest(t *testing.T) {
 	t.Parallel()
-	both(t, func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/smuggled":
-			t.Error("the rest of a body was taken for a request")
-		case "/early":
-			rc := http.NewResponseController(w)
-			_ = rc.EnableFullDuplex() // Otherwise this server, too, would first wait for the rest.
-			w.Header().Set("Content-Length", "0")
-			w.Header().Set("Connection", "close")
-			w.WriteHeader(http.StatusRequestEntityTooLarge)
-			_ = rc.Flush()
-		case "/late":
-			_, _ = io.Copy(io.Discard, r.Body)
+	for path, c := range map[string]struct {
+		status  int
+		timeout time.Duration
+	}{"/early": {413, time.Minute}, "/late": {504, 300 * time.Millisecond}} {
+		t.Run(path[1:], func(t *testing.T) {
+			t.Parallel()
+			both(t, func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case "/smuggled":
+					t.Error("the rest of a body was taken for a request")
+				case "/early":
+					rc := http.NewResponseController(w)
+					_ = rc.EnableFullDuplex() // Otherwise this server, too, would first wait for the rest.
+					w.Header().Set("Content-Length", "0")
+					if r.ProtoMajor == 1 {
+						w.Header().Set("Connection", "close") // Over HTTP/2 it would end the next stream as well.
+					}
+					w.WriteHeader(http.StatusRequestEntityTooLarge)
+					_ = rc.Flush()
+				case "/late":
+					_, _ = io.Copy(io.Discard, r.Body)
+				}
+			}, func(t *testing.T, g *gateway, _ int) {
+				t.Helper()
+				const rest = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+				for _, head := range []string{"Content-Length: 39\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"} {
+					conn := dial(t, g.Listener.Addr().String())
+					_, _ = io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: x\r\n"+head)
+					from := bufio.NewReader(conn)
+					resp, err := http.ReadResponse(from, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					closing := resp.Close
+					answer, _ := read(t, resp)
+					if answer.StatusCode != c.status || !closing {
+						t.Errorf("%d, closing %v; want %d and the connection closed", answer.StatusCode, closing, c.status)
+					}
+					_, _ = io.WriteString(conn, rest)
+					if again, err := http.ReadResponse(from, nil); err == nil {
+						_ = again.Body.Close()
+						t.Errorf("the rest was answered with %d", again.StatusCode)
+					}
+				}
+			}, timeout(c.timeout))
+		})
+	}
+}
+
+// An error of ours goes out although the request that it answers never ends, and what comes later of it is
+// not read as another request.
+func TestErrorsDoNotWaitForTheRest(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, "http://127.0.0.1:1", egress.TransportConfig{}, timeout(time.Minute))
+	conn := dial(t, g.Listener.Addr().String())
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 39\r\n\r\nhalf")
+	from := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(from, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, body := read(t, resp)
+	wantError(t, answer, body, http.StatusBadGateway, runtime.CodeConnectFailed)
+	_, _ = io.WriteString(conn, "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+	if again, err := http.ReadResponse(from, nil); err == nil {
+		_ = again.Body.Close()
+		t.Errorf("the rest was answered with %d", again.StatusCode)
+	}
+}
+
+// A stream that the upstream gives up while the caller still sends is answered at once.
+func TestRefusedStreamDoesNotWaitForTheRest(t *testing.T) {
+	t.Parallel()
+	var streams atomic.Int64
+	target, cfg := refusing(t, 1, &streams)
+	g := newGateway(t, target, cfg, timeout(time.Minute), policy(func(p *runtime.Policy) { p.Retry.MaxAttempts = 1 }))
+	conn := dial(t, g.Listener.Addr().String())
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, body := read(t, resp)
+	wantError(t, answer, body, http.StatusBadGateway, runtime.CodeReset)
+	if rec := g.records.next(t); rec.Outcome != runtime.OutcomeReset || rec.Attempts != 1 {
+		t.Errorf("record %+v", rec)
+	}
+}
+
+// A request that has come whole leaves the connection to the next one, also when it was answered with an error.
+func TestErrorsLeaveTheConnection(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, "http://127.0.0.1:1", egress.TransportConfig{})
+	conn := dial(t, g.Listener.Addr().String())
+	from := bufio.NewReader(conn)
+	for range 3 {
+		_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nwhole")
+		resp, err := http.ReadResponse(from, nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}, func(t *testing.T, g *gateway, _ int) {
-		t.Helper()
-		const rest = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
-		for path, status := range map[string]int{"/early": 413, "/late": 504} {
-			for _, head := range []string{"Content-Length: 39\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"} {
-				conn := dial(t, g.Listener.Addr().String())
-				_, _ = io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: x\r\n"+head)
-				from := bufio.NewReader(conn)
-				resp, err := http.ReadResponse(from, nil)
-				if err != nil {
-					t.Fatalf("%s: %v", path, err)
-				}
-				closing := resp.Close
-				answer, _ := read(t, resp)
-				if answer.StatusCode != status || !closing {
-					t.Errorf("%s: %d, closing %v; want %d and the connection closed", path, answer.StatusCode, closing, status)
-				}
-				_, _ = io.WriteString(conn, rest)
-				if again, err := http.ReadResponse(from, nil); err == nil {
-					_ = again.Body.Close()
-					t.Errorf("%s: the rest was answered with %d", path, again.StatusCode)
-				}
-			}
-		}
-	}, timeout(300*time.Millisecond))
+		answer, body := read(t, resp)
+		wantError(t, answer, body, http.StatusBadGateway, runtime.CodeConnectFailed)
+	}
 }
