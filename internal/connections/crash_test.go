@@ -126,7 +126,7 @@ func reopened(t *testing.T, dir string, before, last, pending map[string]edited)
 		}
 		turnedOut[slug] = want
 		// What rollback needs survived as well.
-		if _, err := s.Activate(t.Context(), admin(), slug, 1, "after the crash"); err != nil && want.Version > 1 {
+		if _, err := s.Activate(t.Context(), admin(), slug, 1, "after the crash", 0); err != nil && want.Version > 1 {
 			t.Errorf("%s does not roll back: %v", slug, err)
 		}
 		c, err := s.Find(t.Context(), admin(), slug)
@@ -314,7 +314,7 @@ func editOne(s *Service, slug string) error {
 		{func() { now.Version, now.Tokens["default"] = 3, token(2) }, rotate("default", 2)},
 		{func() { now.Tokens["customer"] = token(3) }, rotate("customer", 3)},
 		{func() { now.Version, now.Name, now.Tokens["default"] = 4, slug, token(1) }, func() error {
-			_, err := s.Activate(ctx, a, slug, 1, "rollback")
+			_, err := s.Activate(ctx, a, slug, 1, "rollback", 0)
 			return err
 		}},
 		{func() { now.Tokens["customer"] = token(4) }, rotate("customer", 4)},
