@@ -111,6 +111,7 @@ type NewKey struct {
 // KeyQuery selects keys; empty fields select every key.
 type KeyQuery struct {
 	Search string // part of the name, id or a scope
+	Scope  string // exactly this one among its scopes
 	Status string // active, expired or revoked
 	Sort   string // name, created_at, expires_at or last_used_at; a leading "-" reverses
 	Page   int    // from 1

@@ -94,6 +94,10 @@ func (s store) keyPage(ctx context.Context, q KeyQuery, now time.Time) (KeyPage,
 	if q.Search != "" {
 		w.search(q.Search)
 	}
+	if q.Scope != "" {
+		// The scopes are a JSON array of plain texts.
+		w.and(`scopes LIKE ` + w.param(`%"`+db.Like(q.Scope)+`"%`) + ` ESCAPE '\'`)
+	}
 	switch q.Status {
 	case KeyActive:
 		w.and(`revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ` + w.param(db.Micros(now)) + `)`)

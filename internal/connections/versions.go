@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,18 +84,66 @@ func (s *Service) Activate(ctx context.Context, a access.Actor, slug string, ver
 		if err != nil {
 			return r, Version{}, err
 		}
-		if v.Active {
-			return r, Version{}, fault.New(fault.Conflict, "ALREADY_ACTIVE", "That version is the active one.")
-		}
-		if err := s.recheck(v.Definition); err != nil {
-			return r, Version{}, err
-		}
-		present := r.def
-		r.def = v.Definition
-		r.def.State, r.def.Slug = present.State, present.Slug
-		r.def.Auth, err = s.restore(ctx, tx, r.ID, present.Auth, v.Definition.Auth)
+		r, err = s.back(ctx, tx, r, v)
 		return r, Version{Cause: CauseRollback, CopiedFrom: version}, err
 	})
+}
+
+// back is a connection as a rollback makes it.
+func (s *Service) back(ctx context.Context, tx *db.Tx, r row, v Version) (row, error) {
+	if v.Active {
+		return r, fault.New(fault.Conflict, "ALREADY_ACTIVE", "That version is the active one.")
+	}
+	if err := s.recheck(v.Definition); err != nil {
+		return r, err
+	}
+	present := r.def
+	r.def = v.Definition
+	r.def.State, r.def.Slug = present.State, present.Slug
+	var err error
+	r.def.Auth, err = s.restore(ctx, tx, r.ID, present.Auth, v.Definition.Auth)
+	return r, err
+}
+
+// Preview is what a rollback would do.
+type Preview struct {
+	Version Version
+	// Changes lead from the active version to what would become the next.
+	Changes []Change
+	// Problem is why it would be refused, nil when it would not: Activate runs the same checks.
+	Problem error
+}
+
+// Preview tells what Activate would do, and stores nothing. It needs operate.
+func (s *Service) Preview(ctx context.Context, a access.Actor, slug string, version int) (Preview, error) {
+	if err := a.Require(access.PermissionOperate); err != nil {
+		return Preview{}, err
+	}
+	var out Preview
+	undo := errors.New("connections: a preview is not stored")
+	err := s.db.InTx(ctx, func(tx *db.Tx) error {
+		r, err := s.store.bySlug(ctx, tx, slug)
+		if err != nil {
+			return noConnection(err)
+		}
+		if out.Version, err = s.version(ctx, tx, r, version); err != nil {
+			return err
+		}
+		next, err := s.back(ctx, tx, r, out.Version)
+		switch {
+		case fault.Is(err, fault.Invalid), fault.Is(err, fault.Conflict):
+			out.Problem, next.def = err, out.Version.Definition
+			next.def.State = r.def.State
+		case err != nil:
+			return err
+		}
+		out.Changes = diff(r.def, next.def)
+		return undo
+	})
+	if !errors.Is(err, undo) {
+		return Preview{}, fmt.Errorf("connections: preview version %d of %s: %w", version, slug, err)
+	}
+	return out, nil
 }
 
 // restore brings back the credential that a definition names.

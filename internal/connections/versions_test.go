@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"switchgear/internal/access"
+	"switchgear/internal/credentials"
 	"switchgear/internal/fault"
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime/egress"
@@ -238,4 +239,53 @@ func TestAccounts(t *testing.T) {
 		"credential.delete credential.delete connection.update connection.update credential.set" {
 		t.Errorf("recorded %s", got)
 	}
+}
+
+// A preview says what Activate then does, or why it refuses to, and leaves everything as it is.
+func TestPreviewIsWhatActivateDoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create("stripe")
+	w.update("stripe", func(d *Draft) { d.BaseURL = "https://api2.example.com" })
+	_, err := w.PutAccount(t.Context(), admin(), "stripe", credentials.DefaultAccount, Auth{Fields: map[string]string{"token": "second"}}, "")
+	must(t, err)
+	_, err = w.Pause(t.Context(), admin(), "stripe", "", 0)
+	must(t, err)
+	before := w.actions()
+	p, err := w.Preview(t.Context(), admin(), "stripe", 1)
+	must(t, err)
+	// The connection stays paused, so that is no change.
+	want := []Change{
+		{Field: "auth.fields.token", Before: "set", After: "changed", Secret: true},
+		{Field: "base_url", Before: "https://api2.example.com", After: "https://api.example.com"},
+	}
+	if diff := cmp.Diff(want, p.Changes); diff != "" || p.Problem != nil || p.Version.Version != 1 {
+		t.Errorf("%v (-want +got):\n%s", p.Problem, diff)
+	}
+	if got := w.actions(); len(got) != len(before) {
+		t.Errorf("the preview was recorded: %v", got[len(before):])
+	}
+	c, err := w.Find(t.Context(), admin(), "stripe")
+	must(t, err)
+	_, err = w.Activate(t.Context(), admin(), "stripe", 1, "", c.Version)
+	must(t, err)
+	changes, err := w.Diff(t.Context(), admin(), "stripe", c.Version, c.Version+1)
+	must(t, err)
+	if diff := cmp.Diff(want, changes); diff != "" {
+		t.Errorf("what happened (-preview +got):\n%s", diff)
+	}
+
+	p, err = w.Preview(t.Context(), admin(), "stripe", c.Version+1)
+	must(t, err)
+	wantCode(t, p.Problem, fault.Conflict, "ALREADY_ACTIVE")
+	must(t, w.DeleteAccount(t.Context(), admin(), "stripe", credentials.DefaultAccount, ""))
+	_, err = w.PutAccount(t.Context(), admin(), "stripe", credentials.DefaultAccount, Auth{Type: "basic", Fields: map[string]string{"username": "u", "password": "p"}}, "")
+	must(t, err)
+	p, err = w.Preview(t.Context(), admin(), "stripe", 1)
+	must(t, err)
+	wantCode(t, p.Problem, fault.Conflict, "CREDENTIAL_GONE")
+	_, err = w.Preview(t.Context(), admin(), "stripe", 99)
+	wantCode(t, err, fault.NotFound, "VERSION_NOT_FOUND")
+	_, err = w.Preview(t.Context(), w.user(access.RoleViewer), "stripe", 1)
+	wantCode(t, err, fault.Forbidden, "FORBIDDEN")
 }

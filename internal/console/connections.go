@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -137,18 +138,44 @@ func (p connectionPages) head(r *http.Request, c connections.Connection) (connec
 		CanConfigure: actor(r).Role.Can(access.PermissionConfigure), CanOperate: actor(r).Role.Can(access.PermissionOperate),
 	}
 	if actor(r).Role.Can(access.PermissionKeysRead) {
-		keys, err := p.Access.Keys(r.Context(), actor(r), access.KeyQuery{Search: "call:" + c.Slug, Status: access.KeyActive, Page: 1, Limit: 1})
+		keys, err := p.Access.Keys(r.Context(), actor(r), access.KeyQuery{Scope: "call:" + c.Slug, Status: access.KeyActive, Page: 1, Limit: namedDependents})
 		if err != nil {
 			return h, err
 		}
-		switch {
-		case keys.Total == 1:
-			h.Dependents = append(h.Dependents, "1 API key names it")
-		case keys.Total > 1:
-			h.Dependents = append(h.Dependents, strconv.Itoa(keys.Total)+" API keys name it")
+		names := make([]string, len(keys.Keys))
+		for i, k := range keys.Keys {
+			names[i] = k.Name
+		}
+		h.Dependents = appendDependents(h.Dependents, keys.Total, "API key that names it", "API keys that name it", names)
+	}
+	var others []string
+	for _, a := range accounts {
+		if a.Account != credentials.DefaultAccount {
+			others = append(others, a.Account)
 		}
 	}
+	h.Dependents = appendDependents(h.Dependents, len(others), "account with a credential of its own", "accounts with credentials of their own", others)
 	return h, nil
+}
+
+// namedDependents is how many of each kind are named.
+const namedDependents = 5
+
+// appendDependents says what stops working with a connection: how many there are of a kind, and the first few.
+func appendDependents(list []string, n int, one, many string, names []string) []string {
+	if n == 0 {
+		return list
+	}
+	noun := many
+	if n == 1 {
+		noun = one
+	}
+	names = names[:min(len(names), namedDependents)]
+	text := strconv.Itoa(n) + " " + noun + ": " + strings.Join(names, ", ")
+	if more := n - len(names); more > 0 {
+		text += " and " + strconv.Itoa(more) + " more"
+	}
+	return append(list, text)
 }
 
 func hostOf(baseURL string) string {

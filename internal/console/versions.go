@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -72,17 +73,20 @@ func (p connectionPages) rollbackWith(w http.ResponseWriter, r *http.Request, st
 	if err != nil {
 		return err
 	}
-	v, err := p.Connections.Version(r.Context(), actor(r), c.Slug, n)
+	preview, err := p.Connections.Preview(r.Context(), actor(r), c.Slug, n)
 	if err != nil {
 		return err
 	}
-	changes, err := p.Connections.Diff(r.Context(), actor(r), c.Slug, c.Version, n)
-	if err != nil {
-		return err
+	view := connectionsview.RollbackView{
+		Page: p.frame(r, c.Name), Now: p.Now(), Head: head, Version: versionRow(preview.Version), Changes: changeRows(preview.Changes), Reason: why, Errors: problems,
 	}
-	return p.render(w, r, status, connectionsview.Rollback(connectionsview.RollbackView{
-		Page: p.frame(r, c.Name), Now: p.Now(), Head: head, Version: versionRow(v), Changes: changeRows(changes), Reason: why, Errors: problems,
-	}))
+	if preview.Problem != nil {
+		view.Problem = fault.PublicMessage(preview.Problem)
+		if e, ok := errors.AsType[*fault.Error](preview.Problem); ok && e.Details.Suggestion != "" {
+			view.Problem += " " + e.Details.Suggestion
+		}
+	}
+	return p.render(w, r, status, connectionsview.Rollback(view))
 }
 
 func (p connectionPages) activate(w http.ResponseWriter, r *http.Request) error {
@@ -96,7 +100,12 @@ func (p connectionPages) activate(w http.ResponseWriter, r *http.Request) error 
 	}
 	why, err := reason(form)
 	if err == nil {
-		_, err = p.Connections.Activate(r.Context(), actor(r), chi.URLParam(r, "slug"), n, why, 0)
+		// Without a number, as a program may send it, whichever version is active is left.
+		seen, _ := strconv.Atoi(form.Get("version"))
+		_, err = p.Connections.Activate(r.Context(), actor(r), chi.URLParam(r, "slug"), n, why, seen)
+	}
+	if fault.Is(err, fault.PreconditionFailed) {
+		err = fault.New(fault.Conflict, fault.CodeOf(err), "Somebody saved another version in the meantime. Look at the changes below again.")
 	}
 	if err != nil {
 		messages, status, ok := formErrors(r, err)

@@ -130,6 +130,10 @@ func versionStates() []ui.State {
 
 func rollbackStates() []ui.State {
 	const group = "Rollback page"
+	refused := RollbackView{
+		Page: frame("Roll back to v17"), Now: now(), Head: sampleHead(), Version: sampleVersions().Rows[1], Changes: sampleDiff(),
+		Problem: "The credential of that version is no longer stored. Edit the connection instead and enter the credential.",
+	}
 	v := RollbackView{Page: frame("Roll back to v17"), Now: now(), Head: sampleHead(), Version: sampleVersions().Rows[1], Changes: sampleDiff()}
 	same, wrong, long := v, v, v
 	same.Changes = nil
@@ -137,6 +141,7 @@ func rollbackStates() []ui.State {
 	long.Head, long.Version.Reason, long.Reason = longHead(), longText, longText
 	return []ui.State{
 		whole(group, "preview", Rollback(v)), whole(group, "no difference", Rollback(same)),
+		whole(group, "refused", Rollback(refused)),
 		whole(group, "errors", Rollback(wrong)), whole(group, "long text", Rollback(long)),
 	}
 }

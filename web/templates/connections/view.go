@@ -136,7 +136,7 @@ type Header struct {
 	Version int
 	// Accounts is shown at the tab; 0 shows no number.
 	Accounts int
-	// Dependents name what stops working when the connection is deleted: "3 API keys name it".
+	// Dependents name what stops working when the connection is deleted: "1 API key that names it: shop".
 	Dependents []string
 	// CanConfigure allows to edit, duplicate, delete and test; CanOperate to pause, resume and roll back.
 	CanConfigure, CanOperate bool
@@ -248,8 +248,10 @@ type RollbackView struct {
 	Head Header
 	// Version is the one to bring back.
 	Version Version
-	// Changes lead from the active version to that one.
+	// Changes lead from the active version to what a rollback makes of it.
 	Changes []Change
+	// Problem says why the version cannot be brought back; empty when it passed every check.
+	Problem string
 	Reason  string
 	Errors  Errors
 }
