@@ -41,6 +41,8 @@ func TestBrowser(t *testing.T) {
 		{"axe gallery", axeGalleryJourney},
 		{"axe pages", axePagesJourney},
 		{"axe gallery pages", axeGalleryPagesJourney},
+		{"connections", connectionsJourney},
+		{"many connections", manyConnectionsJourney},
 		{"sessions", sessionsJourney},
 		{"hostile text", hostileTextJourney},
 		{"without scripts", scriptlessJourney},

@@ -7,8 +7,8 @@ import (
 
 const (
 	// lowest is the exponent of the first octave: shorter calls than 2^lowest µs share one bin.
-	lowest  = 8
-	octaves = 18 // up to 2^26 µs, which is 67 s; longer calls share the last bin
+	lowest  = 5
+	octaves = 21 // up to 2^26 µs, which is 67 s; longer calls share the last bin
 	parts   = 4  // bins in an octave
 	bins    = octaves*parts + 1
 )
