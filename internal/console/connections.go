@@ -82,6 +82,13 @@ func (p connectionPages) listView(r *http.Request, query connections.Query) (con
 	for _, provider := range p.Providers.All() {
 		view.Providers = append(view.Providers, connectionsview.Option{Value: provider.Slug, Label: provider.Name})
 	}
+	ids := make([]string, len(result.Connections))
+	for i, c := range result.Connections {
+		ids[i] = c.ID
+	}
+	if err := p.Calls.Remember(r.Context(), ids...); err != nil {
+		return view, err
+	}
 	for _, c := range result.Connections {
 		view.Rows = append(view.Rows, p.row(c))
 	}
@@ -212,6 +219,9 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := p.Calls.Remember(r.Context(), c.ID); err != nil {
+		return err
+	}
 	traffic := p.Calls.Recent(c.ID)
 	view := connectionsview.DetailView{
 		Page: p.frame(r, c.Name, "connections", "calls"), Now: p.Now(), Head: head, ID: c.ID, Provider: p.providerName(c.Provider), Kind: c.Kind,
@@ -219,7 +229,8 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, ProxyURL: p.cfg.BaseURL() + "/proxy/" + c.Slug + "/",
 		Example: fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.BaseURL(), c.Slug),
 		Calls:   int64(traffic.Calls), Failed: int64(traffic.Failed), Points: points(traffic.PerMinute[:]), FailedPoints: points(traffic.FailedPerMinute[:]),
-		LastSuccess: traffic.LastSuccess,
+		LastSuccess: traffic.LastSuccess, LastFailure: traffic.LastFailure, LastError: traffic.LastError, P95: traffic.P95,
+		Latency: course(traffic.Latency[:]),
 		Policy: []connectionsview.Fact{
 			{Key: "Timeout", Value: policy.Timeout.String(), Hint: "of a whole call"},
 			{Key: "Attempt timeout", Value: policy.AttemptTimeout.String(), Hint: "until the headers of the answer"},

@@ -11,6 +11,7 @@ import templruntime "github.com/a-h/templ/runtime"
 import (
 	"strconv"
 
+	callsview "switchgear/web/templates/calls"
 	"switchgear/web/templates/ui"
 )
 
@@ -362,18 +363,23 @@ func (v DetailView) tiles() []ui.StatTile {
 	if v.Failed > 0 {
 		failed = tone
 	}
+	ratio, percent, p95, unit := "—", "", "—", ""
+	if v.Calls > 0 {
+		ratio, percent = v.ratio(), "%"
+	}
+	if v.P95 > 0 {
+		p95, unit = callsview.TookParts(v.P95)
+	}
 	return []ui.StatTile{
 		{ID: "figure-calls", Label: "Calls in 15 min", Value: ui.Thousands(v.Calls), Points: v.Points, Href: calls, Tone: ui.ToneNone},
 		{ID: "figure-failed", Label: "Failed", Value: ui.Thousands(v.Failed), Points: v.FailedPoints, Href: ui.URL(calls, "class", "5"), Tone: failed},
-		{ID: "figure-ratio", Label: "Failed of all", Value: v.ratio(), Unit: "%", Tone: failed},
+		{ID: "figure-ratio", Label: "Failed of all", Value: ratio, Unit: percent, Tone: failed},
+		{ID: "figure-p95", Label: "p95 latency", Value: p95, Unit: unit, Points: v.Latency},
 	}
 }
 
 // ratio is how many of a hundred calls failed, with one decimal.
 func (v DetailView) ratio() string {
-	if v.Calls == 0 {
-		return "0"
-	}
 	return strconv.FormatFloat(100*float64(v.Failed)/float64(v.Calls), 'f', 1, 64)
 }
 
@@ -391,7 +397,8 @@ func (v DetailView) facts() []ui.Fact {
 		{Key: "Provider", Value: ui.Text(v.Provider)},
 		{Key: "Kind", Value: ui.Badge{Label: v.Kind}},
 		{Key: "Environment", Value: ui.Badge{Label: v.Environment}},
-		{Key: "Last success", Value: ui.RelTimeOr(v.LastSuccess, v.Now, "never")},
+		{Key: "Last success", Value: ui.RelTimeOr(v.LastSuccess, v.Now, "none known")},
+		{Key: "Last failure", Value: ui.RelTimeOr(v.LastFailure, v.Now, "none known"), Hint: v.LastError},
 		{Key: "Bodies", Value: ui.Text(bodies)},
 		{Key: "Last known good", Value: good},
 		{Key: "Last change", Value: ui.RelTime(v.UpdatedAt, v.Now)},

@@ -743,7 +743,7 @@ func (v FormView) hidden() map[string]string {
 // slugHint shows the address that applications will use.
 func (v FormView) slugHint() string {
 	slug := v.Slug
-	if slug == "" {
+	if slug == "" || v.Errors["slug"] != "" {
 		slug = "slug"
 	}
 	hint := "Applications call /proxy/" + slug + "/…"

@@ -13,6 +13,7 @@ func sampleDetail() DetailView {
 		CreatedAt: ago(90 * day), UpdatedAt: ago(5 * time.Hour), ProxyURL: "https://switchgear.example.com/proxy/stripe/",
 		Example: "curl -H \"Authorization: Bearer $API_KEY\" \\\n  https://switchgear.example.com/proxy/stripe/v1/balance",
 		Calls:   911, Failed: 37, Points: course(80), FailedPoints: course(4), LastSuccess: ago(3 * time.Second),
+		LastFailure: ago(8 * time.Minute), LastError: "Timed out", P95: 412 * time.Millisecond, Latency: course(200),
 		Policy: []Fact{
 			{"Timeout", "10 s", "set here"}, {"Attempts", "3", "default"}, {"Rate limit", "90 per 1 s", "from the provider"}, {"At once", "100", "default"},
 		},
@@ -24,6 +25,7 @@ func detailStates() []ui.State {
 	const group = "Connection page"
 	quiet := sampleDetail()
 	quiet.Calls, quiet.Failed, quiet.Points, quiet.FailedPoints, quiet.LastSuccess, quiet.LastKnownGood, quiet.LogBodies = 0, 0, nil, nil, time.Time{}, 0, false
+	quiet.LastFailure, quiet.LastError, quiet.P95, quiet.Latency = time.Time{}, "", 0, nil
 	paused := sampleDetail()
 	paused.Head.State = "paused"
 	reader := paused

@@ -239,7 +239,7 @@ func (v ListView) rows() []ui.Row {
 	out := make([]ui.Row, len(v.Rows))
 	for i, r := range v.Rows {
 		out[i] = ui.Row{ID: r.Slug, Dim: r.State == "paused", Cells: []templ.Component{
-			r.name(), stateChip(r.State), r.course(), ui.Number(r.Calls), r.failed(), ui.RelTimeOr(r.LastSuccess, v.Now, "never"),
+			r.name(), stateChip(r.State), r.course(), ui.Number(r.Calls), r.failed(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"),
 			ui.Text(r.Provider), ui.Lines(ui.Text(r.Environment), ui.Muted(r.Kind)), ui.Text(r.Auth), ui.Text(version(r.Version)),
 		}}
 	}

@@ -162,7 +162,12 @@ type DetailView struct {
 	// Traffic of the last 15 minutes; Points and FailedPoints by the minute.
 	Calls, Failed        int64
 	Points, FailedPoints []float64
-	LastSuccess          time.Time
+	// LastSuccess and LastFailure are zero when none is known. LastError says how the last failure ended.
+	LastSuccess, LastFailure time.Time
+	LastError                string
+	// P95 is zero without calls; Latency is the mean by the minute.
+	P95     time.Duration
+	Latency []float64
 
 	// Policy is the policy in force, as facts.
 	Policy     []Fact
