@@ -26,7 +26,7 @@ type system struct {
 	name    string
 	address string
 	request []byte
-	pids    []int // its processes, whose processor time is counted
+	pid     int // its first process; the time of its children counts as well
 }
 
 // tool is the program that an environment variable names; make bench sets them.
@@ -151,7 +151,7 @@ http {
 }
 `)
 	pid := spawn(b, port, nil, tool(b, "BENCH_NGINX"), "-p", dir, "-c", conf, "-e", "stderr")
-	return system{name: name, address: "127.0.0.1:" + port, request: request("/v1/charges?limit=3", "127.0.0.1:"+port), pids: processes(b, pid)}
+	return system{name: name, address: "127.0.0.1:" + port, request: request("/v1/charges?limit=3", "127.0.0.1:"+port), pid: pid}
 }
 
 func startUpstream(b *testing.B) system {
@@ -182,7 +182,7 @@ func startCaddy(b *testing.B, upstream string) system {
 "routes":[{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"`+upstream+`"}],"transport":{"protocol":"http","keep_alive":{"max_idle_conns_per_host":64}}}]}]}}}}}`)
 	pid := spawn(b, port, []string{"XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "HOME=" + dir},
 		tool(b, "BENCH_CADDY"), "run", "--config", conf)
-	return system{name: "caddy", address: "127.0.0.1:" + port, request: request("/v1/charges?limit=3", "127.0.0.1:"+port), pids: []int{pid}}
+	return system{name: "caddy", address: "127.0.0.1:" + port, request: request("/v1/charges?limit=3", "127.0.0.1:"+port), pid: pid}
 }
 
 // startGateway runs the console as anybody would: set up by its pages, with a key from its command line.
@@ -240,7 +240,7 @@ func startGateway(b *testing.B, upstream string) system {
 		b.Fatalf("key create: %v", err)
 	}
 	return system{
-		name: "switchgear", address: "127.0.0.1:" + port, pids: []int{pid},
+		name: "switchgear", address: "127.0.0.1:" + port, pid: pid,
 		request: request("/proxy/bench/v1/charges?limit=3", "127.0.0.1:"+port, "Authorization: Bearer "+strings.TrimSpace(string(key))+"\r\n"),
 	}
 }
@@ -267,7 +267,7 @@ func processes(b *testing.B, pid int) []int {
 func (s system) processorTime(b *testing.B) time.Duration {
 	b.Helper()
 	total := int64(0)
-	for _, pid := range s.pids {
+	for _, pid := range processes(b, s.pid) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			b.Fatalf("%s: %v", s.name, err)
