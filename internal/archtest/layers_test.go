@@ -22,6 +22,7 @@ func layers() map[string][]string {
 	always := []string{"internal/fault", "internal/telemetry"}
 	features := []string{
 		"internal/access", "internal/audit", "internal/credentials", "internal/providers", "internal/connections", "internal/calls", "internal/runtime",
+		"internal/breakers",
 	}
 	with := func(more ...string) []string { return slices.Concat(always, more) }
 
@@ -42,6 +43,7 @@ func layers() map[string][]string {
 		"internal/credentials": with("db"),
 		"internal/providers":   with(),
 		"internal/connections": with("db", "internal/audit", "internal/access", "internal/credentials", "internal/providers", "internal/runtime"),
+		"internal/breakers":    with("db", "internal/audit", "internal/access", "internal/connections", "internal/runtime"),
 		"internal/calls":       with("db", "internal/runtime"),
 		"internal/demo":        with("db", "internal/audit", "internal/access", "internal/credentials", "internal/connections", "internal/sandbox"),
 		"internal/idempotency": with("db"),

@@ -3,8 +3,10 @@ package console
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"switchgear/internal/access"
+	"switchgear/internal/breakers"
 	"switchgear/internal/live"
 )
 
@@ -27,10 +29,13 @@ func topicPermission(topic string) (guard, bool) {
 		return needs(access.PermissionKeysRead), true
 	case "audit":
 		return needs(access.PermissionAuditRead), true
-	case "connections", "calls":
+	case "connections", "calls", breakers.Topic:
 		return needs(access.PermissionSystemRead), true
 	case "sessions":
 		return signedIn(), true
+	}
+	if strings.HasPrefix(topic, breakers.TopicOf("")) { // of one connection
+		return needs(access.PermissionSystemRead), true
 	}
 	return guard{}, false
 }

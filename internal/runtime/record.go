@@ -20,6 +20,7 @@ type Record struct {
 	Slug         string
 	Account      string
 	Version      int
+	Operation    string // the id of the operation, empty when the call belongs to none
 	Method       string
 	Path         string // as the caller wrote it, below the base URL
 	Query        string
