@@ -142,8 +142,24 @@
     const text = d < 60 ? Math.floor(d) + " s" : d < 3600 ? Math.floor(d / 60) + " min" : d < 48 * 3600 ? Math.floor(d / 3600) + " h" : Math.floor(d / 86400) + " d";
     return seconds < 0 ? "in " + text : text + " ago";
   }
+  // So do countdowns; where motion is not wanted, every ten seconds.
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+  function remaining(then) {
+    const s = Math.ceil((then - Date.now()) / 1000);
+    if (s <= 0) return "now";
+    if (s < 60) return s + " s";
+    if (s < 3600) return Math.floor(s / 60) + " min " + (s % 60) + " s";
+    if (s < 48 * 3600) return Math.floor(s / 3600) + " h " + Math.floor((s % 3600) / 60) + " min";
+    return Math.floor(s / 86400) + " d";
+  }
   function tick() {
     if (document.hidden) return;
+    for (const t of all("[data-countdown]")) {
+      const then = Date.parse(t.dataset.countdown);
+      if (Number.isNaN(then) || (calm.matches && Math.floor(Date.now() / 1000) % 10)) continue;
+      const text = remaining(then);
+      if (t.textContent !== text) t.textContent = text;
+    }
     for (const t of all("time[data-relative]")) {
       const then = Date.parse(t.dateTime);
       if (Number.isNaN(then)) continue;

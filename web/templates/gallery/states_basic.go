@@ -24,6 +24,7 @@ func textStates() []ui.State {
 			ui.RelTime(t, t), ui.RelTime(t.Add(-42*time.Second), t), ui.RelTime(t.Add(-5*time.Minute), t), ui.RelTime(t.Add(-47*time.Hour), t),
 			ui.RelTime(t.Add(-12*24*time.Hour), t), ui.RelTime(t.Add(-400*24*time.Hour), t), ui.RelTime(t.Add(72*time.Hour), t),
 			ui.RelTimeOr(time.Time{}, t, "never"), ui.Time(t),
+			ui.Countdown(t, t), ui.Countdown(t.Add(22*time.Second), t), ui.Countdown(t.Add(245*time.Second), t), ui.Countdown(t.Add(27*time.Hour), t), ui.Countdown(t.Add(72*time.Hour), t),
 		)),
 		state("Text", "identifiers", ui.Lines(
 			ui.MonoID{ID: "usr_01j9zk4q7t"}, ui.MonoID{ID: "req_8Kd2f9a0c1", Href: "/x", What: "request id"}, ui.MonoID{ID: "b1946ac92492d2347c6235b4d2611184", Short: 10, What: "checksum"},

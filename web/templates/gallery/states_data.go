@@ -171,6 +171,26 @@ func figureStates() []ui.State {
 			ui.Meter{Value: 20, Max: 100, Label: "Per second", Text: "20 / 100"}, ui.Meter{Value: 85, Max: 100, Label: "Per minute", Text: "85 / 100"},
 			ui.Meter{Value: 140, Max: 100, Label: "In flight", Text: "100 / 100"}, ui.Meter{Value: 0, Max: 0, Label: "No limit", Text: "no limit"},
 		)),
+		state("Figures", "limits and thresholds", ui.Meters{Items: []ui.MeterLine{
+			{Label: "90 per 1 s", Value: 90, Max: 90, Text: "90 / 90"},
+			{Label: "Judged calls", Value: 18, Max: 25, Mark: 20, Tone: ui.ToneAccent, Text: "18 of 20 minimum"},
+			{Label: "Failures", Value: .44, Max: 1, Mark: .5, Text: "44 % of 50 %"},
+			{Label: "Slow calls", Value: .9, Max: 1, Mark: .8, Text: "90 % of 80 %"},
+			{Label: "Vendor quota", Text: "240 left", Plain: true},
+			{Label: longWord, Value: 1, Max: 3, Text: longText},
+		}}),
+		state("Figures", "three states", ui.Machine{
+			Nodes: [3]ui.MachineNode{
+				{Title: "Closed", Text: "calls pass"},
+				{Title: "Open", Text: "next probe in ", Until: now().Add(22 * time.Second), Now: now(), After: " of 30 s", Tone: ui.ToneBad, Current: true},
+				{Title: "Half-open", Text: "3 probes"},
+			},
+			Forward: [2]string{"≥ 50 % fail", "after 30 s"}, Back: "any failure", Return: "3 successes", Label: "It is open.",
+		}),
+		state("Figures", "three states, what would be", ui.Machine{
+			Nodes:   [3]ui.MachineNode{{Title: "Closed"}, {Title: "Open", Tone: ui.ToneBad, Would: true}, {Title: "Half-open"}},
+			Forward: [2]string{"≥ 50 % fail", "after 30 s"}, Back: "any failure", Return: "3 successes", Label: "It would be open.",
+		}),
 		state("Figures", "rings", row(ui.Ring{Done: 0, Total: 12, Label: "proven"}, ui.Ring{Done: 7, Total: 12, Label: "proven"}, ui.Ring{Done: 12, Total: 12, Label: "proven"}, ui.Ring{})),
 		state("Figures", "ribbon", ui.Ribbon{Label: "Open for 2 of 6 minutes", Slices: []ui.Slice{{}, {Tone: ui.ToneOK}, {Tone: ui.ToneOK}, {Tone: ui.ToneWarn, Title: "half-open"}, {Tone: ui.ToneBad, Title: "open"}, {Tone: ui.ToneHeld}}}),
 		state("Figures", "lines", row(ui.Sparkline{Points: course(4), Label: "Calls of the last hour"}, ui.Sparkline{Points: []float64{5}, Small: true}, ui.Sparkline{})),

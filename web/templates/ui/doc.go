@@ -35,8 +35,9 @@
 //	Name(title, href, sub)                                        first cell of a row
 //	Group(parts...) Lines(parts...)                               several parts in one cell
 //	RelTime(t, now) RelTimeOr(t, now, "never") Time(t)            times
+//	Countdown(t, now)                                             how long it is until t
 //	MonoID{ID, Href, Short, What} CopyButton{Value, What, Label}  ids with a copy button
-//	Chip{Label, Tone, Icon, Title} Badge{Label, Tone, Mono}       status; label without judgement
+//	Chip{Label, Tone, Icon, Title, More} Badge{Label, Tone, Mono} status; label without judgement
 //	Icon(name) Logo() IconNames()                                 line icons
 //
 // Lists
@@ -63,6 +64,8 @@
 //	Stats{Tiles} StatTile{Label, Value, Unit, ID, Href, Points, Tone}
 //	Sparkline{Points, Tone, Label, Small} Ribbon{Slices, Label}
 //	Meter{Value, Max, Label, Text, Tone} Ring{Done, Total, Label, Tone}
+//	Meters{Items} MeterLine{Label, Value, Max, Mark, Text, Tone}  limits and thresholds below each other
+//	Machine{Nodes, Forward, Back, Return, Label}                  three states and what leads from one to the next
 //	Progress{Label, Done, Total} Steps{Items} Skeleton(lines) Spinner()
 //
 // Evidence

@@ -37,3 +37,22 @@ func relative(t, now time.Time) string {
 	}
 	return text + " ago"
 }
+
+// remaining writes how long it is until t, to the second below an hour. What is over is "now". app.js
+// repeats these rules for the ticking in the browser.
+func remaining(t, now time.Time) string {
+	d := t.Sub(now)
+	if d <= 0 {
+		return "now"
+	}
+	seconds := int((d + time.Second - 1) / time.Second)
+	switch {
+	case seconds < 60:
+		return strconv.Itoa(seconds) + " s"
+	case seconds < 3600:
+		return strconv.Itoa(seconds/60) + " min " + strconv.Itoa(seconds%60) + " s"
+	case seconds < 48*3600:
+		return strconv.Itoa(seconds/3600) + " h " + strconv.Itoa(seconds%3600/60) + " min"
+	}
+	return strconv.Itoa(seconds/86400) + " d"
+}
