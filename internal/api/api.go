@@ -46,11 +46,13 @@ type Deps struct {
 	Connections *connections.Service
 	Providers   catalog
 	Calls       callLog
-	Requests    requests
-	Assets      assets
-	Metrics     http.Handler
-	Ready       func(ctx context.Context) []Check
-	Logger      *slog.Logger
+	// Breakers is nil where calls have none; then nothing is served about them.
+	Breakers circuitBreakers //exhaustruct:optional
+	Requests requests
+	Assets   assets
+	Metrics  http.Handler
+	Ready    func(ctx context.Context) []Check
+	Logger   *slog.Logger
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -84,6 +86,9 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	one.versionRoutes()
 	one.providerRoutes()
 	one.callRoutes()
+	if deps.Breakers != nil {
+		one.breakerRoutes()
+	}
 	if err := one.close(); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ import (
 	"switchgear/db"
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
+	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
@@ -33,7 +34,9 @@ import (
 	"switchgear/internal/fault"
 	"switchgear/internal/idempotency"
 	"switchgear/internal/providers"
+	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/runtime/egress"
+	"switchgear/internal/runtime/ratelimit"
 	"switchgear/internal/telemetry"
 	"switchgear/web/static"
 )
@@ -50,6 +53,9 @@ type world struct {
 	connections *connections.Service
 	calls       *calls.Log
 	requests    *idempotency.Service
+	breakers    *breakers.Service
+	registry    *breaker.Registry
+	limiters    *ratelimit.Registry
 	server      *httptest.Server
 	routes      routers.Router
 	read, write string // API keys
@@ -135,6 +141,7 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 		Keys: w.access, Targets: w.connections, Proxy: noTargets{}, Connections: w.connections, Providers: catalog, Calls: w.calls,
 		Requests: w.requests, Assets: files, Metrics: http.NotFoundHandler(), Ready: allGood, Logger: logger, Now: time.Now,
 	}
+	deps.Breakers = w.openBreakers(log)
 	for _, c := range change {
 		c(&deps)
 	}

@@ -23,6 +23,7 @@ type HistoryQuery struct {
 	From, To   time.Time // To is exclusive
 	Cursor     string    // History.Next of the page before
 	Page       int       // instead of a cursor: from 1, with the number of all that match
+	Oldest     bool      // begin with the oldest
 	Limit      int       // 50 when zero, 200 at most
 
 	connectionID string
@@ -39,7 +40,7 @@ type Change struct {
 	Event breaker.Event
 }
 
-// History is one page of changes, the newest first. Next is empty on the last page, Total 0 unless a page
+// History is one page of changes. Next is empty on the last page, Total 0 unless a page
 // was asked for by its number.
 type History struct {
 	Changes []Change

@@ -58,6 +58,10 @@ func (q HistoryQuery) clause() *clause {
 // history returns one page: by its number with a count of all, or after a cursor.
 func (s store) history(ctx context.Context, q HistoryQuery) (History, error) {
 	c, h := q.clause(), History{}
+	beyond, order := "<", "DESC"
+	if q.Oldest {
+		beyond, order = ">", "ASC"
+	}
 	offset := 0
 	if q.Page > 0 {
 		if err := s.db.QueryRow(ctx, `SELECT COUNT(*) FROM breaker_events`+c.where(), c.args...).Scan(&h.Total); err != nil {
@@ -67,7 +71,7 @@ func (s store) history(ctx context.Context, q HistoryQuery) (History, error) {
 	} else if q.after.id != "" {
 		n := len(c.args)
 		c.args = append(c.args, q.after.at, q.after.seq, q.after.id)
-		c.parts = append(c.parts, fmt.Sprintf(`(at, seq, id) < ($%d, $%d, $%d)`, n+1, n+2, n+3))
+		c.parts = append(c.parts, fmt.Sprintf(`(at, seq, id) %s ($%d, $%d, $%d)`, beyond, n+1, n+2, n+3))
 	}
 	args := append(slices.Clone(c.args), q.Limit+1, offset)
 	var last position
@@ -84,7 +88,7 @@ func (s store) history(ctx context.Context, q HistoryQuery) (History, error) {
 		h.Changes = append(h.Changes, change)
 		return nil
 	}, `SELECT `+changeColumns+` FROM breaker_events`+c.where()+
-		fmt.Sprintf(` ORDER BY at DESC, seq DESC, id DESC LIMIT $%d OFFSET $%d`, len(args)-1, len(args)), args...)
+		fmt.Sprintf(` ORDER BY at %[1]s, seq %[1]s, id %[1]s LIMIT $%[2]d OFFSET $%[3]d`, order, len(args)-1, len(args)), args...)
 	return h, err
 }
 

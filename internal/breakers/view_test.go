@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -202,6 +203,13 @@ func TestHistory(t *testing.T) {
 	}
 	if byCursor.String() != all || byNumber.String() != all {
 		t.Errorf("by cursor %s, by number %s, want %s", byCursor.String(), byNumber.String(), all)
+	}
+	first, h := read(HistoryQuery{Oldest: true, Limit: 4})
+	rest, _ := read(HistoryQuery{Oldest: true, Cursor: h.Next})
+	backwards := strings.Fields(first + rest)
+	slices.Reverse(backwards)
+	if strings.Join(backwards, " ")+" " != all {
+		t.Errorf("the oldest first: %s %s, want the reverse of %s", first, rest, all)
 	}
 	for _, tt := range []struct {
 		q    HistoryQuery
