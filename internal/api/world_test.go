@@ -34,6 +34,7 @@ import (
 	"switchgear/internal/fault"
 	"switchgear/internal/idempotency"
 	"switchgear/internal/providers"
+	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/runtime/egress"
 	"switchgear/internal/runtime/ratelimit"
@@ -125,7 +126,12 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 	must(t, err)
 	rules, err := egress.ParseRules([]string{"127.0.0.1=127.0.0.0/8:1024-65535"})
 	must(t, err)
+	protections, err := runtime.NewProtections(runtime.ProtectionsDeps{
+		Logger: logger, Now: time.Now, Changed: func(context.Context, []breaker.Event) {},
+	}, runtime.ProtectionsConfig{})
+	must(t, err)
 	w.connections, err = connections.New(t.Context(), connections.Deps{
+		Protections: protections,
 		DB: w.db, Audit: log, Vault: vault, Providers: catalog, Egress: egress.New(egress.Config{Rules: rules}), Notify: quiet, Logger: logger, Now: time.Now,
 	})
 	must(t, err)

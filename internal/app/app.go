@@ -236,6 +236,9 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 		Timeout:        10 * time.Second,
 	})
 	root.Add(a.core.access)
+	for _, w := range a.core.protections.Workers() {
+		root.Add(w)
+	}
 	root.Add(a.core.connections)
 	root.Add(a.core.calls)
 	root.Add(a.demo)

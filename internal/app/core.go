@@ -15,6 +15,8 @@ import (
 	"switchgear/internal/credentials"
 	"switchgear/internal/idempotency"
 	"switchgear/internal/providers"
+	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/runtime/egress"
 )
 
@@ -26,6 +28,7 @@ type core struct {
 	access  *access.Service
 
 	providers   *providers.Catalog
+	protections *runtime.Protections
 	connections *connections.Service
 	calls       *calls.Log
 	judge       *calls.Judge
@@ -101,8 +104,15 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		return err
 	}
 	guard := egress.New(egress.Config{Rules: rules, Deny: c.listeners.has, Admit: c.admitted.has})
+	c.protections, err = runtime.NewProtections(runtime.ProtectionsDeps{
+		Logger: logger, Now: time.Now, Changed: func(ctx context.Context, events []breaker.Event) { logBreakers(ctx, logger, events, notify) },
+	}, runtime.ProtectionsConfig{})
+	if err != nil {
+		return err
+	}
 	c.connections, err = connections.New(ctx, connections.Deps{
-		DB: c.db, Audit: c.audit, Vault: vault, Providers: c.providers, Egress: guard, Notify: notify, Logger: logger, Now: time.Now,
+		DB: c.db, Audit: c.audit, Vault: vault, Providers: c.providers, Egress: guard,
+		Protections: c.protections, Notify: notify, Logger: logger, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -120,4 +130,17 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 	}
 	c.requests, err = idempotency.New(idempotency.Deps{DB: c.db, MAC: requestMAC, Logger: logger, Now: time.Now}, idempotency.Config{})
 	return err
+}
+
+// logBreakers writes down what breakers did: an error when calls stop, information when they go on.
+func logBreakers(ctx context.Context, logger *slog.Logger, events []breaker.Event, notify func(topic string)) {
+	for _, e := range events {
+		level := slog.LevelInfo
+		if e.To == breaker.StateOpen {
+			level = slog.LevelError
+		}
+		logger.LogAttrs(ctx, level, "breaker changed", slog.String("breaker", e.Key.String()), slog.String("from", string(e.From)),
+			slog.String("to", string(e.To)), slog.String("cause", string(e.Cause)), slog.String("reason", e.Reason), slog.String("actor", e.Actor))
+	}
+	notify("connections")
 }

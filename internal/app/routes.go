@@ -45,7 +45,7 @@ func (a *App) routes() (routes, error) {
 		return routes{main: sealed, gateway: a.wrap(health), metrics: a.wrap(health)}, nil
 	}
 	exposition := promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})
-	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: a.logger, Now: time.Now, Recorder: a.core.calls}, runtime.ProxyConfig{})
+	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: a.logger, Now: time.Now, Recorder: a.core.calls, Protections: a.core.protections}, runtime.ProxyConfig{})
 	machine, err := api.New(api.Deps{
 		Keys: a.core.access, Targets: a.core.connections, Proxy: proxy, Connections: a.core.connections, Providers: a.core.providers,
 		Calls: a.core.calls, Requests: a.core.requests, Assets: assets, Metrics: exposition, Ready: a.checks, Logger: a.logger, Now: time.Now,

@@ -72,6 +72,33 @@ func (g *guarded) count() int {
 	return len(g.made)
 }
 
+// shields remembers which policies hold, by connection.
+type shields struct {
+	mu  sync.Mutex
+	set map[string]runtime.PolicySet
+}
+
+func (s *shields) Apply(set runtime.PolicySet) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set[set.ConnectionID] = set
+	return nil
+}
+
+func (s *shields) Forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.set, id)
+}
+
+// of returns the policy that holds for a connection.
+func (s *shields) of(id string) (runtime.PolicySet, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set, ok := s.set[id]
+	return set, ok
+}
+
 // world is a Service on a real database, and what a test asks of both.
 type world struct {
 	*Service
@@ -82,6 +109,7 @@ type world struct {
 	log    *audit.Log
 	vault  *credentials.Vault
 	guard  *guarded
+	shield *shields
 	logs   *bytes.Buffer
 	mu     sync.Mutex
 	now    time.Time
@@ -120,8 +148,10 @@ func newWorld(t *testing.T) *world {
 	rules, err := egress.ParseRules([]string{"127.0.0.1=127.0.0.0/8:1024-65535"})
 	must(t, err)
 	w.guard = &guarded{Guard: egress.New(egress.Config{Rules: rules})}
+	w.shield = &shields{set: map[string]runtime.PolicySet{}}
 	w.deps = Deps{
-		DB: w.db, Audit: w.log, Vault: w.vault, Providers: shelf{}, Egress: w.guard,
+		Protections: w.shield,
+		DB:          w.db, Audit: w.log, Vault: w.vault, Providers: shelf{}, Egress: w.guard,
 		Notify: func(topic string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

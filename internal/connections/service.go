@@ -19,6 +19,7 @@ import (
 	"switchgear/internal/credentials"
 	"switchgear/internal/fault"
 	"switchgear/internal/providers"
+	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
 )
 
@@ -49,6 +50,12 @@ type Egress interface {
 	NewTransport(cfg egress.TransportConfig) *http.Transport
 }
 
+// Protections guard the calls of connections; *runtime.Protections are some.
+type Protections interface {
+	Apply(set runtime.PolicySet) error
+	Forget(connectionID string)
+}
+
 // Deps are what a Service works with; all are required.
 type Deps struct {
 	DB        *db.DB
@@ -56,6 +63,8 @@ type Deps struct {
 	Vault     *credentials.Vault
 	Providers Catalog
 	Egress    Egress
+	// Protections follow each committed change.
+	Protections Protections
 	// Notify is called after a commit, with the name of what changed. It must not block.
 	Notify func(topic string)
 	Logger *slog.Logger
@@ -71,6 +80,7 @@ type Service struct {
 	vault     *credentials.Vault
 	providers Catalog
 	egress    Egress
+	guards    Protections
 	notify    func(string)
 	logger    *slog.Logger
 	now       func() time.Time
@@ -87,12 +97,12 @@ type Service struct {
 // New returns a Service with every connection loaded. It fails when a dependency is missing or the
 // database cannot be read; one connection that cannot be used does not keep the others from it.
 func New(ctx context.Context, d Deps) (*Service, error) {
-	if d.DB == nil || d.Audit == nil || d.Vault == nil || d.Providers == nil || d.Egress == nil ||
+	if d.DB == nil || d.Audit == nil || d.Vault == nil || d.Providers == nil || d.Egress == nil || d.Protections == nil ||
 		d.Notify == nil || d.Logger == nil || d.Now == nil {
 		return nil, errors.New("connections: every dependency is required")
 	}
 	s := &Service{
-		db: d.DB, store: store{db: d.DB}, log: d.Audit, vault: d.Vault, providers: d.Providers, egress: d.Egress,
+		db: d.DB, store: store{db: d.DB}, log: d.Audit, vault: d.Vault, providers: d.Providers, egress: d.Egress, guards: d.Protections,
 		notify: d.Notify, logger: d.Logger, now: d.Now, changing: make(chan struct{}, 1),
 	}
 	s.snapshot.Store(&snapshot{})

@@ -28,12 +28,15 @@ type snapshot struct {
 // entry is one connection, ready to be called, or the reason why it cannot be.
 type entry struct {
 	Connection
-	base      *url.URL
-	policy    runtime.Policy
-	set       *credentials.Set
-	transport *transport
-	problem   error
-	nameKey   string
+	base   *url.URL
+	policy runtime.Policy
+	// operations are those of policy, resolved; dialect is how the provider tells its limits.
+	operations []runtime.OperationPolicy
+	dialect    string
+	set        *credentials.Set
+	transport  *transport
+	problem    error
+	nameKey    string
 }
 
 // transport makes the transport of a version when the first call needs it: most of many connections are
@@ -82,9 +85,12 @@ func (s *Service) Target(slug, account string) (runtime.Target, error) {
 	if err != nil {
 		return runtime.Target{}, err
 	}
+	credential, version := e.set.Identity(account)
 	return runtime.Target{
 		ConnectionID: e.ID, Slug: e.Slug, Account: account, Version: e.Version,
-		BaseURL: e.base, Policy: e.policy, Authorize: authorize, Transport: e.transport.get(), LogBodies: e.LogBodies,
+		BaseURL: e.base, Policy: e.policy, Operations: e.operations, Dialect: e.dialect,
+		Authorize: authorize, CredentialID: credential, CredentialVersion: version,
+		Transport: e.transport.get(), LogBodies: e.LogBodies,
 	}, nil
 }
 
@@ -106,6 +112,34 @@ func (s *Service) EffectivePolicy(c Connection) (runtime.Policy, error) {
 		return runtime.Policy{}, err
 	}
 	return effectivePolicy(c.Policy, provider)
+}
+
+// Settings lists every setting of the effective policy of a connection, or of one of its operations, with
+// where it comes from: product, provider, connection or operation. An operation that it does not have is
+// fault.NotFound.
+func (s *Service) Settings(c Connection, operation string) ([]runtime.Setting, error) {
+	provider, err := s.provider(c.Provider)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := effectivePolicy(c.Policy, provider)
+	if err != nil {
+		return nil, err
+	}
+	layers := []runtime.Layer{{Name: "provider", Patch: provider.Policy}, {Name: "connection", Patch: c.Policy}}
+	if operation == "" {
+		return runtime.Explain(policy, "product", layers...), nil
+	}
+	operations, err := policy.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range operations {
+		if o.ID == operation {
+			return runtime.Explain(o.Effective, "product", append(layers, runtime.Layer{Name: "operation", Patch: o.Policy})...), nil
+		}
+	}
+	return nil, fault.Newf(fault.NotFound, "The connection has no operation %q.", operation)
 }
 
 // load makes the entry of a connection that a change touched, as the transaction sees it.
@@ -148,8 +182,12 @@ func (s *Service) newEntry(r row, set *credentials.Set, old *entry) *entry {
 		e.policy, err = effectivePolicy(r.Policy, provider)
 	}
 	if err == nil {
+		e.operations, err = e.policy.Resolve()
+	}
+	if err == nil {
 		e.base, err = url.Parse(r.BaseURL)
 	}
+	e.dialect = provider.RateLimit.Dialect
 	switch {
 	case err != nil:
 		e.problem = fault.Wrap(err, fault.Unavailable, "CONNECTION_UNUSABLE",
@@ -173,9 +211,29 @@ func (s *Service) publish(slug string, next *entry) {
 		entries[slug] = next
 	}
 	s.snapshot.Store(&snapshot{entries: entries, byName: replaceStanding(current.byName, old, next)})
+	s.protect(old, next)
 	if old != nil && (next == nil || next.transport != old.transport) {
 		old.transport.retire()
 	}
+}
+
+// protect makes the policy of next hold, in place of that of old. A connection that cannot be called needs
+// none.
+func (s *Service) protect(old, next *entry) {
+	if old != nil && (next == nil || next.ID != old.ID) {
+		s.guards.Forget(old.ID)
+	}
+	if next == nil || next.problem != nil {
+		return
+	}
+	if err := s.guards.Apply(next.policySet()); err != nil {
+		// The old policy stays in force, which is better than none.
+		s.logger.Error("the policy of a connection does not hold yet", "connection_id", next.ID, "version", next.Version, "error", err)
+	}
+}
+
+func (e *entry) policySet() runtime.PolicySet {
+	return runtime.PolicySet{ConnectionID: e.ID, Version: e.Version, Policy: e.policy, Operations: e.operations, Dialect: e.dialect}
 }
 
 // Refresh reads every connection and credential again. Credentials that do not open are marked as corrupt
@@ -238,8 +296,15 @@ func (s *Service) reload(ctx context.Context) error {
 	}
 	s.snapshot.Store(&snapshot{entries: next, byName: standings(next)})
 	s.stale.Store(false)
+	for slug, e := range next {
+		s.protect(old[slug], e)
+	}
 	for slug, e := range old {
-		if n := next[slug]; n == nil || n.transport != e.transport {
+		n := next[slug]
+		if n == nil {
+			s.protect(e, nil)
+		}
+		if n == nil || n.transport != e.transport {
 			e.transport.retire()
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -404,4 +405,58 @@ func TestChangesDoNotHang(t *testing.T) {
 	}()
 	_, err := w.Pause(t.Context(), admin(), "stripe", "", 0)
 	must(t, err)
+}
+
+// What guards calls follows every change, a rollback included, and forgets what is gone.
+func TestProtectionsFollowChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.create("stripe")
+	set, ok := w.shield.of(c.ID)
+	if !ok || set.Version != 1 {
+		t.Fatalf("after the first version: %+v, %v", set, ok)
+	}
+	w.update("stripe", func(d *Draft) {
+		d.Policy = json.RawMessage(`{"timeout":"3s","operations":[{"id":"charge","path":"/charges","policy":{"timeout":"1s"}}]}`)
+	})
+	if set, _ = w.shield.of(c.ID); set.Version != 2 || set.Policy.Timeout.String() != "3s" || len(set.Operations) != 1 || set.Operations[0].Effective.Timeout.String() != "1s" {
+		t.Errorf("after an edit: %+v", set)
+	}
+	if target, err := w.Target("stripe", ""); err != nil || len(target.Operations) != 1 || target.CredentialID == "" || target.CredentialVersion != 1 {
+		t.Errorf("the target: %+v, %v", target, err)
+	}
+	_, err := w.Activate(t.Context(), admin(), "stripe", 1, "", 0)
+	must(t, err)
+	if set, _ = w.shield.of(c.ID); set.Version != 3 || len(set.Operations) != 0 {
+		t.Errorf("after a rollback: %+v", set)
+	}
+	must(t, w.Delete(t.Context(), admin(), "stripe", "stripe", "", 0))
+	if set, ok := w.shield.of(c.ID); ok {
+		t.Errorf("after it was deleted: %+v", set)
+	}
+}
+
+// Each value of an effective policy says where it comes from.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create("stripe")
+	c := w.update("stripe", func(d *Draft) {
+		d.Policy = json.RawMessage(`{"timeout":"3s","operations":[{"id":"charge","path":"/charges","policy":{"timeout":"1s"}}]}`)
+	})
+	for operation, want := range map[string][2]string{"": {"3s", "connection"}, "charge": {"1s", "operation"}} {
+		settings, err := w.Settings(c, operation)
+		must(t, err)
+		for _, s := range settings {
+			if s.Path == "timeout" && (s.Value != want[0] || s.Origin != want[1]) {
+				t.Errorf("operation %q: %+v", operation, s)
+			}
+			if s.Path == "breaker.min_calls" && s.Origin != "product" {
+				t.Errorf("operation %q: %+v", operation, s)
+			}
+		}
+	}
+	if _, err := w.Settings(c, "refund"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an operation that is not there: %v", err)
+	}
 }

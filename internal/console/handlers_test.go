@@ -27,6 +27,7 @@ import (
 	"switchgear/internal/live"
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/runtime/egress"
 	"switchgear/internal/telemetry"
 	"switchgear/web/static"
@@ -90,7 +91,14 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	protections, err := runtime.NewProtections(runtime.ProtectionsDeps{
+		Logger: telemetry.Discard(), Now: time.Now, Changed: func(context.Context, []breaker.Event) {},
+	}, runtime.ProtectionsConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	conns, err := connections.New(t.Context(), connections.Deps{
+		Protections: protections,
 		DB: d, Audit: log, Vault: vault, Providers: catalog, Egress: egress.New(egress.Config{Rules: open}), Notify: func(topic string) { hub.Publish(topic) },
 		Logger: telemetry.Discard(), Now: time.Now,
 	})
@@ -108,7 +116,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	var server *httptest.Server
 	handler, err := New(Deps{
 		Connections: conns, Providers: catalog, Calls: callLog, Demo: &demonstration{},
-		Proxy:  runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: callLog}, runtime.ProxyConfig{}),
+		Proxy:  runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: callLog, Protections: protections}, runtime.ProxyConfig{}),
 		Access: svc, Audit: log, Live: hub, Assets: assets, Logger: telemetry.Discard(), Now: time.Now, SetupDone: func() {},
 		About: func(context.Context) (aboutview.View, error) { return aboutview.View{Version: "test"}, nil },
 	}, Config{Version: "test", BaseURL: func() string { return server.URL }})

@@ -26,6 +26,8 @@ type Set struct {
 
 // account is one entry of a Set: what authorizes, or why it cannot.
 type account struct {
+	id        string
+	version   int64
 	authorize Authorize
 	problem   error
 }
@@ -42,6 +44,12 @@ func (s *Set) Authorizer(name string) (Authorize, error) {
 			"The connection has no credential yet. Enter one on its accounts page.")
 	}
 	return nil, noAccount(fault.Newf(fault.NotFound, "no account"))
+}
+
+// Identity names the credential of an account and its version. It is empty when there is none.
+func (s *Set) Identity(name string) (id string, version int64) {
+	a := s.accounts[name]
+	return a.id, a.version
 }
 
 // Problem is why the calls of an account are refused, and of which one: the default account before others.
@@ -125,7 +133,7 @@ func (v *Vault) newSet(rows []sealedRow) *Set {
 
 // add is for a Set that nobody else has yet.
 func (s *Set) add(v *Vault, r sealedRow) {
-	a := account{problem: stateProblem(r.State)}
+	a := account{id: r.ID, version: r.Version, problem: stateProblem(r.State)}
 	t, typeErr := authtype.Lookup(r.AuthType)
 	_, openErr := v.open(r)
 	switch {

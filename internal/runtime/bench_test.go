@@ -42,7 +42,7 @@ func BenchmarkGateway(b *testing.B) {
 	policy := runtime.DefaultPolicy()
 	policy.AttemptTimeout = runtime.Duration(10 * time.Second)
 	target := runtime.Target{BaseURL: base, Policy: policy, Transport: transport}
-	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: noRecords{}}, runtime.ProxyConfig{})
+	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: noRecords{}, Protections: idleProtections(b)}, runtime.ProxyConfig{})
 	reverse := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(base) }}
 
 	for _, c := range []struct {
@@ -101,7 +101,7 @@ func BenchmarkProxyAlone(b *testing.B) {
 	policy := runtime.DefaultPolicy()
 	policy.AttemptTimeout = runtime.Duration(10 * time.Second)
 	target := runtime.Target{BaseURL: base, Policy: policy, Transport: transport}
-	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: noRecords{}}, runtime.ProxyConfig{})
+	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: noRecords{}, Protections: idleProtections(b)}, runtime.ProxyConfig{})
 	reverse := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(base) }}
 	r := httptest.NewRequest(http.MethodGet, "/charges?limit=3", nil)
 	r.Header = http.Header{"Accept": {"*/*"}, "User-Agent": {"app"}, "Accept-Encoding": {"gzip"}, "Authorization": {"Bearer x"}}

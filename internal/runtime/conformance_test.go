@@ -115,7 +115,7 @@ func TestHeadersBothWays(t *testing.T) {
 		id := resp.Header.Get("X-Request-Id")
 		wantBack := http.Header{
 			"Set-Cookie": {"a=1", "b=2; Path=/"}, "X-Many": {"1", "2", ""}, "Date": {"Tue, 01 Jan 2030 00:00:00 GMT"}, "Etag": {`W/"x"`},
-			"Content-Length": {"17"}, "X-Request-Id": {id}, "Switchgear-Attempts": {"1"},
+			"Content-Length": {"17"}, "X-Request-Id": {id}, "Switchgear-Attempts": {"1"}, "Switchgear-Cache": {"bypass"},
 		}
 		if diff := cmp.Diff(wantBack, resp.Header); diff != "" {
 			t.Errorf("passed back (-want +got):\n%s", diff)

@@ -27,7 +27,8 @@ const (
 	CodeCallerCanceled     = "CALLER_CANCELED"
 	CodeCallerBody         = "CALLER_BODY_FAILED"
 	CodeCallerSlow         = "CALLER_TOO_SLOW"
-	CodeCredential         = "CREDENTIAL_FAILED" //nolint:gosec // The name of an error, not a credential.
+	CodeCredential         = "CREDENTIAL_FAILED"   //nolint:gosec // The name of an error, not a credential.
+	CodeCredentialRejected = "CREDENTIAL_REJECTED" //nolint:gosec // The name of an error, not a credential.
 )
 
 // ErrorHeader marks an answer as ours and names its code; an upstream cannot set it.

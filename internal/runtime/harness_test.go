@@ -14,6 +14,7 @@ import (
 
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/runtime/egress"
 	"switchgear/internal/telemetry"
 )
@@ -53,7 +54,9 @@ type gateway struct {
 	target  runtime.Target
 	records *records
 	caller  *http.Transport
-	who     *runtime.Caller // instead of an application
+
+	protections *runtime.Protections
+	who         *runtime.Caller // instead of an application
 }
 
 type option func(*runtime.Target)
@@ -87,10 +90,12 @@ func newGateway(tb testing.TB, upstream string, cfg egress.TransportConfig, opti
 		ConnectionID: "con_1", Slug: "up", Account: "default", Version: 7, BaseURL: base,
 		Policy: runtime.DefaultPolicy(), Transport: transport,
 	}}
+	g.target.Policy.Retry.MaxAttempts = 1 // Tests of one exchange; those of retries ask for more.
 	for _, o := range options {
 		o(&g.target)
 	}
-	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: g.records}, runtime.ProxyConfig{})
+	g.protections = newProtections(tb)
+	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: g.records, Protections: g.protections}, runtime.ProxyConfig{})
 	handler := telemetry.AssignRequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := runtime.Caller{KeyID: "key_1", KeyName: "app", ClientIP: "192.0.2.1"}
 		if g.who != nil {
@@ -111,6 +116,34 @@ func newGateway(tb testing.TB, upstream string, cfg egress.TransportConfig, opti
 	g.caller.DisableCompression = true
 	g.caller.ExpectContinueTimeout = time.Minute
 	return g
+}
+
+// idleProtections are without their workers.
+func idleProtections(tb testing.TB) *runtime.Protections {
+	tb.Helper()
+	p, err := runtime.NewProtections(runtime.ProtectionsDeps{
+		Logger: telemetry.Discard(), Now: time.Now, Changed: func(context.Context, []breaker.Event) {},
+	}, runtime.ProtectionsConfig{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+// newProtections makes protections whose workers run until the end of the test.
+func newProtections(tb testing.TB) *runtime.Protections {
+	tb.Helper()
+	p := idleProtections(tb)
+	ctx, stop := context.WithCancel(context.WithoutCancel(tb.Context()))
+	var wg sync.WaitGroup
+	for _, w := range p.Workers() {
+		wg.Go(func() { _ = w.Serve(ctx) })
+	}
+	tb.Cleanup(func() {
+		stop()
+		wg.Wait()
+	})
+	return p
 }
 
 // newUpstream starts an upstream over HTTP/1.1.

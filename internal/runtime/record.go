@@ -27,8 +27,10 @@ type Record struct {
 	Host         string
 	// Status is what the caller was answered: the upstream's status, or that of our error. 0 when the
 	// caller went away before.
-	Status    int
-	Outcome   Outcome
+	Status  int
+	Outcome Outcome
+	// Cache is what the cache did: hit, stale, revalidated. Empty when the upstream answered, or nothing did.
+	Cache     string
 	Attempts  int // how often the request was sent, or tried to be
 	StartedAt time.Time
 	Duration  time.Duration

@@ -180,8 +180,9 @@ func TestTimeouts(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				recorded := newRecords()
-				proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: recorded}, runtime.ProxyConfig{})
+				proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: recorded, Protections: idleProtections(t)}, runtime.ProxyConfig{})
 				target := runtime.Target{BaseURL: &url.URL{Scheme: "https", Host: "up.test"}, Policy: runtime.DefaultPolicy(), Transport: c.upstream}
+				target.Policy.Retry.MaxAttempts = 1
 				target.Policy.Timeout, target.Policy.AttemptTimeout = runtime.Duration(c.total), runtime.Duration(c.attempt)
 				r := httptest.NewRequest(http.MethodGet, "/x", nil)
 				if c.upload > 0 {
@@ -258,8 +259,9 @@ func TestCallerThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		recorded := newRecords()
-		proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: recorded}, runtime.ProxyConfig{})
+		proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: recorded, Protections: idleProtections(t)}, runtime.ProxyConfig{})
 		target := runtime.Target{BaseURL: &url.URL{Scheme: "https", Host: "up.test"}, Policy: runtime.DefaultPolicy(), Transport: slowUpstream{}}
+		target.Policy.Retry.MaxAttempts = 1
 		func() {
 			defer func() { _ = recover() }()
 			_ = proxy.Serve(stuckCaller{httptest.NewRecorder(), make(chan struct{})}, httptest.NewRequest(http.MethodGet, "/x", nil), target, "x")

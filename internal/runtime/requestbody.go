@@ -17,6 +17,7 @@ import (
 // it before they let go of the request. So whoever ends the call early interrupts the read.
 type requestBody struct {
 	source  *http.Request // of the caller; nil when there is no body
+	from    io.Reader     // its body, or what is kept of it and then the rest
 	trailer http.Header   // of the outgoing request
 	control *http.ResponseController
 	capture *bodies.Capture // nil when bodies are not recorded
@@ -45,7 +46,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
-	n, err := b.source.Body.Read(p)
+	n, err := b.from.Read(p)
 	b.capture.Add(p[:n])
 	if total := b.n.Add(int64(n)); total == b.source.ContentLength {
 		b.ended.Store(true)

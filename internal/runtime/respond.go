@@ -6,13 +6,21 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"switchgear/internal/runtime/cache"
 )
 
 // respond streams the upstream's answer to the caller. The answer has begun whatever it returns.
-func (p *Proxy) respond(ctx context.Context, w http.ResponseWriter, r *http.Request, resp *http.Response, rec *Record, x *exchange) *failure {
+func (p *Proxy) respond(a *attempt, c *call) *failure {
+	ctx, w, resp, rec, x := a.ctx, c.w, a.resp, c.rec, a.exchange
 	h := w.Header()
 	copyResponseHeader(h, resp.Header)
 	setOwnHeaders(h, rec.ID, rec.Attempts)
+	if c.cached == nil {
+		h[cache.StateHeader] = p.bypass
+	} else {
+		c.cached.Mark(h)
+	}
 	announced := len(resp.Trailer)
 	if announced > 0 {
 		delete(h, "Content-Length") // HTTP/1 has trailers only after chunks.
@@ -23,7 +31,7 @@ func (p *Proxy) respond(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		}
 	}
 	w.WriteHeader(resp.StatusCode)
-	if r.Method == http.MethodHead || resp.ContentLength == 0 && announced == 0 {
+	if c.r.Method == http.MethodHead || resp.ContentLength == 0 && announced == 0 {
 		return nil
 	}
 

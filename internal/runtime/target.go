@@ -18,9 +18,20 @@ type Target struct {
 	// BaseURL is the stored URL: http or https, no user, no fragment. Calls never leave its host.
 	BaseURL *url.URL
 	Policy  Policy
+	// Operations are those of the policy, resolved.
+	Operations []OperationPolicy
+	// Dialect names how the upstream tells its rate limits, in the words of the catalogue.
+	Dialect string
+	// CredentialID and CredentialVersion say which credential Authorize puts on. Another version is another
+	// credential: what is known about the old one, and answers kept for it, do not count for it.
+	CredentialID      string
+	CredentialVersion int64
 	// Authorize puts the credential on the outgoing request: headers or query, never another host. An
 	// error refuses the call and is answered as it is.
 	Authorize func(ctx context.Context, r *http.Request) error
+	// Refresh gets a new credential after the upstream did not accept the present one, and returns what puts
+	// it on. nil where the auth type has nothing to refresh.
+	Refresh func(ctx context.Context) (func(ctx context.Context, r *http.Request) error, error)
 	// Transport sends. It belongs to this version of the connection, so that no pooled connection was
 	// made under other egress rules.
 	Transport http.RoundTripper

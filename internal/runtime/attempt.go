@@ -1,0 +1,329 @@
+package runtime
+
+import (
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptrace"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"switchgear/internal/fault"
+	"switchgear/internal/runtime/ratelimit"
+)
+
+// attempt is one try of a call: what was sent, and the answer that nobody has passed on yet, or the failure.
+type attempt struct {
+	*exchange
+	call      *call
+	admission *admission
+	ctx       context.Context //nolint:containedctx // An attempt is a span of its caller's context with an end of its own.
+	resp      *http.Response
+	failure   *failure
+	outcome   Outcome
+	reading   ratelimit.Reading
+	sent      bool
+	took      time.Duration // until there was an answer, or none
+	settled   bool
+}
+
+// send makes one attempt with the leave of the protections. It returns when the headers of the answer are
+// there, or it has failed.
+func (c *call) send(leave *admission) *attempt {
+	x := &exchange{
+		now: c.proxy.now, start: c.rec.StartedAt, total: c.policy.Timeout.Std(), attempt: c.policy.AttemptTimeout.Std(),
+		h2Sends: max(1, c.policy.Retry.MaxAttempts-c.sends), w: c.w,
+		minor11: c.r.ProtoAtLeast(1, 1), expects: len(c.r.Header["Expect"]) > 0,
+	}
+	x.hooks()
+	a := &attempt{exchange: x, call: c, admission: leave}
+	ctx, cancel := context.WithCancelCause(c.r.Context())
+	a.ctx, x.cancel = ctx, cancel
+	if leave.limitWait > time.Millisecond {
+		c.span("rate limit", "waited for its turn", leave.limitWait)
+	}
+	if leave.placeWait > time.Millisecond {
+		c.span("bulkhead", "waited for a place", leave.placeWait)
+	}
+	out := (&http.Request{
+		Method: c.r.Method, URL: c.url, Host: c.t.BaseURL.Host, Header: maps.Clone(c.header),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(httptrace.WithClientTrace(ctx, &x.trace))
+	c.cached.Condition(out.Header)
+	if c.hasBody() {
+		if err := x.attachBody(c, out); err != nil {
+			a.failure = reject(fault.Wrap(err, fault.Internal, "", "The body of the request cannot be sent again."))
+			a.outcome = a.failure.outcome
+			return a
+		}
+	}
+	if c.t.LogBodies {
+		x.body.capture = c.proxy.bodies.Capture(out.Header)
+	}
+	x.watch = callerOf(ctx).Watch
+	if f := c.proxy.authorize(ctx, out, c.t, c.rec, x); f != nil {
+		a.failure, a.outcome = f, f.outcome
+		return a
+	}
+	began := c.proxy.now()
+	x.mu.Lock()
+	x.arm(true)
+	x.mu.Unlock()
+	resp, err := c.t.Transport.RoundTrip(out)
+	sends, late := x.answered()
+	a.took = c.proxy.now().Sub(began)
+	a.receive(resp, err, sends, late)
+	return a
+}
+
+// receive takes what the transport returned.
+func (a *attempt) receive(resp *http.Response, err error, sends int, late error) {
+	c := a.call
+	a.sent = sends > 0
+	c.sends += sends
+	if err != nil {
+		a.failure = a.failed(a.ctx, err)
+		if a.outcome = a.failure.outcome; a.outcome != OutcomeRejectedLocal {
+			sends = max(1, sends)
+		}
+		c.rec.Attempts += sends
+		return
+	}
+	a.resp = resp
+	c.rec.Attempts += max(1, sends)
+	a.reading = a.admission.answered(resp)
+	c.rec.ResponseHeader = c.proxy.redactor.header(resp.Header)
+	if c.t.LogBodies {
+		a.answer = c.proxy.bodies.Capture(resp.Header)
+	}
+	if a.watch != nil {
+		a.shown = c.proxy.shown.Capture(resp.Header)
+	}
+	hideValues(c.rec.ResponseHeader, a.secrets)
+	a.outcome = a.meaning()
+	switch {
+	case late != nil:
+		a.failure = upstreamFailure(OutcomeTimeout, late)
+	case a.ctx.Err() != nil:
+		a.failure = a.failed(a.ctx, a.ctx.Err())
+	case resp.StatusCode < 200 || resp.StatusCode > 999:
+		a.failure = badResponse("status " + strconv.Itoa(resp.StatusCode) + " cannot end an exchange")
+	}
+	if a.failure != nil {
+		a.outcome = a.failure.outcome
+	}
+}
+
+// peekBytes is how much of an answer is read to find out what it means.
+const peekBytes = 64 << 10
+
+// meaning is the outcome of the answer: by the rules of the policy, else by its status.
+func (a *attempt) meaning() Outcome {
+	for i := range a.call.policy.Outcomes {
+		rule := &a.call.policy.Outcomes[i]
+		if rule.Status != a.resp.StatusCode {
+			continue
+		}
+		if rule.BodyContains == "" || strings.Contains(a.peek(), rule.BodyContains) {
+			return rule.Outcome
+		}
+	}
+	outcome := Classify(a.resp, nil, true)
+	if a.reading.Throttled && (outcome == OutcomeForbidden || outcome == OutcomeUnavailable) {
+		return OutcomeThrottled
+	}
+	return outcome
+}
+
+// peek reads the beginning of the answer's body and puts it back.
+func (a *attempt) peek() string {
+	text, err := io.ReadAll(io.LimitReader(a.resp.Body, peekBytes))
+	body := a.resp.Body
+	var rest io.Reader = body
+	if err != nil {
+		rest = failingReader{err}
+	}
+	a.resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(strings.NewReader(string(text)), rest), body}
+	return string(text)
+}
+
+// failingReader repeats an error that was met too early.
+type failingReader struct{ err error }
+
+func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
+
+// bodyLost says why the body of the request cannot be sent once more; empty when it can, or there is none.
+func (a *attempt) bodyLost() string {
+	switch {
+	case !a.body.present():
+		return ""
+	case a.body.interrupted.Load():
+		return "the body was broken off"
+	case a.body.waiting.Load():
+		return "the body is still on its way here"
+	case a.call.replay != nil:
+		return a.call.replay.Lost()
+	case a.body.n.Load() > 0:
+		return "the body is passed on without being kept"
+	}
+	return ""
+}
+
+// stopReading keeps the transport from reading on for this attempt. It reports false when that is too late:
+// no read of one attempt may go on during the next.
+func (a *attempt) stopReading() bool {
+	if !a.body.present() {
+		return true
+	}
+	a.body.closed.Store(true)
+	return a.bodyLost() == ""
+}
+
+// settle tells the protections how the attempt ended, and frees its place. Only the first call counts.
+func (a *attempt) settle() {
+	if a.settled {
+		return
+	}
+	a.settled = true
+	slow := a.call.policy.Breaker.SlowCall
+	a.admission.done(a.outcome, a.call.rec.ID, slow > 0 && a.took >= slow.Std(), a.sent)
+}
+
+// discard ends an attempt that is followed by another. A short rest of its answer is read, so that the
+// connection can be used again.
+func (a *attempt) discard() {
+	if a.resp != nil {
+		if a.body.present() && !a.body.ended.Load() {
+			a.cancel(context.Canceled) // Both directions are given up.
+		} else {
+			const short = 64 << 10
+			_, _ = io.CopyN(io.Discard, a.resp.Body, short)
+		}
+		_ = a.resp.Body.Close()
+	}
+	a.body.capture.Close(nil)
+	a.answer.Close(nil)
+	a.shown.Show(nil)
+	a.settle()
+	a.close()
+}
+
+func (a *attempt) closeAnswer() {
+	if a.resp == nil {
+		return
+	}
+	// Over HTTP/2, closing the answer waits until the request has ended too.
+	if a.body.present() && !a.body.ended.Load() {
+		a.body.interrupt()
+		a.cancel(context.Canceled)
+	}
+	_ = a.resp.Body.Close()
+}
+
+// release ends the last attempt, whatever became of it, a panic included. begun says that the answer to
+// the caller has begun.
+func (a *attempt) release(begun bool) {
+	a.closeAnswer()
+	a.call.proxy.complete(a)
+	if a.body.present() {
+		a.body.leave() // The transport may still be reading.
+		if late := a.end(); !begun {
+			a.body.settle(a.call.w.Header(), late)
+		}
+	}
+	a.close()
+	a.admission.cancel()
+}
+
+// attachBody makes the caller's body that of the outgoing request.
+func (x *exchange) attachBody(c *call, out *http.Request) error {
+	x.body.source, x.body.control, x.body.from = c.r, http.NewResponseController(c.w), c.r.Body
+	if c.replay != nil {
+		from, err := c.replay.Attempt()
+		if err != nil {
+			return err
+		}
+		x.body.from = from
+	}
+	out.Body, out.ContentLength = &x.body, c.r.ContentLength
+	if c.r.ContentLength < 0 {
+		// Said outright, because net/http would otherwise wait to see whether a GET really has a body.
+		out.TransferEncoding = []string{"chunked"}
+		for name := range c.r.Trailer {
+			if dropFromRequest(name) {
+				continue
+			}
+			if out.Trailer == nil {
+				out.Trailer = make(http.Header, len(c.r.Trailer))
+			}
+			out.Trailer[name] = nil
+		}
+		x.body.trailer = out.Trailer
+	}
+	return nil
+}
+
+// authorize puts the credential on, and makes sure that it goes where the connection says. rec and x are
+// nil for a request of our own.
+func (p *Proxy) authorize(ctx context.Context, out *http.Request, t *Target, rec *Record, x *exchange) *failure {
+	if rec != nil {
+		rec.RequestHeader = p.redactor.header(out.Header)
+	}
+	if t.Authorize == nil {
+		return nil
+	}
+	before := maps.Clone(out.Header)
+	query, body := out.URL.RawQuery, out.Body
+	u := *out.URL
+	out.URL = &u // It may get a parameter, and the next attempt starts without.
+	if err := t.Authorize(ctx, out); err != nil {
+		if fault.Is(err, fault.Internal) {
+			err = fault.Wrap(err, fault.Unavailable, CodeCredential, "The credential of this account cannot be used right now.")
+		}
+		f := reject(err)
+		f.text = fault.PublicMessage(err) // The cause may know too much.
+		return f
+	}
+	if out.URL.Scheme != t.BaseURL.Scheme || out.URL.Host != t.BaseURL.Host || out.Host != t.BaseURL.Host || out.Body != body {
+		return reject(fault.New(fault.Internal, "", "The credential changed the destination of the request."))
+	}
+	if rec == nil {
+		return nil
+	}
+	p.redactor.hideCredential(rec.RequestHeader, before, out.Header)
+	rec.Query = addedQuery(p.redactor.query(query), query, out.URL.RawQuery)
+	if t.LogBodies || x.watch != nil {
+		x.secrets = addedValues(before, out.Header, query, out.URL.RawQuery)
+	}
+	return nil
+}
+
+// complete fills in the record from what the hooks of the last attempt saw.
+func (p *Proxy) complete(a *attempt) {
+	x, rec := a.exchange, a.call.rec
+	ended := p.now()
+	rec.Duration = ended.Sub(rec.StartedAt) // What follows is our work, not the call.
+	rec.RequestBytes = x.body.n.Load()
+	rec.Steps = slices.Concat(a.call.steps, x.steps(ended))
+	slices.SortStableFunc(rec.Steps, func(a, b Step) int { return int(a.At - b.At) })
+	x.mu.Lock()
+	if !x.reused && !x.gotAt.IsZero() {
+		rec.Connect = x.gotAt.Sub(x.askedAt)
+	}
+	if !x.firstAt.IsZero() {
+		rec.FirstByte = x.since(x.firstAt)
+	}
+	x.mu.Unlock()
+	if x.watch != nil {
+		x.watch.Response = x.shown.Show(x.secrets)
+	}
+	if x.body.capture != nil {
+		rec.Bodies = &Bodies{Request: x.body.capture.Close(x.secrets), Response: x.answer.Close(x.secrets)}
+	}
+}
