@@ -29,6 +29,8 @@ type Call struct {
 	Query         string     `json:"query" doc:"Secret values are redacted."`
 	Status        int        `json:"status" doc:"What the caller was answered; 0 when the caller went away before."`
 	Outcome       string     `json:"outcome" example:"success"`
+	Operation     string     `json:"operation,omitempty" doc:"The id of the operation whose policy the call had."`
+	Cache         string     `json:"cache,omitempty" doc:"What the cache did: hit, stale or revalidated." example:"stale"`
 	Attempts      int        `json:"attempts"`
 	StartedAt     time.Time  `json:"started_at"`
 	DurationMS    float64    `json:"duration_ms"`
@@ -74,7 +76,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 func callOf(r runtime.Record) Call {
 	c := Call{
 		ID: r.ID, Connection: r.Slug, Account: r.Account, Version: r.Version, Method: r.Method, Host: r.Host, Path: r.Path, Query: r.Query,
-		Status: r.Status, Outcome: string(r.Outcome), Attempts: r.Attempts, StartedAt: r.StartedAt, DurationMS: milliseconds(r.Duration),
+		Status: r.Status, Outcome: string(r.Outcome), Operation: r.Operation, Cache: r.Cache, Attempts: r.Attempts, StartedAt: r.StartedAt, DurationMS: milliseconds(r.Duration),
 		FirstByteMS: milliseconds(r.FirstByte), RequestBytes: r.RequestBytes, ResponseBytes: r.ResponseBytes, ClientIP: r.ClientIP,
 	}
 	if r.ErrorCode != "" {

@@ -25,6 +25,7 @@ func TestBodiesAreStoredApart(t *testing.T) {
 	stop := serve(t, l)
 	want := record(1, withBodies("question", "answer"))
 	want.KeyID, want.KeyName, want.UserID, want.UserName = "", "", "usr_1", "ada@example.com"
+	want.Operation, want.Cache = "charge", "stale"
 	l.Record(want)
 	stop()
 	got, err := l.Find(t.Context(), "req_1")

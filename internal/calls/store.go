@@ -24,7 +24,7 @@ type store struct {
 func newStore(d *db.DB) store { return store{db: d, fullInsertion: insertion(rowsPerInsert)} }
 
 const columns = `id, at, connection_id, slug, account, version, method, host, path, query, status, outcome, attempts,
-	duration_us, first_byte_us, request_bytes, response_bytes, error_code, error_text, key_id, key_name, ip, user_id, user_name`
+	duration_us, first_byte_us, request_bytes, response_bytes, error_code, error_text, key_id, key_name, ip, user_id, user_name, operation, cache`
 
 // detail is what only the page of one call shows.
 type detail struct {
@@ -72,7 +72,7 @@ func (s store) insertPart(ctx context.Context, tx *db.Tx, part []runtime.Record,
 		args = append(args,
 			r.ID, db.Micros(r.StartedAt), r.ConnectionID, r.Slug, r.Account, r.Version, r.Method, r.Host, r.Path, r.Query,
 			r.Status, string(r.Outcome), r.Attempts, r.Duration.Microseconds(), r.FirstByte.Microseconds(),
-			r.RequestBytes, r.ResponseBytes, r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, r.UserID, r.UserName, string(text))
+			r.RequestBytes, r.ResponseBytes, r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, r.UserID, r.UserName, r.Operation, r.Cache, string(text))
 	}
 	added, err := s.insertedIDs(ctx, tx, len(part), args)
 	if err != nil {
@@ -149,7 +149,7 @@ func scan(row scanner, more ...any) (runtime.Record, error) {
 	)
 	err := row.Scan(append([]any{
 		&r.ID, &at, &r.ConnectionID, &r.Slug, &r.Account, &r.Version, &r.Method, &r.Host, &r.Path, &r.Query, &r.Status, &outcome, &r.Attempts,
-		&duration, &firstByteUS, &r.RequestBytes, &r.ResponseBytes, &r.ErrorCode, &r.ErrorText, &r.KeyID, &r.KeyName, &r.ClientIP, &r.UserID, &r.UserName,
+		&duration, &firstByteUS, &r.RequestBytes, &r.ResponseBytes, &r.ErrorCode, &r.ErrorText, &r.KeyID, &r.KeyName, &r.ClientIP, &r.UserID, &r.UserName, &r.Operation, &r.Cache,
 	}, more...)...)
 	if err != nil {
 		return runtime.Record{}, err

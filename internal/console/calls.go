@@ -99,7 +99,7 @@ func callRow(r runtime.Record) callsview.Row {
 	return callsview.Row{
 		ID: r.ID, At: r.StartedAt, Connection: r.Slug, Account: r.Account, Method: r.Method, Path: "/" + strings.TrimPrefix(r.Path, "/"), Status: r.Status,
 		Outcome: string(r.Outcome), OutcomeLabel: r.Outcome.Label(), Took: r.Duration, RequestBytes: r.RequestBytes, ResponseBytes: r.ResponseBytes,
-		Attempts: r.Attempts, Key: r.KeyName, User: r.UserName,
+		Attempts: r.Attempts, Operation: r.Operation, Cache: r.Cache, Key: r.KeyName, User: r.UserName,
 	}
 }
 

@@ -64,7 +64,7 @@ func keyNewStates() []ui.State {
 	plain := KeyNewView{
 		Page: galleryPage("New API key", "keys"), Expiry: "90", Once: galleryID("", 9),
 		Scopes: []ScopeChoice{
-			{Value: "call:*", Label: "Call every connection", Hint: "Send requests to any connection. Used once connections exist (next release)."},
+			{Value: "call:*", Label: "Call every connection", Hint: "Send requests to any connection."},
 			{Value: "api:read", Label: "Read the API", Hint: "Read configuration, state and metrics. Never a secret."},
 			{Value: "api:write", Label: "Change through the API", Hint: "Everything the read scope allows, and changes."},
 		},

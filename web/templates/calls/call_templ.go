@@ -445,6 +445,12 @@ func (v CallView) facts() []ui.Fact {
 	if v.Query != "" {
 		out = append(out, ui.Fact{Key: "Query", Value: ui.Mono(v.Query)})
 	}
+	if v.Call.Operation != "" {
+		out = append(out, ui.Fact{Key: "Operation", Value: ui.Mono(v.Call.Operation)})
+	}
+	if v.Call.Cache != "" {
+		out = append(out, ui.Fact{Key: "Cache", Value: ui.Text(v.Call.Cache), Hint: cacheHint(v.Call.Cache)})
+	}
 	return append(out,
 		ui.Fact{Key: "Attempts", Value: ui.Number(int64(v.Call.Attempts)), Hint: attempts(v.Call.Attempts)},
 		ui.Fact{Key: "Took", Value: ui.Text(Took(v.Call.Took))},
@@ -453,6 +459,18 @@ func (v CallView) facts() []ui.Fact {
 		ui.Fact{Key: "Sent", Value: ui.Text(Size(v.Call.RequestBytes))},
 		ui.Fact{Key: "Received", Value: ui.Text(Size(v.Call.ResponseBytes))},
 	)
+}
+
+func cacheHint(state string) string {
+	switch state {
+	case "hit":
+		return "Answered from the cache; the upstream was not asked."
+	case "stale":
+		return "The upstream failed; an older answer stood in."
+	case "revalidated":
+		return "The upstream said that the kept answer still holds."
+	}
+	return ""
 }
 
 func attempts(n int) string {

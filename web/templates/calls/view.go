@@ -56,6 +56,8 @@ type Row struct {
 	Took                        time.Duration
 	RequestBytes, ResponseBytes int64
 	Attempts                    int
+	// Operation is the id of the operation whose policy it had, Cache what the cache did; both may be empty.
+	Operation, Cache string
 	// Key is the name of the API key that was used. User is who sent it from the console instead.
 	Key, User string
 }

@@ -522,7 +522,7 @@ func (v FormView) policy() templ.Component {
 		}
 		templ_7745c5c3_Err = ui.Field{
 			Name: "policy.retry.max_attempts", Label: "Attempts", Type: ui.FieldNumber, Value: v.MaxAttempts, Placeholder: v.DefaultMaxAttempts, Min: "1", Max: "10",
-			Hint: "Checked and kept; retries happen from the next release on. Today every call is one attempt.", Error: v.problems()["policy.retry.max_attempts"],
+			Hint: "The first included. Only what is safe to repeat is repeated: reads, PUT, DELETE, and what was never sent.", Error: v.problems()["policy.retry.max_attempts"],
 		}.Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
@@ -530,7 +530,7 @@ func (v FormView) policy() templ.Component {
 		templ_7745c5c3_Err = ui.Field{
 			Name: "policy", Label: "More", Type: ui.FieldTextarea, Value: v.Policy, Mono: true, Rows: 8, Optional: true, Autocomplete: "off",
 			Placeholder: `{"rate_limits": [{"requests": 90, "per": "1s"}]}`,
-			Hint:        "JSON: rate_limits, breaker, bulkhead and cache. Checked and kept; they act from the next release on. The fields above win over the same ones here.", Error: v.problems()["policy"],
+			Hint:        "JSON: retry, rate_limits, breaker, bulkhead, cache, outcomes and operations. The fields above win over the same ones here.", Error: v.problems()["policy"],
 		}.Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

@@ -98,7 +98,7 @@ func steps(invited bool) []Step {
 			Title: "Make a key for the first application", Text: "Applications call with a key of ours and never see a vendor's credential.",
 			Href: "/keys/new", Action: "New API key",
 		},
-		{Title: "Define the first connection", Text: "Connections to outside systems arrive with the next release of this console."},
+		{Title: "Define the first connection", Text: "Choose the system, give it a credential, and call it through the gateway."},
 	}
 }
 
