@@ -132,7 +132,7 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 	must(t, err)
 	w.connections, err = connections.New(t.Context(), connections.Deps{
 		Protections: protections,
-		DB: w.db, Audit: log, Vault: vault, Providers: catalog, Egress: egress.New(egress.Config{Rules: rules}), Notify: quiet, Logger: logger, Now: time.Now,
+		DB:          w.db, Audit: log, Vault: vault, Providers: catalog, Egress: egress.New(egress.Config{Rules: rules}), Notify: quiet, Logger: logger, Now: time.Now,
 	})
 	must(t, err)
 	w.calls, err = calls.New(t.Context(), calls.Deps{DB: w.db, Logger: logger, Notify: quiet, Now: time.Now}, calls.Config{})

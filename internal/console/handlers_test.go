@@ -99,7 +99,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	}
 	conns, err := connections.New(t.Context(), connections.Deps{
 		Protections: protections,
-		DB: d, Audit: log, Vault: vault, Providers: catalog, Egress: egress.New(egress.Config{Rules: open}), Notify: func(topic string) { hub.Publish(topic) },
+		DB:          d, Audit: log, Vault: vault, Providers: catalog, Egress: egress.New(egress.Config{Rules: open}), Notify: func(topic string) { hub.Publish(topic) },
 		Logger: telemetry.Discard(), Now: time.Now,
 	})
 	if err != nil {

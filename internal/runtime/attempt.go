@@ -72,7 +72,7 @@ func (c *call) send(leave *admission) *attempt {
 	x.mu.Lock()
 	x.arm(true)
 	x.mu.Unlock()
-	resp, err := c.t.Transport.RoundTrip(out)
+	resp, err := c.t.Transport.RoundTrip(out) //nolint:bodyclose // By discard or release.
 	sends, late := x.answered()
 	a.took = c.proxy.now().Sub(began)
 	a.receive(resp, err, sends, late)

@@ -3,6 +3,7 @@ package runtime_test
 import (
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -37,9 +38,7 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.bodies, s.keys = append(s.bodies, string(body)), append(s.keys, r.Header.Get("Idempotency-Key"))
 	s.mu.Unlock()
 	status := s.statuses[min(n, len(s.statuses)-1)]
-	for name, values := range s.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), s.header)
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, strconv.Itoa(status)+" #"+strconv.Itoa(n+1))
 }
