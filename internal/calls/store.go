@@ -118,7 +118,7 @@ func (s store) insertion(rows int) string {
 }
 
 // columnCount counts columns and detail.
-const columnCount = 25
+const columnCount = 27
 
 func insertion(rows int) string {
 	var b strings.Builder
