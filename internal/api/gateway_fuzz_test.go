@@ -13,6 +13,7 @@ import (
 
 	"switchgear/internal/access"
 	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/telemetry"
 )
 
@@ -28,8 +29,10 @@ func (d *dials) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (d *dials) Target(string, string) (runtime.Target, error) {
+	policy := runtime.DefaultPolicy()
+	policy.Retry.MaxAttempts = 1
 	return runtime.Target{
-		Slug: "up", BaseURL: d.base, Policy: runtime.DefaultPolicy(), Transport: d,
+		Slug: "up", BaseURL: d.base, Policy: policy, Transport: d,
 		Authorize: func(_ context.Context, r *http.Request) error {
 			r.Header.Set("Authorization", "Bearer upstream")
 			return nil
@@ -40,11 +43,18 @@ func (d *dials) Target(string, string) (runtime.Target, error) {
 func (*dials) Record(runtime.Record) {}
 
 // gateway is the machine router with the gateway's routes alone.
-func (d *dials) gateway() http.Handler {
+func (d *dials) gateway(t *testing.T) http.Handler {
+	t.Helper()
+	protections, err := runtime.NewProtections(runtime.ProtectionsDeps{
+		Logger: telemetry.Discard(), Now: time.Now, Changed: func(context.Context, []breaker.Event) {},
+	}, runtime.ProtectionsConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	router := newRouter(telemetry.Discard())
 	mountGateway(router, Deps{
 		Keys: keyRing{"caller": {Name: "caller", Scopes: []access.Scope{"call:*"}}}, Targets: d, Logger: telemetry.Discard(),
-		Proxy: runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: d}, runtime.ProxyConfig{}),
+		Proxy: runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: d, Protections: protections}, runtime.ProxyConfig{}),
 	})
 	return router
 }
@@ -71,7 +81,7 @@ func FuzzGatewayHost(f *testing.F) {
 		}
 		for _, up := range ups {
 			up.sent = nil
-			up.gateway().ServeHTTP(deadlines{httptest.NewRecorder()}, r.WithContext(t.Context()))
+			up.gateway(t).ServeHTTP(deadlines{httptest.NewRecorder()}, r.WithContext(t.Context()))
 			for _, sent := range up.sent {
 				if sent.URL.Scheme != up.base.Scheme || sent.URL.Host != up.base.Host || sent.Host != up.base.Host || sent.URL.User != nil || sent.URL.Opaque != "" {
 					t.Errorf("%q went to %s, Host %q", target, sent.URL, sent.Host)
@@ -90,7 +100,7 @@ func TestGatewayHostSeedsAreSent(t *testing.T) {
 	up := &dials{base: &url.URL{Scheme: "https", Host: "api.test"}}
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://evil.test/proxy/up//evil.test", nil)
 	r.Header.Set("X-Api-Key", "caller")
-	up.gateway().ServeHTTP(deadlines{httptest.NewRecorder()}, r)
+	up.gateway(t).ServeHTTP(deadlines{httptest.NewRecorder()}, r)
 	if len(up.sent) != 1 || up.sent[0].URL.Host != "api.test" || up.sent[0].Header.Get("Authorization") != "Bearer upstream" {
 		t.Errorf("sent %v", up.sent)
 	}

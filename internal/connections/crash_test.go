@@ -25,6 +25,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
 	"switchgear/internal/credentials"
+	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
 	"switchgear/internal/telemetry"
 )
@@ -228,7 +229,8 @@ func openForEdits(ctx context.Context, dir string) (*Service, *db.DB, *audit.Log
 		return nil, nil, nil, err
 	}
 	s, err := New(ctx, Deps{
-		DB: d, Audit: log, Vault: vault, Providers: shelf{}, Egress: egress.New(egress.Config{}),
+		Protections: &shields{set: map[string]runtime.PolicySet{}},
+		DB:          d, Audit: log, Vault: vault, Providers: shelf{}, Egress: egress.New(egress.Config{}),
 		Notify: func(string) {}, Logger: telemetry.Discard(), Now: time.Now,
 	})
 	return s, d, log, err
