@@ -15,16 +15,20 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 
 // Connection is a connection as the API shows it.
 type Connection struct {
-	ID            string    `json:"id" example:"con_01k8"`
-	Slug          string    `json:"slug" example:"stripe" doc:"Names the connection in URLs and key scopes. It never changes."`
-	Name          string    `json:"name" example:"Stripe live"`
-	Kind          string    `json:"kind" enum:"rest,grpc,webhook,broker"`
-	Provider      string    `json:"provider" example:"stripe"`
-	Environment   string    `json:"environment" enum:"production,staging,development,sandbox"`
-	BaseURL       string    `json:"base_url" example:"https://api.stripe.com"`
-	Auth          Auth      `json:"auth"`
-	Policy        Policy    `json:"policy" doc:"What was written for this connection. What is left out comes from the provider or the product."`
-	LogBodies     bool      `json:"log_bodies"`
+	ID          string `json:"id" example:"con_01k8"`
+	Slug        string `json:"slug" example:"stripe" doc:"Names the connection in URLs and key scopes. It never changes."`
+	Name        string `json:"name" example:"Stripe live"`
+	Kind        string `json:"kind" enum:"rest,grpc,webhook,broker"`
+	Provider    string `json:"provider" example:"stripe"`
+	Environment string `json:"environment" enum:"production,staging,development,sandbox"`
+	BaseURL     string `json:"base_url" example:"https://api.stripe.com"`
+	Auth        Auth   `json:"auth"`
+	Policy      Policy `json:"policy" doc:"What was written for this connection. What is left out comes from the provider or the product."`
+	LogBodies   bool   `json:"log_bodies"`
+
+	Requirements  connections.Requirements  `json:"requirements,omitzero" doc:"What the connection is for and what is expected of it."`
+	Documentation connections.Documentation `json:"documentation,omitzero" doc:"Runbook and notes in Markdown, contacts, links."`
+
 	Status        string    `json:"status" enum:"active,paused"`
 	Version       int       `json:"version" doc:"The active version; it is also the ETag."`
 	LastKnownGood int       `json:"last_known_good,omitempty" doc:"The newest version that was seen to work."`
@@ -58,12 +62,16 @@ type ConnectionInput struct {
 	Auth        AuthInput `json:"auth,omitzero"`
 	Policy      Policy    `json:"policy,omitzero"`
 	LogBodies   bool      `json:"log_bodies,omitempty"`
+
+	Requirements  connections.Requirements  `json:"requirements,omitzero" doc:"What the connection is for and what is expected of it."`
+	Documentation connections.Documentation `json:"documentation,omitzero" doc:"Runbook and notes in Markdown, contacts, links."`
 }
 
 func (in ConnectionInput) draft() connections.Draft {
 	return connections.Draft{
 		Name: in.Name, Slug: in.Slug, Kind: in.Kind, Provider: in.Provider, Environment: in.Environment, BaseURL: in.BaseURL,
 		Auth: in.Auth.auth(), Policy: json.RawMessage(in.Policy), LogBodies: in.LogBodies,
+		Requirements: &in.Requirements, Documentation: &in.Documentation,
 	}
 }
 

@@ -386,3 +386,33 @@ func TestWholePolicy(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }
+
+// What a connection is for travels like the rest: PUT replaces it, PATCH merges into it.
+func TestRequirements(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create("stripe")
+	const path = "/api/v1/connections/stripe"
+	merge := func(body string) answer {
+		return w.do(http.MethodPatch, path, body, "Content-Type", "application/merge-patch+json")
+	}
+	c := merge(`{"requirements":{"owner":"Payments","slo":{"availability":99.9,"p95":"800ms"},"expected_volume":{"calls":90,"per":"1m"}},
+		"documentation":{"runbook":"# a","contacts":[{"name":"On call","reach":"ops@example.com"}],"status_url":"https://status.example.com"}}`).connection(t)
+	if c.Requirements.Owner != "Payments" || c.Requirements.SLO.P95.String() != "800ms" || c.Documentation.Contacts[0].Name != "On call" {
+		t.Errorf("%+v %+v", c.Requirements, c.Documentation)
+	}
+	c = merge(`{"requirements":{"slo":{"p95":"1s"},"owner":null}}`).connection(t)
+	if c.Requirements.Owner != "" || c.Requirements.SLO.P95.String() != "1s" || c.Requirements.SLO.Availability != 99.9 || c.Documentation.Runbook != "# a" {
+		t.Errorf("%+v %+v", c.Requirements, c.Documentation)
+	}
+	if got := merge(`{"documentation":{"status_url":"javascript:x"}}`); got.status != http.StatusBadRequest || got.failure(t).Details.Field != "documentation.status_url" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if got := merge(`{"requirements":{"Owner":"x"}}`); got.status != http.StatusBadRequest {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	c = w.do(http.MethodPut, path, stripe("stripe")).connection(t)
+	if c.Requirements.Owner != "" || c.Requirements.SLO.Availability != 0 || c.Documentation.Runbook != "" {
+		t.Errorf("%+v %+v", c.Requirements, c.Documentation)
+	}
+}

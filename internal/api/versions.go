@@ -42,6 +42,9 @@ type Definition struct {
 	Policy      Policy `json:"policy"`
 	LogBodies   bool   `json:"log_bodies"`
 	Status      string `json:"status"`
+
+	Requirements  connections.Requirements  `json:"requirements,omitzero"`
+	Documentation connections.Documentation `json:"documentation,omitzero"`
 }
 
 // Change is one field that differs between two versions. Of a secret only that it changed is known.
@@ -60,6 +63,7 @@ func versionOf(v connections.Version) Version {
 		Definition: Definition{
 			Slug: d.Slug, Name: d.Name, Kind: d.Kind, Provider: d.Provider, Environment: d.Environment, BaseURL: d.BaseURL,
 			Auth: definitionAuth(d.Auth), Policy: policyOf(d.Policy), LogBodies: d.LogBodies, Status: d.State,
+			Requirements: d.Requirements, Documentation: d.Documentation,
 		},
 	}
 }

@@ -66,15 +66,18 @@ type Connection struct {
 	// LastKnownGood is the newest version that was seen to work, 0 when there is none.
 	LastKnownGood        int
 	LogBodies            bool
+	Requirements         Requirements
+	Documentation        Documentation
 	CreatedAt, UpdatedAt time.Time
 }
 
 // Draft returns what an edit starts from: everything but the secrets, which stay as they are when left out.
 func (c Connection) Draft() Draft {
+	c.Documentation.Contacts = slices.Clone(c.Documentation.Contacts)
 	return Draft{
 		Name: c.Name, Slug: c.Slug, Kind: c.Kind, Provider: c.Provider, Environment: c.Environment, BaseURL: c.BaseURL,
 		Auth:   Auth{Type: c.AuthType, Fields: maps.Clone(c.AuthFields)},
-		Policy: slices.Clone(c.Policy), LogBodies: c.LogBodies,
+		Policy: slices.Clone(c.Policy), LogBodies: c.LogBodies, Requirements: &c.Requirements, Documentation: &c.Documentation,
 	}
 }
 
@@ -124,6 +127,9 @@ type Draft struct {
 	// Policy is laid over that of the provider and the product; empty is {}.
 	Policy    json.RawMessage
 	LogBodies bool
+	// Requirements and Documentation are nil for those there are, or none on create.
+	Requirements  *Requirements
+	Documentation *Documentation
 }
 
 // Query selects connections; empty fields select every one.
@@ -156,6 +162,9 @@ type Definition struct {
 	Auth        DefinitionAuth  `json:"auth"`
 	Policy      json.RawMessage `json:"policy"`
 	LogBodies   bool            `json:"log_bodies"`
+
+	Requirements  Requirements  `json:"requirements,omitzero"`
+	Documentation Documentation `json:"documentation,omitzero"`
 }
 
 // DefinitionAuth refers to the credential of the default account.

@@ -74,7 +74,11 @@ func (s *Service) prepare(d Draft, old *Definition) (prepared, error) {
 	if p.Policy, err = checkPolicy(d.Policy, provider); err != nil {
 		return p, err
 	}
-	return p, nil
+	if p.Requirements, err = checkRequirements(d.Requirements); err != nil {
+		return p, err
+	}
+	p.Documentation, err = checkDocumentation(d.Documentation)
+	return p, err
 }
 
 // over fills in what a draft of an existing connection leaves empty.
@@ -89,6 +93,12 @@ func (d Draft) over(old Definition) Draft {
 	}
 	if len(d.Policy) == 0 {
 		d.Policy = old.Policy
+	}
+	if d.Requirements == nil {
+		d.Requirements = &old.Requirements
+	}
+	if d.Documentation == nil {
+		d.Documentation = &old.Documentation
 	}
 	return d
 }

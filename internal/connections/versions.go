@@ -175,7 +175,8 @@ func diff(before, after Definition) []Change {
 	out := diffMarks(before.Auth.Marks, after.Auth.Marks)
 	for name := range names {
 		if a[name] != b[name] {
-			out = append(out, Change{Field: name, Before: a[name], After: b[name]})
+			before, after := excerpt(a[name], b[name])
+			out = append(out, Change{Field: name, Before: before, After: after})
 		}
 	}
 	slices.SortFunc(out, func(x, y Change) int { return cmp.Compare(x.Field, y.Field) })
@@ -215,6 +216,7 @@ func flatten(d Definition) map[string]string {
 		out["auth.fields."+key] = value
 	}
 	flattenObject(out, "policy", d.Policy)
+	flattenRequirements(out, d)
 	return out
 }
 

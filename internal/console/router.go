@@ -56,6 +56,7 @@ func (c *Console) routes() []route {
 		overviewPages{c}.routes(),
 		demoPages{c}.routes(),
 		connectionPages{c}.routes(),
+		requirementPages{c}.routes(),
 		tryPages{c}.routes(),
 		callPages{c}.routes(),
 		userPages{c}.routes(),

@@ -18,7 +18,7 @@ func Gallery() []ui.State {
 	return slices.Concat(
 		listStates(), chooseStates(), formStates(),
 		detailStates(), accountStates(), versionStates(), rollbackStates(), callsStates(),
-		testStates(), confirmStates(), tryStates(),
+		testStates(), confirmStates(), tryStates(), requirementStates(),
 	)
 }
 

@@ -23,6 +23,8 @@ const (
 	tabVersions = "versions"
 	tabCalls    = "calls"
 	tabTry      = "try"
+
+	tabRequirements = "requirements"
 )
 
 // connection is the frame of every part of a connection: header, tabs, the part, and the dialogs.
@@ -128,6 +130,7 @@ func (h Header) tabs(current string) []ui.Tab {
 		{Label: "Accounts", Href: address(h.Slug, tabAccounts)},
 		{Label: "Versions", Href: address(h.Slug, tabVersions), Count: strconv.Itoa(h.Version)},
 		{Label: "Calls", Href: address(h.Slug, tabCalls)},
+		{Label: "Requirements & runbook", Href: address(h.Slug, tabRequirements)},
 	}
 	if h.CanOperate {
 		out = append(out, ui.Tab{Label: "Try it", Href: address(h.Slug, tabTry)})
