@@ -76,7 +76,7 @@ func (s *Service) carry(ctx context.Context, a access.Actor, c connections.Conne
 	if err := cmd.rehearse(b); err != nil {
 		return command{}, breaker.Snapshot{}, s.explain(err, verb, c.ID)
 	}
-	err = s.deps.DB.InTx(ctx, func(tx *db.Tx) error {
+	err = s.inTx(ctx, func(tx *db.Tx) error {
 		if err := s.authorize(ctx, tx, a); err != nil {
 			return err
 		}

@@ -79,7 +79,7 @@ func (p *prober) Probe(_ context.Context, slug, operation string) (ProbeResult, 
 // world is a Service on a database, with registries that one process would have.
 type world struct {
 	*Service
-	t         *testing.T
+	t         testing.TB
 	db        *db.DB
 	directory *directory
 	audit     *audit.Log
@@ -96,9 +96,9 @@ const (
 	githubID = "con_github"
 )
 
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	w := &world{t: t, db: dbtest.New(t), directory: &directory{all: []connections.Connection{
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{t: tb, db: dbtest.New(tb), directory: &directory{all: []connections.Connection{
 		{ID: stripeID, Slug: "stripe", Name: "Stripe live", Version: 7, Environment: "production"},
 		{ID: githubID, Slug: "github", Name: "GitHub", Version: 1},
 	}}}
@@ -108,7 +108,7 @@ func newWorld(t *testing.T) *world {
 		h.Write(message)
 		return h.Sum(nil)
 	}})
-	must(t, err)
+	must(tb, err)
 	for _, c := range w.directory.all {
 		w.exec(`INSERT INTO connections (id, slug, version, created_at, updated_at, name_key, kind, provider, environment, state, search_key)
 			VALUES ($1, $2, $3, 0, 0, '', '', '', '', '', '')`, c.ID, c.Slug, c.Version)
@@ -261,10 +261,10 @@ var (
 	charge = breaker.Key{Connection: stripeID, Operation: "charge"}
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

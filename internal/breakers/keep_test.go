@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"switchgear/db"
+	"switchgear/internal/fault"
 	"switchgear/internal/runtime/breaker"
 )
 
@@ -76,6 +77,35 @@ func TestStoredCommandsAreCarriedOut(t *testing.T) {
 	must(t, w.settle(t.Context())) // what is carried out is not carried out again
 	if after, _ := w.registry.Snapshot(stripe); after.Last.Seq != before.Last.Seq {
 		t.Error("carried out twice")
+	}
+}
+
+// When it is unknown whether a command was stored, the answer says so, and the breaker follows what is there.
+func TestUnknownCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	unknown := fault.New(fault.Unavailable, "COMMIT_UNKNOWN", "Perhaps.")
+	for _, stored := range []bool{false, true} {
+		w.inTx = func(ctx context.Context, fn func(tx *db.Tx) error) error {
+			err := w.db.InTx(ctx, func(tx *db.Tx) error {
+				if err := fn(tx); err != nil || stored {
+					return err
+				}
+				return unknown
+			})
+			if err == nil {
+				err = unknown
+			}
+			return err
+		}
+		_, err := w.command("", ForceOpen, Order{})
+		if fault.CodeOf(err) != "COMMIT_UNKNOWN" || (w.state("") == breaker.StateForcedOpen) != stored || (len(w.entries()) == 1) != stored || w.stale.Load() {
+			t.Errorf("stored: %t, then %v, %s, %d audit entries", stored, err, w.state(""), len(w.entries()))
+		}
+	}
+	w.stored()
+	if n := w.count(`SELECT COUNT(*) FROM breaker_commands`); n != 0 {
+		t.Errorf("%d commands are still stored", n)
 	}
 }
 

@@ -104,6 +104,8 @@ type Service struct {
 	cfg     Config
 	store   store
 	watches watches
+	// inTx is that of the database.
+	inTx func(ctx context.Context, fn func(tx *db.Tx) error) error
 
 	// commanding is held by one command at a time. It is a channel because waiting for it ends with the request.
 	commanding chan struct{}
@@ -135,7 +137,7 @@ func New(d Deps, cfg Config) (*Service, error) {
 	cfg.MaxAge = cmp.Or(cfg.MaxAge, 90*24*time.Hour)
 	cfg.Cleanup = cmp.Or(cfg.Cleanup, time.Hour)
 	return &Service{
-		deps: d, cfg: cfg, store: store{db: d.DB}, commanding: make(chan struct{}, 1),
+		deps: d, cfg: cfg, store: store{db: d.DB}, inTx: d.DB.InTx, commanding: make(chan struct{}, 1),
 		saved: map[breaker.Key]uint64{}, applied: map[string]mark{}, limits: map[string]string{},
 	}, nil
 }

@@ -119,11 +119,11 @@ func (s *Service) List(_ context.Context, a access.Actor, q Query) (Page, error)
 			WithSuggestion("Use one of " + strings.Join(Sorts(), ", ") + ".")
 	}
 	rows := s.rows(all, q)
-	slices.SortStableFunc(rows, func(a, b Breaker) int {
+	slices.SortFunc(rows, func(a, b listed) int {
 		if descending {
-			return compareBy(order, b, a)
+			a, b = b, a
 		}
-		return compareBy(order, a, b)
+		return a.compare(&b, order)
 	})
 	limit := q.Limit
 	if limit <= 0 {
@@ -131,48 +131,120 @@ func (s *Service) List(_ context.Context, a access.Actor, q Query) (Page, error)
 	}
 	limit = min(limit, maxLimit)
 	from := min((min(max(q.Page, 1), maxPage)-1)*limit, len(rows))
-	return Page{Breakers: rows[from:min(from+limit, len(rows))], Total: len(rows)}, nil
+	page := Page{Total: len(rows)}
+	for _, r := range rows[from:min(from+limit, len(rows))] {
+		page.Breakers = append(page.Breakers, r.show())
+	}
+	return page, nil
 }
 
-func compareBy(order string, a, b Breaker) int {
-	name := cmp.Or(cmp.Compare(a.Connection, b.Connection), cmp.Compare(a.Operation, b.Operation))
+// listed is as much of a breaker as lists select and sort by: there may be many thousands.
+type listed struct {
+	connection *connections.Connection
+	operation  string
+	snapshot   *breaker.Snapshot // nil when no call has asked it
+	state      breaker.State
+	holds      []VendorHold // its own
+}
+
+// list makes an entry; groups are the limit groups of operations, nil where no hold is on a group.
+func list(c *connections.Connection, operation string, snap *breaker.Snapshot, holds []VendorHold, groups map[string]string) listed {
+	l := listed{connection: c, operation: operation, snapshot: snap, state: breaker.StateClosed}
+	if snap != nil {
+		l.state = snap.State
+	}
+	for _, h := range holds {
+		if h.Group == "" || operation != "" && h.Group == groups[operation] {
+			l.holds = append(l.holds, h)
+		}
+	}
+	passes := l.state == breaker.StateClosed || l.state == breaker.StateHalfOpen
+	if passes && slices.ContainsFunc(l.holds, func(h VendorHold) bool { return !h.Probing }) {
+		l.state = breaker.StateHeld
+	}
+	return l
+}
+
+func (l *listed) since() time.Time {
+	if l.snapshot == nil {
+		return time.Time{}
+	}
+	return l.snapshot.Since
+}
+
+func (l *listed) compare(o *listed, order string) int {
+	first := 0
 	switch order {
 	case "operation":
-		return cmp.Or(cmp.Compare(a.Operation, b.Operation), name)
+		first = cmp.Compare(l.operation, o.operation)
 	case "state":
-		return cmp.Or(cmp.Compare(a.State, b.State), name)
+		first = cmp.Compare(l.state, o.state)
 	case "since":
-		return cmp.Or(a.Snapshot.Since.Compare(b.Snapshot.Since), name)
+		first = l.since().Compare(o.since())
 	}
-	return name
+	if first != 0 {
+		return first
+	}
+	return cmp.Or(cmp.Compare(l.connection.Slug, o.connection.Slug), cmp.Compare(l.operation, o.operation))
 }
 
-// rows are the breakers that a query selects.
-func (s *Service) rows(all []connections.Standing, q Query) []Breaker {
-	byConnection := map[string][]breaker.Snapshot{}
-	for _, snap := range s.deps.Breakers.Snapshots() {
-		byConnection[snap.Key.Connection] = append(byConnection[snap.Key.Connection], snap)
+// show is the whole of an entry.
+func (l *listed) show() Breaker {
+	c := l.connection
+	b := Breaker{
+		ConnectionID: c.ID, Connection: c.Slug, Name: c.Name, Environment: c.Environment, Operation: l.operation,
+		Called: l.snapshot != nil, State: l.state, Vendor: l.holds,
 	}
-	rows := make([]Breaker, 0, len(all))
-	add := func(b Breaker) {
-		if q.State == "" || string(b.State) == q.State {
-			rows = append(rows, b)
+	if b.Called {
+		b.Snapshot = *l.snapshot
+		b.Why = b.Snapshot.Why()
+	} else {
+		b.Snapshot = breaker.Snapshot{
+			Key:  breaker.Key{Connection: c.ID, Operation: l.operation},
+			Mode: breaker.ModeAuto, State: breaker.StateClosed, WouldBe: breaker.StateClosed, RampShare: 1,
+		}
+		b.Why = "No calls yet: nothing to judge."
+	}
+	if b.State == b.Snapshot.State {
+		return b
+	}
+	for _, h := range b.Vendor {
+		if !h.Probing {
+			b.Why = h.sentence() + " " + b.Why
+			break
+		}
+	}
+	return b
+}
+
+// rows are the breakers that a query selects, in no order.
+func (s *Service) rows(all []connections.Standing, q Query) []listed {
+	own, operations := make(map[string]*breaker.Snapshot, len(all)), map[string][]*breaker.Snapshot{}
+	s.deps.Breakers.Each(func(snap *breaker.Snapshot) {
+		if id := snap.Key.Connection; snap.Key.Operation == "" {
+			own[id] = snap
+		} else {
+			operations[id] = append(operations[id], snap)
+		}
+	})
+	rows := make([]listed, 0, len(all))
+	add := func(l listed) {
+		if q.State == "" || string(l.state) == q.State {
+			rows = append(rows, l)
 		}
 	}
 	for _, c := range all {
 		if q.Connection != "" && c.Slug != q.Connection {
 			continue
 		}
-		holds, groups := s.holds(c.ID), map[string]string(nil)
-		if slices.ContainsFunc(holds, func(h VendorHold) bool { return h.Group != "" }) {
-			groups = s.groups(*c.Connection)
+		holds := s.holds(c.ID)
+		add(list(c.Connection, "", own[c.ID], holds, nil))
+		if len(operations[c.ID]) == 0 {
+			continue
 		}
-		snaps := byConnection[c.ID]
-		if len(snaps) == 0 || snaps[0].Key.Operation != "" {
-			add(show(*c.Connection, breaker.Snapshot{Key: breaker.Key{Connection: c.ID}}, false, holds, groups))
-		}
-		for _, snap := range snaps {
-			add(show(*c.Connection, snap, true, holds, groups))
+		groups := s.groups(c.Connection, holds)
+		for _, snap := range operations[c.ID] {
+			add(list(c.Connection, snap.Key.Operation, snap, holds, groups))
 		}
 	}
 	return rows
@@ -249,47 +321,16 @@ func (s *Service) shown(c connections.Connection, operation string) Shown {
 
 // row shows one breaker.
 func (s *Service) row(c connections.Connection, operation string) Breaker {
-	key := breaker.Key{Connection: c.ID, Operation: operation}
-	snap, called := s.deps.Breakers.Snapshot(key)
-	if !called {
-		snap.Key = key
+	var snap *breaker.Snapshot
+	if found, called := s.deps.Breakers.Snapshot(breaker.Key{Connection: c.ID, Operation: operation}); called {
+		snap = &found
 	}
 	holds, groups := s.holds(c.ID), map[string]string(nil)
-	if operation != "" && len(holds) > 0 {
-		groups = s.groups(c)
+	if operation != "" {
+		groups = s.groups(&c, holds)
 	}
-	return show(c, snap, called, holds, groups)
-}
-
-// show makes what is shown of a breaker. groups are the limit groups of operations; holds of other groups
-// are not its own.
-func show(c connections.Connection, snap breaker.Snapshot, called bool, holds []VendorHold, groups map[string]string) Breaker {
-	b := Breaker{
-		ConnectionID: c.ID, Connection: c.Slug, Name: c.Name, Environment: c.Environment, Operation: snap.Key.Operation, Called: called,
-	}
-	if !called {
-		snap.Mode, snap.State, snap.WouldBe, snap.RampShare = breaker.ModeAuto, breaker.StateClosed, breaker.StateClosed, 1
-		b.Why = "No calls yet: nothing to judge."
-	} else {
-		b.Why = snap.Why()
-	}
-	b.Snapshot, b.State = snap, snap.State
-	for _, h := range holds {
-		if h.Group == "" || b.Operation != "" && h.Group == groups[b.Operation] {
-			b.Vendor = append(b.Vendor, h)
-		}
-	}
-	if snap.State != breaker.StateClosed && snap.State != breaker.StateHalfOpen {
-		return b
-	}
-	for _, h := range b.Vendor {
-		if !h.Probing {
-			b.State = breaker.StateHeld
-			b.Why = h.sentence() + " " + b.Why
-			break
-		}
-	}
-	return b
+	l := list(&c, operation, snap, holds, groups)
+	return l.show()
 }
 
 func (h VendorHold) sentence() string {
@@ -307,14 +348,12 @@ func (s *Service) holds(connectionID string) []VendorHold {
 		return nil
 	}
 	var out []VendorHold
-	for _, scope := range limiter.Snapshot().Scopes {
-		if h := scope.Hold; !h.Until.IsZero() {
-			out = append(out, VendorHold{
-				Since: h.Since, Until: h.Until, Reason: h.Reason, Account: scope.Key.Credential, Group: scope.Key.Group, Probing: h.Probing,
-			})
-		}
+	for key, h := range limiter.Holds() {
+		out = append(out, VendorHold{Since: h.Since, Until: h.Until, Reason: h.Reason, Account: key.Credential, Group: key.Group, Probing: h.Probing})
 	}
-	slices.SortStableFunc(out, func(a, b VendorHold) int { return b.Until.Compare(a.Until) })
+	slices.SortFunc(out, func(a, b VendorHold) int {
+		return cmp.Or(b.Until.Compare(a.Until), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Account, b.Account))
+	})
 	return out
 }
 
@@ -337,13 +376,17 @@ func (s *Service) operations(c connections.Connection) ([]declaredOperation, err
 	return out, nil
 }
 
-// groups are the limit groups of the operations, empty when the policy cannot be read.
-func (s *Service) groups(c connections.Connection) map[string]string {
-	out := map[string]string{}
-	operations, err := s.operations(c)
-	if err != nil {
-		return out
+// groups are the limit groups of the operations: nil where no hold is on a group, or the policy cannot be
+// read.
+func (s *Service) groups(c *connections.Connection, holds []VendorHold) map[string]string {
+	if !slices.ContainsFunc(holds, func(h VendorHold) bool { return h.Group != "" }) {
+		return nil
 	}
+	operations, err := s.operations(*c)
+	if err != nil {
+		return nil
+	}
+	out := map[string]string{}
 	for _, o := range operations {
 		out[o.id] = o.group
 	}

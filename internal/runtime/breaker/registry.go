@@ -129,6 +129,14 @@ func (r *Registry) Snapshots() []Snapshot {
 	return snapshots
 }
 
+// Each calls f with what was published last about every breaker, in no order. It copies nothing, for whoever
+// looks at many: f must not change what it is given.
+func (r *Registry) Each(f func(s *Snapshot)) {
+	for _, b := range r.all() {
+		f(b.published.Load())
+	}
+}
+
 // all lists the breakers in no order.
 func (r *Registry) all() []*Breaker {
 	r.mu.RLock()

@@ -113,11 +113,40 @@ func (l *Limiter) QuotaLeft(key Key) float64 {
 	return least
 }
 
-func (l *Limiter) show(s *scope, now int64) ScopeSnapshot {
-	out := ScopeSnapshot{Key: s.key, Configured: s.base, Waiting: s.waiting, Why: s.why(&l.cfg, now, l.wall)}
-	if out.Key.Credential == noCredential {
-		out.Key.Credential = ""
+// Holds are the holds of a snapshot alone, by the scope that they are on, in no order. It is cheap enough to
+// ask thousands of limiters.
+func (l *Limiter) Holds() map[Key]HoldSnapshot {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	var holds map[Key]HoldSnapshot
+	for _, s := range l.scopes {
+		if !s.hold.on {
+			continue
+		}
+		if holds == nil {
+			holds = map[Key]HoldSnapshot{}
+		}
+		holds[s.shown()] = l.showHold(s, now)
 	}
+	return holds
+}
+
+// shown is the key of a scope as others see it.
+func (s *scope) shown() Key {
+	key := s.key
+	if key.Credential == noCredential {
+		key.Credential = ""
+	}
+	return key
+}
+
+func (l *Limiter) showHold(s *scope, now int64) HoldSnapshot {
+	return HoldSnapshot{Since: l.wall(s.hold.since), Until: l.wall(s.hold.until), Reason: s.hold.reason, Probing: now >= s.hold.until}
+}
+
+func (l *Limiter) show(s *scope, now int64) ScopeSnapshot {
+	out := ScopeSnapshot{Key: s.shown(), Configured: s.base, Waiting: s.waiting, Why: s.why(&l.cfg, now, l.wall)}
 	out.Effective, _ = s.rate(&l.cfg, now)
 	if r := s.base.rate(); r > 0 && s.paced() {
 		out.Effective = min(out.Effective, r)
@@ -146,7 +175,7 @@ func (l *Limiter) show(s *scope, now int64) ScopeSnapshot {
 		out.Quotas = append(out.Quotas, qs)
 	}
 	if s.hold.on {
-		out.Hold = HoldSnapshot{Since: l.wall(s.hold.since), Until: l.wall(s.hold.until), Reason: s.hold.reason, Probing: now >= s.hold.until}
+		out.Hold = l.showHold(s, now)
 		out.Effective = 0
 	}
 	return out
