@@ -46,13 +46,12 @@ type Deps struct {
 	Connections *connections.Service
 	Providers   catalog
 	Calls       callLog
-	// Breakers is nil where calls have none; then nothing is served about them.
-	Breakers circuitBreakers //exhaustruct:optional
-	Requests requests
-	Assets   assets
-	Metrics  http.Handler
-	Ready    func(ctx context.Context) []Check
-	Logger   *slog.Logger
+	Breakers    circuitBreakers
+	Requests    requests
+	Assets      assets
+	Metrics     http.Handler
+	Ready       func(ctx context.Context) []Check
+	Logger      *slog.Logger
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -86,9 +85,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	one.versionRoutes()
 	one.providerRoutes()
 	one.callRoutes()
-	if deps.Breakers != nil {
-		one.breakerRoutes()
-	}
+	one.breakerRoutes()
 	if err := one.close(); err != nil {
 		return nil, err
 	}

@@ -91,6 +91,11 @@ func New(ctx context.Context, deps Deps) (_ *App, err error) {
 	if a.core, err = openCore(ctx, deps.Config, deps.Logger, publish, a.stack); err != nil {
 		return nil, err
 	}
+	if a.core.sealed == nil {
+		if err := a.core.breakers.Restore(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := a.openDemo(ctx); err != nil {
 		return nil, err
 	}
@@ -239,6 +244,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 	for _, w := range a.core.protections.Workers() {
 		root.Add(w)
 	}
+	root.Add(a.core.breakers)
 	root.Add(a.core.connections)
 	root.Add(a.core.calls)
 	root.Add(a.demo)

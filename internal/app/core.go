@@ -9,6 +9,7 @@ import (
 	"switchgear/db"
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
+	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/config"
 	"switchgear/internal/connections"
@@ -29,6 +30,7 @@ type core struct {
 
 	providers   *providers.Catalog
 	protections *runtime.Protections
+	breakers    *breakers.Service
 	connections *connections.Service
 	calls       *calls.Log
 	judge       *calls.Judge
@@ -81,12 +83,12 @@ func openCore(ctx context.Context, cfg config.Config, logger *slog.Logger, notif
 	if err != nil {
 		return nil, err
 	}
-	return c, c.openConnections(ctx, cfg, logger, notify)
+	return c, c.openConnections(ctx, cfg, logger, notify, stack)
 }
 
 // openConnections builds what calls outside systems: the catalogue, the credentials, the definitions and
 // the log of what was called.
-func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *slog.Logger, notify func(topic string)) error {
+func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *slog.Logger, notify func(topic string), stack *cleanup) error {
 	var err error
 	if c.providers, err = providers.Load(); err != nil {
 		return err
@@ -104,8 +106,12 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		return err
 	}
 	guard := egress.New(egress.Config{Rules: rules, Deny: c.listeners.has, Admit: c.admitted.has})
+	inbox := breakers.NewInbox()
 	c.protections, err = runtime.NewProtections(runtime.ProtectionsDeps{
-		Logger: logger, Now: time.Now, Changed: func(ctx context.Context, events []breaker.Event) { logBreakers(ctx, logger, events, notify) },
+		Logger: logger, Now: time.Now, Changed: func(ctx context.Context, events []breaker.Event) {
+			inbox.Changed(ctx, events)
+			logBreakers(ctx, logger, events, notify)
+		},
 	}, runtime.ProtectionsConfig{})
 	if err != nil {
 		return err
@@ -119,6 +125,9 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 	}
 	c.calls, err = calls.New(ctx, calls.Deps{DB: c.db, Logger: logger, Notify: notify, Now: time.Now}, calls.Config{})
 	if err != nil {
+		return err
+	}
+	if err := c.openBreakers(inbox, logger, notify, stack); err != nil {
 		return err
 	}
 	if c.judge, err = calls.NewJudge(calls.JudgeDeps{Log: c.calls, Marks: c.connections, Logger: logger}); err != nil {
