@@ -81,31 +81,53 @@ type Rule struct {
 
 // Rules returns the whole table, in the order in which it is shown.
 func Rules() []Rule {
-	return []Rule{
-		{OutcomeSuccess, "Success", VerdictSuccess, RetryNever, LimitLearn, false},
-		{OutcomeClientError, "Client error", VerdictSuccess, RetryNever, LimitLearn, false},
-		{OutcomeUnauthenticated, "Credential not accepted", VerdictExcluded, RetryAfterRefresh, LimitLearn, false},
-		{OutcomeForbidden, "Forbidden", VerdictExcluded, RetryNever, LimitLearn, false},
-		{OutcomeThrottled, "Throttled", VerdictExcluded, RetryAfterDelay, LimitHold, false},
-		{OutcomeTimeoutStatus, "Timed out upstream", VerdictFailure, RetrySafe, LimitLearn, false},
-		{OutcomeServerError, "Server error", VerdictFailure, RetrySafe, LimitLearn, false},
-		{OutcomeNotImplemented, "Not implemented", VerdictExcluded, RetryNever, LimitLearn, false},
-		{OutcomeUnavailable, "Unavailable", VerdictFailure, RetrySafe, LimitHold, false},
-		{OutcomeConnectFailed, "Could not connect", VerdictFailure, RetryAny, LimitRefund, true},
-		{OutcomeTLSFailed, "TLS failed", VerdictFailure, RetryNever, LimitRefund, true},
-		{OutcomeReset, "Connection broken", VerdictFailure, RetrySafe, LimitNone, false},
-		{OutcomeTimeout, "Timed out", VerdictFailure, RetrySafe, LimitNone, false},
-		{OutcomeCanceled, "Cancelled by the caller", VerdictExcluded, RetryNever, LimitNone, true},
-		{OutcomeRejectedLocal, "Rejected here", VerdictExcluded, RetryNever, LimitRefund, true},
+	outcomes := []Outcome{
+		OutcomeSuccess, OutcomeClientError, OutcomeUnauthenticated, OutcomeForbidden,
+		OutcomeThrottled, OutcomeTimeoutStatus, OutcomeServerError, OutcomeNotImplemented,
+		OutcomeUnavailable, OutcomeConnectFailed, OutcomeTLSFailed, OutcomeReset,
+		OutcomeTimeout, OutcomeCanceled, OutcomeRejectedLocal,
 	}
+	rules := make([]Rule, len(outcomes))
+	for i, o := range outcomes {
+		rules[i], _ = o.Rule()
+	}
+	return rules
 }
 
-// Rule returns the row of o; false when there is no such outcome.
+// Rule returns the row of o; false when there is no such outcome. Every call asks several times, so the
+// table is code and not a list that is made to be searched.
 func (o Outcome) Rule() (Rule, bool) {
-	for _, r := range Rules() {
-		if r.Outcome == o {
-			return r, true
-		}
+	switch o {
+	case OutcomeSuccess:
+		return Rule{o, "Success", VerdictSuccess, RetryNever, LimitLearn, false}, true
+	case OutcomeClientError:
+		return Rule{o, "Client error", VerdictSuccess, RetryNever, LimitLearn, false}, true
+	case OutcomeUnauthenticated:
+		return Rule{o, "Credential not accepted", VerdictExcluded, RetryAfterRefresh, LimitLearn, false}, true
+	case OutcomeForbidden:
+		return Rule{o, "Forbidden", VerdictExcluded, RetryNever, LimitLearn, false}, true
+	case OutcomeThrottled:
+		return Rule{o, "Throttled", VerdictExcluded, RetryAfterDelay, LimitHold, false}, true
+	case OutcomeTimeoutStatus:
+		return Rule{o, "Timed out upstream", VerdictFailure, RetrySafe, LimitLearn, false}, true
+	case OutcomeServerError:
+		return Rule{o, "Server error", VerdictFailure, RetrySafe, LimitLearn, false}, true
+	case OutcomeNotImplemented:
+		return Rule{o, "Not implemented", VerdictExcluded, RetryNever, LimitLearn, false}, true
+	case OutcomeUnavailable:
+		return Rule{o, "Unavailable", VerdictFailure, RetrySafe, LimitHold, false}, true
+	case OutcomeConnectFailed:
+		return Rule{o, "Could not connect", VerdictFailure, RetryAny, LimitRefund, true}, true
+	case OutcomeTLSFailed:
+		return Rule{o, "TLS failed", VerdictFailure, RetryNever, LimitRefund, true}, true
+	case OutcomeReset:
+		return Rule{o, "Connection broken", VerdictFailure, RetrySafe, LimitNone, false}, true
+	case OutcomeTimeout:
+		return Rule{o, "Timed out", VerdictFailure, RetrySafe, LimitNone, false}, true
+	case OutcomeCanceled:
+		return Rule{o, "Cancelled by the caller", VerdictExcluded, RetryNever, LimitNone, true}, true
+	case OutcomeRejectedLocal:
+		return Rule{o, "Rejected here", VerdictExcluded, RetryNever, LimitRefund, true}, true
 	}
 	return Rule{}, false
 }
