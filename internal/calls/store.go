@@ -3,8 +3,6 @@ package calls
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,13 +23,6 @@ func newStore(d *db.DB) store { return store{db: d, fullInsertion: insertion(row
 
 const columns = `id, at, connection_id, slug, account, version, method, host, path, query, status, outcome, attempts,
 	duration_us, first_byte_us, request_bytes, response_bytes, error_code, error_text, key_id, key_name, ip, user_id, user_name, operation, cache`
-
-// detail is what only the page of one call shows.
-type detail struct {
-	RequestHeader  http.Header    `json:"request_header,omitempty"`
-	ResponseHeader http.Header    `json:"response_header,omitempty"`
-	Steps          []runtime.Step `json:"steps,omitempty"`
-}
 
 // rowsPerInsert is how many entries one statement stores: most of the work of a small statement is to
 // prepare it.
@@ -62,17 +53,20 @@ func (s store) insertCalls(ctx context.Context, tx *db.Tx, batch []runtime.Recor
 }
 
 func (s store) insertPart(ctx context.Context, tx *db.Tx, part []runtime.Record, accepted []*runtime.Record) ([]*runtime.Record, error) {
-	args := make([]any, 0, len(part)*columnCount)
+	args := make(arguments, 0, len(part)*columnCount)
+	var text []byte
 	for i := range part {
 		r := &part[i]
-		text, err := json.Marshal(detail{r.RequestHeader, r.ResponseHeader, r.Steps})
-		if err != nil {
-			return nil, fmt.Errorf("calls: encode %s: %w", r.ID, err)
-		}
-		args = append(args,
-			r.ID, db.Micros(r.StartedAt), r.ConnectionID, r.Slug, r.Account, r.Version, r.Method, r.Host, r.Path, r.Query,
-			r.Status, string(r.Outcome), r.Attempts, r.Duration.Microseconds(), r.FirstByte.Microseconds(),
-			r.RequestBytes, r.ResponseBytes, r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, r.UserID, r.UserName, r.Operation, r.Cache, string(text))
+		text = appendDetail(text[:0], r)
+		args.text(r.ID)
+		args.number(db.Micros(r.StartedAt))
+		args.text(r.ConnectionID, r.Slug, r.Account)
+		args.number(int64(r.Version))
+		args.text(r.Method, r.Host, r.Path, r.Query)
+		args.number(int64(r.Status))
+		args.text(string(r.Outcome))
+		args.number(int64(r.Attempts), r.Duration.Microseconds(), r.FirstByte.Microseconds(), r.RequestBytes, r.ResponseBytes)
+		args.text(r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, r.UserID, r.UserName, r.Operation, r.Cache, string(text))
 	}
 	added, err := s.insertedIDs(ctx, tx, len(part), args)
 	if err != nil {
@@ -89,6 +83,38 @@ func (s store) insertPart(ctx context.Context, tx *db.Tx, part []runtime.Record,
 		}
 	}
 	return accepted, nil
+}
+
+// arguments are those of several rows. Neighbours have most of their values in common: what is the same as
+// in the row before is not allocated again.
+type arguments []any
+
+func (a *arguments) text(values ...string) {
+	for _, v := range values {
+		if before, ok := a.above().(string); ok && before == v {
+			*a = append(*a, a.above())
+			continue
+		}
+		*a = append(*a, v)
+	}
+}
+
+func (a *arguments) number(values ...int64) {
+	for _, v := range values {
+		if before, ok := a.above().(int64); ok && before == v {
+			*a = append(*a, a.above())
+			continue
+		}
+		*a = append(*a, v)
+	}
+}
+
+// above is the value of the row before in the column that comes next.
+func (a *arguments) above() any {
+	if len(*a) < columnCount {
+		return nil
+	}
+	return (*a)[len(*a)-columnCount]
 }
 
 // insertedIDs stores entries and returns the ids that were new.

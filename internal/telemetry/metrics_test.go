@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -121,6 +123,22 @@ func gather(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 		}
 	}
 	return out
+}
+
+func TestRequestIDsSortByTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ids := make([]string, 0, 200)
+		for range 100 {
+			ids = append(ids, telemetry.NewRequestID())
+			time.Sleep(time.Millisecond)
+			ids = append(ids, telemetry.NewRequestID())
+			time.Sleep(100 * 24 * time.Hour)
+		}
+		if !slices.IsSorted(ids) {
+			t.Errorf("not in the order of their time: %q", ids)
+		}
+	})
 }
 
 func TestRequestID(t *testing.T) {

@@ -57,8 +57,28 @@ func IsSecretKey(name string) bool {
 
 type requestIDKey struct{}
 
-// NewRequestID returns an unguessable id of the form req_<26 letters and digits>.
-func NewRequestID() string { return "req_" + strings.ToLower(rand.Text()) }
+// NewRequestID returns an id of the form req_<26 letters and digits>: the time in milliseconds and 80 random
+// bits. It cannot be guessed, and ids sort by their time, so that an index of them grows at its end.
+func NewRequestID() string {
+	const (
+		alphabet = "0123456789abcdefghijklmnopqrstuv" // in the order of bytes
+		prefix   = "req_"
+		moment   = 10 // characters of five bits
+		size     = len(prefix) + 26
+	)
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails: the program ends instead
+	var id [size]byte
+	copy(id[:], prefix)
+	for i, ms := len(prefix)+moment-1, uint64(time.Now().UnixMilli()); i >= len(prefix); i-- {
+		id[i] = alphabet[ms&31]
+		ms >>= 5
+	}
+	for i, b := range random {
+		id[len(prefix)+moment+i] = alphabet[b&31]
+	}
+	return string(id[:])
+}
 
 // WithRequestID returns a context that carries the id.
 func WithRequestID(ctx context.Context, id string) context.Context {

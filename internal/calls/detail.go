@@ -1,0 +1,80 @@
+package calls
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"switchgear/internal/runtime"
+)
+
+// detail is what only the page of one call shows. It is written by appendDetail.
+type detail struct {
+	RequestHeader  http.Header    `json:"request_header"`
+	ResponseHeader http.Header    `json:"response_header"`
+	Steps          []runtime.Step `json:"steps"`
+}
+
+// appendDetail appends the JSON of a detail. Every call has one, so it is written without reflection and
+// without sorting.
+func appendDetail(b []byte, r *runtime.Record) []byte {
+	b = append(b, '{')
+	b = appendHeader(b, "request_header", r.RequestHeader)
+	b = appendHeader(b, "response_header", r.ResponseHeader)
+	if len(r.Steps) > 0 {
+		b = append(appendKey(b, "steps"), '[')
+		for i := range r.Steps {
+			s := &r.Steps[i]
+			b = append(b, `{"Name":`...)
+			b = appendString(b, s.Name)
+			b = append(b, `,"At":`...)
+			b = strconv.AppendInt(b, int64(s.At), 10)
+			b = append(b, `,"Took":`...)
+			b = strconv.AppendInt(b, int64(s.Took), 10)
+			b = append(b, `,"Note":`...)
+			b = append(appendString(b, s.Note), '}', ',')
+		}
+		b[len(b)-1] = ']'
+	}
+	return append(b, '}')
+}
+
+func appendHeader(b []byte, key string, h http.Header) []byte {
+	if len(h) == 0 {
+		return b
+	}
+	b = append(appendKey(b, key), '{')
+	for name, values := range h {
+		b = append(appendString(b, name), ':', '[')
+		for i, v := range values {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(b, v)
+		}
+		b = append(b, ']', ',')
+	}
+	b[len(b)-1] = '}'
+	return b
+}
+
+// appendKey begins another member of the object that b ends in. The key needs no escapes.
+func appendKey(b []byte, key string) []byte {
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	b = append(b, '"')
+	return append(append(b, key...), '"', ':')
+}
+
+// appendString appends a JSON string. What is not plain ASCII is left to the standard encoder.
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			text, _ := json.Marshal(s) // A string always has a form: what is no UTF-8 is replaced.
+			return append(b, text...)
+		}
+	}
+	b = append(b, '"')
+	return append(append(b, s...), '"')
+}
