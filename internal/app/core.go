@@ -11,11 +11,11 @@ import (
 	"switchgear/internal/audit"
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
-	"switchgear/internal/checklist"
 	"switchgear/internal/config"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/idempotency"
+	"switchgear/internal/observability"
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
@@ -35,7 +35,8 @@ type core struct {
 	connections *connections.Service
 	calls       *calls.Log
 	judge       *calls.Judge
-	checklist   *checklist.Service
+	counted     *observability.Calls
+	transitions *observability.Transitions
 	requests    *idempotency.Service
 	listeners   ownListeners
 	admitted    admitted
@@ -109,9 +110,11 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 	}
 	guard := egress.New(egress.Config{Rules: rules, Deny: c.listeners.has, Admit: c.admitted.has})
 	inbox := breakers.NewInbox()
+	c.transitions = &observability.Transitions{}
 	c.protections, err = runtime.NewProtections(runtime.ProtectionsDeps{
 		Logger: logger, Now: time.Now, Changed: func(ctx context.Context, events []breaker.Event) {
 			inbox.Changed(ctx, events)
+			c.transitions.Count(events)
 			logBreakers(ctx, logger, events, notify)
 		},
 	}, runtime.ProtectionsConfig{})
@@ -125,6 +128,7 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 	if err != nil {
 		return err
 	}
+	c.counted = observability.NewCalls(c.connections.Slugs)
 	c.calls, err = calls.New(ctx, calls.Deps{DB: c.db, Logger: logger, Notify: notify, Now: time.Now}, calls.Config{})
 	if err != nil {
 		return err
@@ -133,12 +137,6 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		return err
 	}
 	if c.judge, err = calls.NewJudge(calls.JudgeDeps{Log: c.calls, Marks: c.connections, Logger: logger}); err != nil {
-		return err
-	}
-	c.checklist, err = checklist.New(checklist.Deps{
-		DB: c.db, Audit: c.audit, Connections: c.connections, Calls: c.calls, Providers: c.providers, Notify: notify, Logger: logger, Now: time.Now,
-	}, checklist.Config{})
-	if err != nil {
 		return err
 	}
 	requestMAC, err := c.keyring.MAC(credentials.PurposeRequest)

@@ -45,7 +45,7 @@ func (a *App) routes() (routes, error) {
 		return routes{main: sealed, gateway: a.wrap(health), metrics: a.wrap(health)}, nil
 	}
 	exposition := promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})
-	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: a.logger, Now: time.Now, Recorder: recorders{a.core.calls, a.core.breakers}, Protections: a.core.protections}, runtime.ProxyConfig{})
+	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: a.logger, Now: time.Now, Recorder: recorders{a.core.calls, a.core.breakers, a.core.counted}, Protections: a.core.protections}, runtime.ProxyConfig{})
 	machine, err := api.New(api.Deps{
 		Keys: a.core.access, Targets: a.core.connections, Proxy: proxy, Connections: a.core.connections, Providers: a.core.providers,
 		Calls: a.core.calls, Breakers: a.core.breakers, Requests: a.core.requests, Assets: assets, Metrics: exposition, Ready: a.checks, Logger: a.logger, Now: time.Now,
@@ -56,7 +56,6 @@ func (a *App) routes() (routes, error) {
 	pages, err := console.New(console.Deps{
 		Access: a.core.access, Audit: a.core.audit, Live: a.hub, Assets: assets, Logger: a.logger, Now: time.Now,
 		Connections: a.core.connections, Providers: a.core.providers, Calls: a.core.calls, Proxy: proxy,
-		Breakers: a.core.breakers, Protections: a.core.protections,
 		Demo: a.demo, About: a.about, SetupDone: a.removeSetupLink,
 	}, console.Config{
 		Origin: a.cfg.Origin(), Secure: a.cfg.SecureCookies(), Dev: a.cfg.Dev, Version: telemetry.Version(),

@@ -127,6 +127,9 @@ func bodyBytes(r runtime.Record) int64 {
 // faster than the disk takes them.
 func (l *Log) DroppedBodies() int64 { return l.bodies.Load() }
 
+// Queue is how many entries wait to be stored, and how many may.
+func (l *Log) Queue() (waiting, capacity int) { return len(l.queue), cap(l.queue) }
+
 // Dropped is how many entries were not stored since the start, because they came faster than the disk
 // takes them or because storing failed.
 func (l *Log) Dropped() int64 { return l.dropped.Load() }

@@ -28,6 +28,17 @@ func (s *Service) Standings(a access.Actor) ([]Standing, error) {
 	return s.snapshot.Load().byName, nil
 }
 
+// Slugs maps the id of every connection to its slug, from memory. It checks no permission: it is for what
+// the process says about itself.
+func (s *Service) Slugs() map[string]string {
+	all := s.snapshot.Load().byName
+	out := make(map[string]string, len(all))
+	for i := range all {
+		out[all[i].ID] = all[i].Slug
+	}
+	return out
+}
+
 func (e *entry) standing() Standing {
 	out := Standing{Connection: &e.Connection, Problem: e.problem, nameKey: e.nameKey}
 	if e.BaseURL == "" && e.Kind != KindREST {

@@ -69,6 +69,7 @@ func (c *call) send(leave *admission) *attempt {
 		return a
 	}
 	began := c.proxy.now()
+	c.rec.SentAt = began.Sub(c.rec.StartedAt)
 	x.mu.Lock()
 	x.arm(true)
 	x.mu.Unlock()
@@ -193,6 +194,15 @@ func (a *attempt) settle() {
 	a.settled = true
 	slow := a.call.policy.Breaker.SlowCall
 	a.admission.done(a.outcome, a.call.rec.ID, slow > 0 && a.took >= slow.Std(), a.sent)
+}
+
+// retried is what the record keeps of an attempt that is followed by another.
+func (a *attempt) retried(reason string) Retried {
+	r := Retried{Outcome: a.outcome, At: a.call.rec.SentAt, Took: a.took, Reason: reason}
+	if a.resp != nil {
+		r.Status = a.resp.StatusCode
+	}
+	return r
 }
 
 // discard ends an attempt that is followed by another. A short rest of its answer is read, so that the

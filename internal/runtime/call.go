@@ -165,6 +165,7 @@ func (c *call) again(a *attempt) bool {
 	if !a.stopReading() || !c.pause(decision.Wait) {
 		return false
 	}
+	c.rec.Retried = append(c.rec.Retried, a.retried(decision.Text))
 	c.steps = append(c.steps, a.steps(began)...)
 	c.span("retry", decision.Text, c.proxy.now().Sub(began))
 	return true

@@ -439,3 +439,26 @@ func TestPolicyChanges(t *testing.T) {
 		t.Errorf("%d after everything was forgotten", resp.StatusCode)
 	}
 }
+
+// The record tells every attempt, not only the last.
+func TestRecordTellsEveryAttempt(t *testing.T) {
+	t.Parallel()
+	upstream := newUpstream(t, (&script{statuses: []int{503, 502, 404}}).ServeHTTP)
+	g := newGateway(t, upstream.URL, egress.TransportConfig{}, retries(3))
+	send(t, g, newRequest(t, http.MethodGet, g.URL+"/x", nil))
+	rec := g.records.next(t)
+	if len(rec.Retried) != 2 || rec.Outcome != runtime.OutcomeClientError {
+		t.Fatalf("ended as %s after %+v", rec.Outcome, rec.Retried)
+	}
+	end := time.Duration(0)
+	for i, want := range []int{503, 502} {
+		got := rec.Retried[i]
+		if got.Status != want || got.Outcome != runtime.OutcomeUnavailable || got.Reason == "" || got.At < end || got.Took <= 0 {
+			t.Errorf("attempt %d: %+v", i+1, got)
+		}
+		end = got.At + got.Took
+	}
+	if rec.SentAt < end || rec.SentAt > rec.Duration {
+		t.Errorf("the last attempt began at %s, the one before ended at %s", rec.SentAt, end)
+	}
+}

@@ -50,12 +50,26 @@ type Record struct {
 	RequestHeader  http.Header
 	ResponseHeader http.Header
 	Steps          []Step
+	// SentAt is when the last attempt began, from the start of the call.
+	SentAt time.Duration
+	// Retried are the attempts before the last one, nil mostly.
+	Retried []Retried
 	// Bodies is nil where the connection does not record them, or the call did not come as far.
 	Bodies *Bodies
 }
 
 // Bodies is what is kept of the bodies of a call: redacted and cut.
 type Bodies struct{ Request, Response bodies.Body }
+
+// Retried is an attempt after which the call was tried again. What the last attempt was like is told by the
+// record itself.
+type Retried struct {
+	Outcome Outcome
+	Status  int           // of the answer; 0 when there was none
+	At      time.Duration // when it was sent, from the start of the call
+	Took    time.Duration
+	Reason  string // why it was tried again
+}
 
 // Step is one part of a call: when it began, counted from the start, and how long it took.
 type Step struct {
