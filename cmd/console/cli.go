@@ -45,6 +45,8 @@ type auditCommands struct {
 type environment struct {
 	config config.Config
 	std    stdio
+	// ownPace says that GOGC names how often memory is collected.
+	ownPace bool
 }
 
 // command is implemented by every leaf of the grammar.
@@ -86,7 +88,8 @@ func parse(args, environ []string, std stdio) (func(context.Context) error, erro
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) error { return leaf.run(ctx, environment{config: cfg, std: std}) }, nil
+	env := environment{config: cfg, std: std, ownPace: environMap(environ)["GOGC"] != ""}
+	return func(ctx context.Context) error { return leaf.run(ctx, env) }, nil
 }
 
 // parseArguments contains the panic by which kong's exit hook leaves the parser.

@@ -29,7 +29,7 @@ func (serveCommand) run(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	return console.Run(ctx)
+	return withPacedCollector(ctx, env, console.Run)
 }
 
 // demoData is where the demonstration keeps its data: in a folder of its own, with the master key beside
@@ -52,7 +52,7 @@ func (demoCommand) run(ctx context.Context, env environment) error {
 	if err := console.LoadDemo(ctx); err != nil {
 		return errors.Join(err, console.Close(context.WithoutCancel(ctx)))
 	}
-	return console.Run(ctx)
+	return withPacedCollector(ctx, env, console.Run)
 }
 
 type versionCommand struct {
