@@ -48,6 +48,7 @@ func TestBrowser(t *testing.T) {
 		{"without scripts", scriptlessJourney},
 		{"try it", tryJourney},
 		{"live tail", tailJourney},
+		{"breaker", breakerJourney},
 		{"invite", inviteJourney},
 		{"set up", setUpJourney},
 		{"sign in", signInJourney},

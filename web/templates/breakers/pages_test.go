@@ -215,7 +215,7 @@ func TestSuspects(t *testing.T) {
 func TestSpan(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		0: "0 ms", 300 * time.Millisecond: "300 ms", 1500 * time.Millisecond: "1.5 s", 30 * time.Second: "30 s", time.Minute: "1 min",
+		0: "0 s", 300 * time.Millisecond: "300 ms", 1500 * time.Millisecond: "1.5 s", 30 * time.Second: "30 s", time.Minute: "1 min",
 		200 * time.Second: "3 min 20 s", 2 * time.Hour: "2 h", 49 * time.Hour: "2 d 1 h",
 	} {
 		if got := Span(d); got != want {

@@ -158,6 +158,8 @@ func Span(d time.Duration) string {
 		return text
 	}
 	switch {
+	case d == 0:
+		return "0 s"
 	case d < time.Second:
 		return strconv.Itoa(int(d/time.Millisecond)) + " ms"
 	case d < time.Minute:
