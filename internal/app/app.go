@@ -86,6 +86,9 @@ func New(ctx context.Context, deps Deps) (_ *App, err error) {
 		if topic == "users" { // whoever made the first user, the set-up link is dead now
 			a.removeSetupLink()
 		}
+		if topic == "connections" && a.core != nil && a.core.checklist != nil {
+			a.core.checklist.Changed()
+		}
 		a.hub.Publish(topic)
 	}
 	if a.core, err = openCore(ctx, deps.Config, deps.Logger, publish, a.stack); err != nil {
@@ -252,6 +255,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 	root.Add(a.core.calls)
 	root.Add(a.demo)
 	root.Add(a.core.judge)
+	root.Add(a.core.checklist)
 	root.Add(a.core.requests)
 	root.Add(anchorLogger{audit: a.core.audit, logger: a.logger})
 	go func() {

@@ -1,9 +1,13 @@
 package app
 
 import (
+	"bufio"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +18,7 @@ import (
 	"switchgear/internal/breakers"
 	"switchgear/internal/connections"
 	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/telemetry"
 )
 
@@ -154,5 +159,58 @@ func TestProbeWithoutAnAnswer(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s: %s", tt.slug, diff)
 		}
+	}
+}
+
+// A process that is killed the moment a command is acknowledged has not lost it.
+func TestKilledAfterACommand(t *testing.T) {
+	t.Parallel()
+	up := newUpstream(t)
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+dir, "CHILD_EGRESS_ALLOW="+up.egressRule(t))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	find, link := regexp.MustCompile(`(http://\S+)/setup\?token=\S+`), []string(nil)
+	for lines := bufio.NewScanner(out); link == nil && lines.Scan(); {
+		link = find.FindStringSubmatch(lines.Text())
+	}
+	cfg, err := childConfig(dir, up.egressRule(t))
+	if err != nil || link == nil {
+		t.Fatalf("the child prints no link: %v", err)
+	}
+	made, err := Administer(t.Context(), cfg, telemetry.Discard(), CreateKey(), KeyCreate{Name: "deploy", Scopes: []string{"api:write"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := newBrowser(t, link[1])
+	for _, request := range []struct {
+		path, body string
+		status     int
+	}{
+		{"/api/v1/connections", `{"name":"Orders","slug":"orders","base_url":"` + up.URL + `","auth":{"type":"none"}}`, http.StatusCreated},
+		{"/api/v1/connections/orders/breaker/force-open", `{"reason":"maintenance"}`, http.StatusOK},
+	} {
+		got := client.do(http.MethodPost, request.path, "application/json", strings.NewReader(request.body), "Authorization", "Bearer "+made.Key)
+		if got.status != request.status {
+			t.Fatalf("%s: %d %s", request.path, got.status, got.body)
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("the child ended by itself")
+	}
+
+	p := startIn(t, dir, map[string]string{"EGRESS_ALLOW": up.egressRule(t)})
+	d, err := p.core.breakers.Get(t.Context(), admin(), "orders")
+	if err != nil || d.Connection.State != breaker.StateForcedOpen || d.Connection.Snapshot.Lease.Reason != "maintenance" {
+		t.Errorf("after the kill: %s, %+v, %v", d.Connection.State, d.Connection.Snapshot.Lease, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"switchgear/internal/audit"
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
+	"switchgear/internal/checklist"
 	"switchgear/internal/config"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
@@ -35,6 +36,7 @@ type core struct {
 	connections *connections.Service
 	calls       *calls.Log
 	judge       *calls.Judge
+	checklist   *checklist.Service
 	counted     *observability.Calls
 	transitions *observability.Transitions
 	requests    *idempotency.Service
@@ -137,6 +139,12 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		return err
 	}
 	if c.judge, err = calls.NewJudge(calls.JudgeDeps{Log: c.calls, Marks: c.connections, Logger: logger}); err != nil {
+		return err
+	}
+	c.checklist, err = checklist.New(checklist.Deps{
+		DB: c.db, Audit: c.audit, Connections: c.connections, Calls: c.calls, Providers: c.providers, Notify: notify, Logger: logger, Now: time.Now,
+	}, checklist.Config{})
+	if err != nil {
 		return err
 	}
 	requestMAC, err := c.keyring.MAC(credentials.PurposeRequest)

@@ -47,6 +47,7 @@ func layers() map[string][]string {
 		"internal/calls":         with("db", "internal/runtime"),
 		"internal/observability": with("internal/runtime"),
 		"internal/demo":          with("db", "internal/audit", "internal/access", "internal/credentials", "internal/connections", "internal/sandbox"),
+		"internal/checklist":     with("db", "internal/audit", "internal/access", "internal/connections", "internal/calls", "internal/providers", "internal/runtime"),
 		"internal/idempotency":   with("db"),
 
 		// Views see view models only, so that a page can be drawn, tested and changed without the product.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"switchgear/internal/access"
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
@@ -268,5 +269,45 @@ func TestExport(t *testing.T) {
 	}
 	if err := w.Export(t.Context(), root(), HistoryQuery{Connection: "nothing"}, &out); fault.CodeOf(err) != "CONNECTION_NOT_FOUND" {
 		t.Error(err)
+	}
+}
+
+// What keeps calls back comes first, by how many of them; what is chosen narrows the rows and not the counts.
+func TestByImpact(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	names := func(q ImpactQuery) string {
+		t.Helper()
+		found, err := w.ByImpact(t.Context(), root(), q)
+		must(t, err)
+		var b strings.Builder
+		for _, r := range found.Breakers {
+			_, _ = fmt.Fprintf(&b, "%s/%s=%s ", r.Connection, r.Operation, r.State)
+		}
+		return b.String() + fmt.Sprint(found.Total, found.All, found.Attention, found.Overridden)
+	}
+	if got := names(ImpactQuery{}); got != "github/=closed stripe/=closed 2 2 0 0" {
+		t.Errorf("before any call: %s", got)
+	}
+	w.fail(charge, 2)
+	_, err := w.Command(t.Context(), root(), "github", "", Observe, Order{Reason: "look"})
+	must(t, err)
+	for q, want := range map[ImpactQuery]string{
+		{}:                              "stripe/=open stripe/charge=open github/=observe 3 3 2 1",
+		{Show: ShowAttention, Limit: 1}: "stripe/=open 2 3 2 1",
+		{Show: ShowOverridden}:          "github/=observe 1 3 2 1",
+		{Show: "observe"}:               "github/=observe 1 3 2 1",
+		{Show: "ajar"}:                  "0 3 2 1",
+		{Search: " CHAR"}:               "stripe/charge=open 1 3 2 1",
+		{Search: "git", Page: 2}:        "1 3 2 1",
+		{Search: "stripe LIVE"}:         "stripe/=open stripe/charge=open 2 3 2 1",
+		{Page: 1 << 60, Limit: 1 << 60}: "3 3 2 1",
+	} {
+		if got := names(q); got != want {
+			t.Errorf("%+v: %s, want %s", q, got, want)
+		}
+	}
+	if _, err := w.ByImpact(t.Context(), access.Actor{}, ImpactQuery{}); !fault.Is(err, fault.Forbidden) && !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("somebody: %v", err)
 	}
 }

@@ -58,6 +58,8 @@ type Connection struct {
 	// AuthSecrets are the names of its secret fields that are set, sorted. Empty for a type that has
 	// secrets means that the credential is missing.
 	AuthSecrets []string
+	// CredentialMark changes with the secrets of the default account, and tells nothing about them.
+	CredentialMark string
 	// Policy is the part of the policy that was written for this connection, as a JSON object.
 	Policy json.RawMessage
 	// State is active or paused.

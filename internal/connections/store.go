@@ -66,6 +66,11 @@ func (r *row) define(d Definition) {
 	r.Requirements, r.Documentation = d.Requirements, d.Documentation
 	r.AuthType, r.AuthFields = d.Auth.Type, d.Auth.Fields
 	r.AuthSecrets = slices.Sorted(maps.Keys(d.Auth.Marks))
+	marks := make([]string, len(r.AuthSecrets))
+	for i, name := range r.AuthSecrets {
+		marks[i] = name + "=" + d.Auth.Marks[name]
+	}
+	r.CredentialMark = strings.Join(marks, " ")
 }
 
 func (store) bySlug(ctx context.Context, q reader, slug string) (row, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"switchgear/internal/access"
+	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
@@ -74,7 +75,7 @@ func (p connectionPages) listView(r *http.Request, query connections.Query) (con
 		return connectionsview.ListView{}, err
 	}
 	view := connectionsview.ListView{
-		Page: p.page(r, "Connections", "connections", "connections", "calls"), Now: p.Now(), Total: result.Total, Number: query.Page, Limit: query.Limit,
+		Page: p.page(r, "Connections", "connections", "connections", "calls", breakers.Topic), Now: p.Now(), Total: result.Total, Number: query.Page, Limit: query.Limit,
 		Search: query.Search, State: query.State, Kind: query.Kind, Environment: query.Environment, Provider: query.Provider, Sort: query.Sort,
 		Kinds: plainOptions(connections.Kinds()), Environments: plainOptions(connections.Environments()),
 		CanConfigure: actor(r).Role.Can(access.PermissionConfigure),
@@ -90,7 +91,9 @@ func (p connectionPages) listView(r *http.Request, query connections.Query) (con
 		return view, err
 	}
 	for _, c := range result.Connections {
-		view.Rows = append(view.Rows, p.row(c))
+		row := p.row(c)
+		row.Breaker, _ = p.breakerState(r, c.Slug)
+		view.Rows = append(view.Rows, row)
 	}
 	return view, nil
 }
@@ -142,8 +145,9 @@ func (p connectionPages) head(r *http.Request, c connections.Connection) (connec
 	}
 	h := connectionsview.Header{
 		Slug: c.Slug, Name: c.Name, Host: hostOf(c.BaseURL), State: c.State, Version: c.Version, Accounts: len(accounts),
-		CanConfigure: actor(r).Role.Can(access.PermissionConfigure), CanOperate: actor(r).Role.Can(access.PermissionOperate),
+		CanConfigure: actor(r).Role.Can(access.PermissionConfigure), CanOperate: actor(r).Role.Can(access.PermissionOperate), Now: p.Now(),
 	}
+	h.Breaker, h.Troubled = p.breakerState(r, c.Slug)
 	if actor(r).Role.Can(access.PermissionKeysRead) {
 		keys, err := p.Access.Keys(r.Context(), actor(r), access.KeyQuery{Scope: "call:" + c.Slug, Status: access.KeyActive, Page: 1, Limit: namedDependents})
 		if err != nil {
@@ -203,6 +207,9 @@ func (p connectionPages) find(r *http.Request) (connections.Connection, connecti
 }
 
 func (p connectionPages) frame(r *http.Request, title string, topics ...string) layout.Page {
+	if len(topics) > 0 {
+		topics = append(topics, breakers.Topic) // the state in the header
+	}
 	return p.page(r, title, "connections", topics...)
 }
 

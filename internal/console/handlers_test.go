@@ -19,6 +19,7 @@ import (
 
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
+	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
@@ -27,7 +28,6 @@ import (
 	"switchgear/internal/live"
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
-	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/runtime/egress"
 	"switchgear/internal/telemetry"
 	"switchgear/web/static"
@@ -44,6 +44,8 @@ type site struct {
 	connections *connections.Service
 	calls       *calls.Log
 	audit       *audit.Log
+	breakers    *breakers.Service
+	guards      *runtime.Protections
 }
 
 // newSite starts a console; rules open addresses to connections.
@@ -91,8 +93,9 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	inbox := breakers.NewInbox()
 	protections, err := runtime.NewProtections(runtime.ProtectionsDeps{
-		Logger: telemetry.Discard(), Now: time.Now, Changed: func(context.Context, []breaker.Event) {},
+		Logger: telemetry.Discard(), Now: time.Now, Changed: inbox.Changed,
 	}, runtime.ProtectionsConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -109,6 +112,13 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	switches, err := breakers.New(breakers.Deps{
+		DB: d, Audit: log, Connections: conns, Inbox: inbox, Breakers: protections.Breakers(), Limiters: protections.Limiters(), Prober: prober{},
+		Notify: func(topic string) { hub.Publish(topic) }, Logger: telemetry.Discard(), Now: time.Now,
+	}, breakers.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	assets, err := static.New()
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +126,10 @@ func newSite(t *testing.T, rules ...string) *site {
 	var server *httptest.Server
 	handler, err := New(Deps{
 		Connections: conns, Providers: catalog, Calls: callLog, Demo: &demonstration{},
-		Proxy:  runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: callLog, Protections: protections}, runtime.ProxyConfig{}),
+		Breakers: switches, Protections: protections,
+		Proxy: runtime.NewProxy(runtime.ProxyDeps{
+			Logger: telemetry.Discard(), Now: time.Now, Recorder: recorders{callLog, switches}, Protections: protections,
+		}, runtime.ProxyConfig{}),
 		Access: svc, Audit: log, Live: hub, Assets: assets, Logger: telemetry.Discard(), Now: time.Now, SetupDone: func() {},
 		About: func(context.Context) (aboutview.View, error) { return aboutview.View{Version: "test"}, nil },
 	}, Config{Version: "test", BaseURL: func() string { return server.URL }})
@@ -125,7 +138,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	}
 	server = httptest.NewServer(middleware.ClientIPFromRemoteAddr(telemetry.AssignRequestID(handler)))
 	t.Cleanup(server.Close)
-	return &site{Server: server, access: svc, connections: conns, calls: callLog, audit: log}
+	return &site{Server: server, access: svc, connections: conns, calls: callLog, audit: log, breakers: switches, guards: protections}
 }
 
 // signedIn makes a user with the role and returns a client with their session.

@@ -22,6 +22,9 @@ func (p livePages) routes() []route {
 // topicPermission says who may hear that something changed: whoever may read it. A topic that is not
 // here does not exist.
 func topicPermission(topic string) (guard, bool) {
+	if strings.HasPrefix(topic, breakers.TopicOf("")) { // of one connection
+		topic = breakers.Topic
+	}
 	switch topic {
 	case "users", "invitations":
 		return needs(access.PermissionUsersRead), true

@@ -19,6 +19,7 @@ func sections() []section {
 	return []section{
 		{"Operate", "overview", "Overview", "/", "activity", signedIn()},
 		{"Operate", "connections", "Connections", "/connections", "plug", needs(access.PermissionSystemRead)},
+		{"Operate", "breakers", "Breakers", "/breakers", "shield", needs(access.PermissionSystemRead)},
 		{"Operate", "calls", "Calls", "/calls", "list", needs(access.PermissionSystemRead)},
 		{"Govern", "users", "Users", "/users", "users", needs(access.PermissionUsersRead)},
 		{"Govern", "keys", "API keys", "/keys", "key", needs(access.PermissionKeysRead)},

@@ -58,6 +58,7 @@ func (c *Console) routes() []route {
 		connectionPages{c}.routes(),
 		requirementPages{c}.routes(),
 		tryPages{c}.routes(),
+		breakerPages{c}.routes(),
 		callPages{c}.routes(),
 		userPages{c}.routes(),
 		invitationPages{c}.routes(),

@@ -62,15 +62,15 @@ func Command(v CommandView) templ.Component {
 // command is the question of a verb about the breaker that is shown.
 func (v TabView) command(verb Verb) CommandView {
 	return CommandView{
-		Now: v.Now, Slug: v.Slug, Name: v.Name, Verb: verb, Operation: v.Operation, Thresholds: v.Breaker.Thresholds, Before: interventions(v.History.Events),
+		Now: v.Now, Slug: v.Slug, Name: v.Name, Verb: verb, Operation: v.Operation, Thresholds: v.Breaker.Thresholds, Before: Interventions(v.History.Events),
 	}
 }
 
 // told is how many interventions before are told.
 const told = 3
 
-// interventions are the last commands of people, newest first.
-func interventions(events []Event) []Event {
+// Interventions are the last commands of people, newest first.
+func Interventions(events []Event) []Event {
 	var out []Event
 	for _, e := range events {
 		if e.Actor != "" && len(out) < told {
@@ -87,7 +87,7 @@ func (v CommandView) address() string {
 // confirm is the question; fieldID names the control of the duration, of which a page may hold several.
 func (v CommandView) confirm(fieldID string) ui.Confirm {
 	return ui.Confirm{
-		Title: v.Verb.title(subject(v.Name, v.Operation)), Consequence: v.consequence(), Button: v.Verb.label(),
+		Title: v.Verb.title(subject(v.Name, v.Operation)), Consequence: v.consequence(), Button: v.Verb.Label(),
 		Action: v.address(), Cancel: ui.URL(Address(v.Slug), "operation", v.Operation), Danger: v.Verb.danger(),
 		Reason: true, Value: v.Reason, Errors: v.Errors, Extra: v.extra(fieldID),
 	}
@@ -98,7 +98,8 @@ func (verb Verb) danger() bool {
 	return verb == VerbTrip || verb == VerbForceOpen || verb == VerbForceClosed || verb == VerbReset
 }
 
-func (verb Verb) label() string {
+// Label is what the command is called on its button.
+func (verb Verb) Label() string {
 	switch verb {
 	case VerbProbe:
 		return "Probe now"
@@ -132,7 +133,7 @@ func (verb Verb) title(of string) string {
 		return "End the override of " + of + "?"
 	case VerbTrip, VerbObserve, VerbHold, VerbReset:
 	}
-	return verb.label() + " " + of + "?"
+	return verb.Label() + " " + of + "?"
 }
 
 // consequence says what will happen.

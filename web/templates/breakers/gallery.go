@@ -111,7 +111,7 @@ func listStates() []ui.State {
 func commandStates() []ui.State {
 	const group = "Breaker command page"
 	ask := func(verb Verb) CommandView {
-		return CommandView{Page: frame("Stripe live"), Now: now(), Slug: "stripe", Name: "Stripe live", Verb: verb, Thresholds: sampleThresholds(), Before: interventions(sampleEvents())}
+		return CommandView{Page: frame("Stripe live"), Now: now(), Slug: "stripe", Name: "Stripe live", Verb: verb, Thresholds: sampleThresholds(), Before: Interventions(sampleEvents())}
 	}
 	out := make([]ui.State, 0, len(Verbs())+3)
 	for _, verb := range Verbs() {

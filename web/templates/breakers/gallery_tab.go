@@ -36,7 +36,7 @@ func sampleLimits() Limits {
 			Why:     "configured 90/s, effective 12/s because the vendor says 240 left for 20 s",
 		}},
 		Bulkheads: []Bulkhead{{InFlight: 25, Most: 25, Waiting: 4, Rejected: 17}},
-		Retry:     &RetryBudget{Used: .124, Ratio: .2, Refused: 9},
+		Retry:     &RetryBudget{Repeating: 4, MostRepeating: 5, Repeats: 12, MostRepeats: 40, Refused: 9},
 		Cache:     &Cache{Hits: 1200, Stale: 390, Revalidated: 20, Misses: 3100, Entries: 212, Bytes: 1 << 20, MaxBytes: 64 << 20, OldestStale: 9 * time.Minute},
 	}
 }
@@ -58,7 +58,7 @@ func sampleSettings() []Setting {
 // sampleTab is a closed breaker with traffic.
 func sampleTab() TabView {
 	return TabView{
-		Now: now(), Slug: "stripe", Name: "Stripe live", CanOperate: true, Breakers: sampleRows()[7:8],
+		Now: now(), Slug: "stripe", Name: "Stripe live", CanOperate: true, Topics: "breakers-con_1 calls", Breakers: sampleRows()[7:8],
 		Breaker: Breaker{
 			Status: Status{State: StateClosed, Since: ago(26 * time.Hour)}, Thresholds: sampleThresholds(), Successes: 10, Failures: 8, Slow: 1, Excluded: 2,
 			Why: "18 of 20 minimum calls, failures 44 % of 50 %: not tripped because no threshold is reached.",
@@ -151,6 +151,9 @@ func tabStates() []ui.State {
 	reader.CanOperate = false
 	filtered, older, gone := sampleTab(), openTab(), sampleTab()
 	filtered.History = History{Cause: CauseHold}
+	closed.Breakers = slices.Concat(sampleRows()[7:8], sampleRows()[:1])
+	closed.History.Events = slices.Clone(sampleEvents())
+	closed.History.Events[0].Operation = "createCharge"
 	older.History.Paged, older.History.Older = true, ""
 	gone.Settings = nil
 	return []ui.State{

@@ -57,7 +57,7 @@ func HistoryPart(v TabView) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				templ_7745c5c3_Err = ui.Filters{URL: v.url(""), Region: RegionHistory, Pills: []ui.Pills{{Name: "cause", Label: "Cause", Options: []ui.Option{
-					{Label: "All"}, {Value: CauseAuto, Label: "Automatic"}, {Value: CauseManual, Label: "Manual"},
+					{Label: "All"}, {Value: CauseAuto, Label: "Automatic"}, {Value: CauseManual, Label: "Manual"}, {Value: CauseReset, Label: "Reset"},
 					{Value: CauseHold, Label: "Vendor"}, {Value: CauseSettings, Label: "Settings"},
 				}}}}.Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
@@ -142,16 +142,24 @@ func (h History) rows(v TabView) []ui.Row {
 			ver = ui.Link(version(e.Version), "/connections/"+v.Slug+"/versions")
 		}
 		out[i] = ui.Row{ID: "event-" + e.ID, Cells: []templ.Component{
-			ui.Strong(e.change()), ui.Lines(ui.RelTime(e.At, v.Now), ui.Time(e.At)), ui.Text(e.cause()), ui.Text(e.why()), ui.Text(e.judged()), ver, e.calls(),
+			e.title(), ui.Lines(ui.RelTime(e.At, v.Now), ui.Time(e.At)), ui.Text(e.cause()), ui.Text(e.why()), ui.Text(e.judged()), ver, e.calls(),
 		}}
 	}
 	return out
 }
 
+// title is what happened, and to which breaker where it was that of an operation.
+func (e Event) title() templ.Component {
+	if e.Operation == "" {
+		return ui.Strong(e.change())
+	}
+	return ui.Lines(ui.Strong(e.change()), ui.Muted(e.Operation))
+}
+
 // change is what happened, in few words.
 func (e Event) change() string {
 	switch {
-	case e.Cause == "reset":
+	case e.Cause == CauseReset:
 		return "Reset"
 	case e.From == e.To && e.Cause == CauseSettings:
 		return "New thresholds"
@@ -175,7 +183,7 @@ func (e Event) cause() string {
 		return "end of the override"
 	case "restore":
 		return "restart"
-	case "reset":
+	case CauseReset:
 		return CauseManual
 	}
 	return e.Cause

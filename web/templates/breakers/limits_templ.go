@@ -157,11 +157,7 @@ func (l Limits) lines() []ui.MeterLine {
 		out = append(out, b.line())
 	}
 	if r := l.Retry; r != nil {
-		line := ui.MeterLine{Label: "Retry budget", Value: r.Used, Max: r.Ratio, Text: fine(r.Used) + " of " + fine(r.Ratio)}
-		if r.Refused > 0 {
-			line.Text += ", " + ui.Thousands(r.Refused) + " not repeated"
-		}
-		out = append(out, line)
+		out = append(out, r.lines()...)
 	}
 	if c := l.Cache; c != nil {
 		out = append(out, c.lines()...)
@@ -201,6 +197,18 @@ func (c Cache) lines() []ui.MeterLine {
 	}
 	return []ui.MeterLine{line, {
 		Label: "Kept answers", Value: float64(c.Bytes), Max: float64(c.MaxBytes), Text: count(int64(c.Entries), "answer") + ", " + size(c.Bytes),
+	}}
+}
+
+func (r RetryBudget) lines() []ui.MeterLine {
+	line := ui.MeterLine{
+		Label: "Being repeated", Value: float64(r.Repeating), Max: float64(r.MostRepeating), Text: number(r.Repeating) + " / " + number(r.MostRepeating),
+	}
+	if r.Refused > 0 {
+		line.Text += ", " + ui.Thousands(r.Refused) + " not repeated"
+	}
+	return []ui.MeterLine{line, {
+		Label: "Repeats in 10 s", Value: float64(r.Repeats), Max: float64(r.MostRepeats), Text: number(r.Repeats) + " / " + number(r.MostRepeats),
 	}}
 }
 

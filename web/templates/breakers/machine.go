@@ -105,7 +105,7 @@ func (v TabView) actions() templ.Component {
 	verbs := v.Breaker.Status.commands()
 	out := make([]templ.Component, len(verbs))
 	for i, verb := range verbs {
-		b := ui.Button{Label: verb.label() + "…", Href: v.command(verb).address(), Opens: dialog(verb)}
+		b := ui.Button{Label: verb.Label() + "…", Href: v.command(verb).address(), Opens: dialog(verb)}
 		switch {
 		case i == 0 && (verb == VerbProbe || verb == VerbAuto):
 			b.Kind = ui.ButtonPrimary

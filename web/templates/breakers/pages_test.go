@@ -143,6 +143,7 @@ func TestPagesSay(t *testing.T) {
 	for name, want := range map[string][]string{
 		"closed": {
 			"18 of 20 minimum calls, failures 44 % of 50 %: not tripped because no threshold is reached.", "18 of 20 minimum", "44 % of 50 %",
+			"Stripe live / createCharge is open since 09:12 UTC (14 min).", "Look at it",
 			"configured 90/s, effective 12/s because the vendor says 240 left for 20 s",
 		},
 		"open": {

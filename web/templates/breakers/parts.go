@@ -125,6 +125,11 @@ func passes(state string) bool {
 	return state == StateClosed || state == StateForcedClosed || state == StateObserve
 }
 
+// Calm reports whether there is nothing to tell: the breaker decides, and all calls pass.
+func (s Status) Calm() bool {
+	return s.State == StateClosed && (s.Admitted == 0 || s.Admitted >= 1)
+}
+
 // overridden reports whether a person decides, and not the breaker.
 func (s Status) overridden() bool {
 	return s.State == StateForcedOpen || s.State == StateForcedClosed || s.State == StateObserve

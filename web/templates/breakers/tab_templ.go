@@ -102,6 +102,15 @@ func Now(v TabView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
+			for _, r := range v.others() {
+				templ_7745c5c3_Err = ui.Notice{
+					Tone: tone(r.Status.State), Subject: subject(r.Name, r.Operation) + " is " + stateInText(r.Status.State), Title: since(r.Status.Since, v.Now) + ".",
+					Actions: []templ.Component{ui.Button{Label: "Look at it", Small: true, Href: r.href()}},
+				}.Render(ctx, templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+			}
 			for _, s := range v.Limits.Scopes {
 				if s.Hold != nil {
 					templ_7745c5c3_Err = v.hold(s).Render(ctx, templ_7745c5c3_Buffer)
@@ -167,7 +176,7 @@ func Now(v TabView) templ.Component {
 					var templ_7745c5c3_Var6 string
 					templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(v.Breaker.Why)
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `breakers/tab.templ`, Line: 44, Col: 22}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `breakers/tab.templ`, Line: 50, Col: 22}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 					if templ_7745c5c3_Err != nil {
@@ -329,12 +338,23 @@ func Now(v TabView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.LiveRegion(RegionNow, "breakers calls connections", v.url("")).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.LiveRegion(RegionNow, v.Topics, v.url("")).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		return nil
 	})
+}
+
+// others are the breakers of the connection that keep calls back and are not the one that is looked at.
+func (v TabView) others() []Row {
+	var out []Row
+	for _, r := range v.Breakers {
+		if r.Operation != v.Operation && !passes(r.Status.State) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 func (v TabView) title() string {
@@ -472,7 +492,7 @@ func (v TabView) incident() templ.Component {
 					var templ_7745c5c3_Var13 string
 					templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(text)
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `breakers/tab.templ`, Line: 169, Col: 13}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `breakers/tab.templ`, Line: 186, Col: 13}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 					if templ_7745c5c3_Err != nil {

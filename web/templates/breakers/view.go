@@ -88,6 +88,8 @@ type TabView struct {
 	Slug, Name          string
 	Operation, PolicyOf string
 	CanOperate          bool
+	// Topics are what the part about the present follows, separated by spaces.
+	Topics string
 	// Breakers are all of the connection, its own first.
 	Breakers []Row
 	Breaker  Breaker
@@ -212,10 +214,12 @@ type Bulkhead struct {
 	Rejected       int64
 }
 
-// RetryBudget bounds the retries to a part of the calls. Used and Ratio are shares.
+// RetryBudget bounds the retries to a part of the calls: those that are being repeated now, and the repeats
+// of the last ten seconds.
 type RetryBudget struct {
-	Used, Ratio float64
-	Refused     int64
+	Repeating, MostRepeating int
+	Repeats, MostRepeats     int
+	Refused                  int64
 }
 
 // Cache is what is kept of answers.
@@ -257,16 +261,19 @@ type History struct {
 const (
 	CauseAuto     = "auto"
 	CauseManual   = "manual"
+	CauseReset    = "reset"
 	CauseHold     = "hold"
 	CauseSettings = "config"
 )
 
 // Event is one change of a breaker.
 type Event struct {
-	ID       string
-	At       time.Time
-	From, To string
-	// Cause is auto, manual, hold, reset, config, watchdog, lease_expired, drill or restore.
+	ID string
+	// Operation is the one whose breaker it was; empty for that of the connection.
+	Operation string
+	At        time.Time
+	From, To  string
+	// Cause is one of those of the filter, watchdog, lease_expired, drill or restore.
 	Cause         string
 	Actor, Reason string
 	Failures      int
@@ -275,7 +282,6 @@ type Event struct {
 	Version int
 	// Calls failed last before the change.
 	Calls []string
-	Until time.Time
 }
 
 // Setting is one value of a policy. Origin is product, provider, connection or operation.

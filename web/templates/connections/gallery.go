@@ -8,6 +8,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"switchgear/web/templates/breakers"
 	"switchgear/web/templates/calls"
 	"switchgear/web/templates/layout"
 	"switchgear/web/templates/ui"
@@ -18,7 +19,7 @@ func Gallery() []ui.State {
 	return slices.Concat(
 		listStates(), chooseStates(), formStates(),
 		detailStates(), accountStates(), versionStates(), rollbackStates(), callsStates(),
-		testStates(), confirmStates(), tryStates(), requirementStates(),
+		testStates(), confirmStates(), tryStates(), breakerStates(), requirementStates(),
 	)
 }
 
@@ -82,10 +83,12 @@ func sampleList() ListView {
 			{
 				Slug: "stripe", Name: "Stripe live", Provider: "Stripe", Kind: "rest", Environment: "production", Auth: "Bearer token", State: "active",
 				Version: 18, Calls: 12481, Failed: 7862, Points: course(1200), LastSuccess: ago(14 * time.Minute),
+				Breaker: &breakers.Status{State: breakers.StateOpen, Until: now().Add(22 * time.Second)},
 			},
 			{
 				Slug: "hubspot", Name: "HubSpot CRM", Provider: "HubSpot", Kind: "rest", Environment: "production", Auth: "Bearer token", State: "active",
 				Version: 4, Calls: 911, Failed: 37, Points: course(80), LastSuccess: ago(3 * time.Second),
+				Breaker: &breakers.Status{State: breakers.StateClosed},
 			},
 			{
 				Slug: "warehouse", Name: "Warehouse", Provider: "Generic REST", Kind: "rest", Environment: "staging", Auth: "Basic", State: "active",

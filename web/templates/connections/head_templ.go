@@ -23,6 +23,7 @@ const (
 	tabVersions = "versions"
 	tabCalls    = "calls"
 	tabTry      = "try"
+	tabBreaker  = "breaker"
 
 	tabRequirements = "requirements"
 )
@@ -116,6 +117,77 @@ func (h Header) connection(page layout.Page, tab string) templ.Component {
 
 const deleteDialog = "d-delete"
 
+// RegionState is the id of the state in the header, which refreshes itself.
+const RegionState = "connection-state"
+
+// StateChips are the state of the connection and of its breakers.
+func (h Header) StateChips() templ.Component {
+	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
+		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
+		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
+			return templ_7745c5c3_CtxErr
+		}
+		templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
+		if !templ_7745c5c3_IsBuffer {
+			defer func() {
+				templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err == nil {
+					templ_7745c5c3_Err = templ_7745c5c3_BufErr
+				}
+			}()
+		}
+		ctx = templ.InitializeContext(ctx)
+		templ_7745c5c3_Var3 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var3 == nil {
+			templ_7745c5c3_Var3 = templ.NopComponent
+		}
+		ctx = templ.ClearChildren(ctx)
+		if h.Breaker == nil {
+			templ_7745c5c3_Err = stateChip(h.State).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+		} else {
+			templ_7745c5c3_Var4 := templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
+				templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
+				templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
+				if !templ_7745c5c3_IsBuffer {
+					defer func() {
+						templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
+						if templ_7745c5c3_Err == nil {
+							templ_7745c5c3_Err = templ_7745c5c3_BufErr
+						}
+					}()
+				}
+				ctx = templ.InitializeContext(ctx)
+				templ_7745c5c3_Err = ui.Group(h.chips()...).Render(ctx, templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				return nil
+			})
+			templ_7745c5c3_Err = ui.LiveRegion(RegionState, "breakers connections", address(h.Slug, tabBreaker)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+		}
+		return nil
+	})
+}
+
+// chips are the state of the connection, and that of its breakers as long as calls may pass at all.
+func (h Header) chips() []templ.Component {
+	out := []templ.Component{stateChip(h.State)}
+	if h.paused() {
+		return out
+	}
+	out = append(out, h.Breaker.Chip(h.Now))
+	if h.Troubled > 0 {
+		out = append(out, ui.Chip{Label: count(h.Troubled, "operation") + " not closed", Tone: ui.ToneBad, Icon: "alert", Title: "The breakers of operations keep calls back."})
+	}
+	return out
+}
+
 func (h Header) meta() string {
 	parts := []string{h.Slug, version(h.Version)}
 	if h.Host != "" {
@@ -129,6 +201,7 @@ func (h Header) tabs(current string) []ui.Tab {
 		{Label: "Overview", Href: address(h.Slug)},
 		{Label: "Accounts", Href: address(h.Slug, tabAccounts)},
 		{Label: "Versions", Href: address(h.Slug, tabVersions), Count: strconv.Itoa(h.Version)},
+		{Label: "Breaker & limits", Href: address(h.Slug, tabBreaker)},
 		{Label: "Calls", Href: address(h.Slug, tabCalls)},
 		{Label: "Requirements & runbook", Href: address(h.Slug, tabRequirements)},
 	}
@@ -150,7 +223,7 @@ func (h Header) tabs(current string) []ui.Tab {
 
 // status stands beside the name. The list of calls that go by can be stopped there.
 func (h Header) status(page layout.Page, tab string) []templ.Component {
-	out := []templ.Component{stateChip(h.State)}
+	out := []templ.Component{h.StateChips()}
 	if tab == tabCalls && len(page.Live) > 0 {
 		out = append(out, ui.LivePause())
 	}
@@ -234,9 +307,9 @@ func dependents(names []string) templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var3 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var3 == nil {
-			templ_7745c5c3_Var3 = templ.NopComponent
+		templ_7745c5c3_Var5 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var5 == nil {
+			templ_7745c5c3_Var5 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
 		templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneWarn, Title: "This depends on it:", Text: strings.Join(names, " · ")}.Render(ctx, templ_7745c5c3_Buffer)
@@ -265,12 +338,12 @@ func Confirm(v ConfirmView) templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var4 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var4 == nil {
-			templ_7745c5c3_Var4 = templ.NopComponent
+		templ_7745c5c3_Var6 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var6 == nil {
+			templ_7745c5c3_Var6 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Var5 := templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
+		templ_7745c5c3_Var7 := templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 			templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 			templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
 			if !templ_7745c5c3_IsBuffer {
@@ -288,7 +361,7 @@ func Confirm(v ConfirmView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = v.Page.Frame().Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = v.Page.Frame().Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -11,6 +11,7 @@ import templruntime "github.com/a-h/templ/runtime"
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"switchgear/web/templates/ui"
 )
@@ -175,7 +176,7 @@ func Table(v ListView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.LiveRegion(listRegion, "connections calls", v.url(v.Number)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.LiveRegion(listRegion, "connections calls breakers", v.url(v.Number)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -239,11 +240,19 @@ func (v ListView) rows() []ui.Row {
 	out := make([]ui.Row, len(v.Rows))
 	for i, r := range v.Rows {
 		out[i] = ui.Row{ID: r.Slug, Dim: r.State == "paused", Cells: []templ.Component{
-			r.name(), stateChip(r.State), r.course(), ui.Number(r.Calls), r.failed(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"),
+			r.name(), r.state(v.Now), r.course(), ui.Number(r.Calls), r.failed(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"),
 			ui.Text(r.Provider), ui.Lines(ui.Text(r.Environment), ui.Muted(r.Kind)), ui.Text(r.Auth), ui.Text(version(r.Version)),
 		}}
 	}
 	return out
+}
+
+// state is that of the connection, and of its breaker where that is news.
+func (r Row) state(now time.Time) templ.Component {
+	if r.Breaker == nil || r.State != "active" || r.Breaker.Calm() {
+		return stateChip(r.State)
+	}
+	return r.Breaker.Chip(now)
 }
 
 // name is the title of the row: the slug is below it, as it is in addresses.

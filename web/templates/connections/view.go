@@ -6,6 +6,7 @@ package connections
 import (
 	"time"
 
+	"switchgear/web/templates/breakers"
 	"switchgear/web/templates/calls"
 	"switchgear/web/templates/layout"
 )
@@ -39,6 +40,8 @@ type Row struct {
 	// State is active or paused.
 	State   string
 	Version int
+	// Breaker is the state of its breaker; nil when nothing is known of it.
+	Breaker *breakers.Status
 	// Calls, Failed and Points (calls of each minute) are those of the last 15 minutes.
 	Calls, Failed int64
 	Points        []float64
@@ -136,6 +139,11 @@ type Header struct {
 	Version int
 	// Accounts is shown at the tab; 0 shows no number.
 	Accounts int
+	// Breaker is the state of its breaker, as of Now; nil when nothing is known of it. Troubled counts its
+	// operations whose breakers keep calls back.
+	Breaker  *breakers.Status
+	Now      time.Time
+	Troubled int
 	// Dependents name what stops working when the connection is deleted: "1 API key that names it: shop".
 	Dependents []string
 	// CanConfigure allows to edit, duplicate, delete and test; CanOperate to pause, resume and roll back.
@@ -266,6 +274,13 @@ type CallsView struct {
 	Page  layout.Page
 	Head  Header
 	Calls calls.ListView
+}
+
+// BreakerView is the tab of the breakers and limits.
+type BreakerView struct {
+	Page    layout.Page
+	Head    Header
+	Breaker breakers.TabView
 }
 
 // TestView is what a test of the credential showed.

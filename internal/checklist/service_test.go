@@ -1,0 +1,357 @@
+package checklist
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"switchgear/internal/access"
+	"switchgear/internal/audit"
+	"switchgear/internal/calls"
+	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
+)
+
+const day24 = 24 * time.Hour
+
+func TestAttest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	admin := w.user(access.RoleAdmin)
+	if r := w.result("documentation"); r.Verdict != VerdictUnknown || r.Fix != PlaceAttest || r.Stage != StageConfigured {
+		t.Fatalf("before: %+v", r)
+	}
+	must(t, w.Attest(t.Context(), admin, "stripe", "documentation", Statement{Reason: "Read it with the team.", Days: 30}))
+	r := w.result("documentation")
+	if r.Verdict != VerdictPass || r.Stage != StageProven || r.By == nil || r.By.ActorName != admin.Name || !strings.Contains(r.Message, "Read it with the team.") {
+		t.Errorf("%+v", r)
+	}
+	page, err := w.log.Search(t.Context(), audit.Query{Limit: 10})
+	if err != nil || len(page.Entries) != 1 {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	if e := page.Entries[0]; e.Action != actionAttest || e.Reason != "Read it with the team." || e.Target.Name != "stripe" || e.Details["days"] != "30" || e.Details["item"] != "documentation" || e.Actor.Name != admin.Name {
+		t.Errorf("%+v", e)
+	}
+	if diff := cmp.Diff([]string{"checklist", "audit"}, w.topics); diff != "" {
+		t.Error(diff)
+	}
+	// It holds until it ends, or until what it is about changes.
+	w.pass(30*day24 - time.Second)
+	if r := w.result("documentation"); r.Verdict != VerdictPass {
+		t.Errorf("a second before the end: %s", r.Message)
+	}
+	w.pass(time.Second)
+	if r := w.result("documentation"); r.Verdict != VerdictStale || !strings.Contains(r.Message, "held until 2026-12-27") {
+		t.Errorf("at the end: %s %s", r.Verdict, r.Message)
+	}
+	must(t, w.Attest(t.Context(), admin, "stripe", "documentation", Statement{Reason: "Again.", Days: 30, ConfigHash: r.ConfigHash}))
+	w.edit(func(f *Facts) { f.Policy.Retry.MaxAttempts = 5 })
+	if r := w.result("documentation"); r.Verdict != VerdictPass {
+		t.Errorf("after another edit: %s %s", r.Verdict, r.Message)
+	}
+	w.edit(func(f *Facts) { f.Connection.Documentation.Runbook += "More." })
+	if r := w.result("documentation"); r.Verdict != VerdictStale || !strings.Contains(r.Message, "another configuration") {
+		t.Errorf("after an edit of it: %s %s", r.Verdict, r.Message)
+	}
+	wantCode(t, w.Attest(t.Context(), admin, "stripe", "documentation", Statement{Reason: "Late.", Days: 1, ConfigHash: r.ConfigHash}), fault.Conflict, "CONFIGURATION_CHANGED")
+}
+
+func TestExemption(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	admin := w.user(access.RoleAdmin)
+	must(t, w.Exempt(t.Context(), admin, "stripe", "retry", Statement{Reason: "The vendor retries.", Days: 7}))
+	r := w.result("retry")
+	if r.Verdict != VerdictExempt || !strings.Contains(r.Message, "until 2026-12-04, approved by "+admin.Name+": The vendor retries.") {
+		t.Errorf("%s %s", r.Verdict, r.Message)
+	}
+	done, total, ok := w.Badge("con_1")
+	if !ok || total != 12 || done != 3 { // requirements, webhooks, retry
+		t.Errorf("%d of %d, %t", done, total, ok)
+	}
+	// An exemption is about the item, not about a configuration.
+	w.edit(func(f *Facts) { f.Policy.Retry.MaxAttempts = 1 })
+	if r := w.result("retry"); r.Verdict != VerdictExempt {
+		t.Errorf("after an edit: %s", r.Verdict)
+	}
+	w.pass(7*day24 - time.Second)
+	if _, _, ok := w.Badge("con_1"); !ok || w.result("retry").Verdict != VerdictExempt {
+		t.Error("it ended early")
+	}
+	w.pass(time.Second)
+	if summary, _ := w.remembered("con_1"); summary.Items[7].Verdict != VerdictFail {
+		t.Errorf("the list still says %+v", summary.Items[7])
+	}
+	if r := w.result("retry"); r.Verdict != VerdictFail {
+		t.Errorf("at the end: %s", r.Message)
+	}
+
+	must(t, w.Exempt(t.Context(), admin, "stripe", "retry", Statement{Reason: "Once more.", Days: 7}))
+	w.pass(time.Second)
+	must(t, w.Withdraw(t.Context(), admin, "stripe", "retry", "Mended."))
+	if r := w.result("retry"); r.Verdict != VerdictFail {
+		t.Errorf("withdrawn: %s", r.Message)
+	}
+	w.pass(time.Second)
+	wantCode(t, w.Withdraw(t.Context(), admin, "stripe", "retry", "Again."), fault.Conflict, "NOTHING_TO_WITHDRAW")
+	wantCode(t, w.Withdraw(t.Context(), admin, "stripe", "rollback", "Never."), fault.Conflict, "NOTHING_TO_WITHDRAW")
+}
+
+func TestWithdrawnAttestation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	must(t, w.Attest(t.Context(), access.System(), "stripe", "monitoring", Statement{Reason: "An alert came.", Days: 30}))
+	w.pass(time.Second)
+	must(t, w.Withdraw(t.Context(), access.System(), "stripe", "monitoring", "It was another one."))
+	if r := w.result("monitoring"); r.Verdict != VerdictUnknown {
+		t.Errorf("%s %s", r.Verdict, r.Message)
+	}
+}
+
+func TestWhoMaySayWhat(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	admin := w.user(access.RoleAdmin)
+	ok := Statement{Reason: "Because.", Days: 7}
+	for _, role := range []access.Role{access.RoleOperator, access.RoleViewer, access.RoleAuditor} {
+		a := w.user(role)
+		wantCode(t, w.Attest(t.Context(), a, "stripe", "documentation", ok), fault.Forbidden, "FORBIDDEN")
+		wantCode(t, w.Exempt(t.Context(), a, "stripe", "retry", ok), fault.Forbidden, "FORBIDDEN")
+		wantCode(t, w.Withdraw(t.Context(), a, "stripe", "retry", "x"), fault.Forbidden, "FORBIDDEN")
+	}
+	// The role counts that the user has now.
+	w.exec(`UPDATE users SET role = 'viewer' WHERE id = $1`, admin.ID)
+	wantCode(t, w.Exempt(t.Context(), admin, "stripe", "retry", ok), fault.Forbidden, "FORBIDDEN")
+	w.exec(`UPDATE users SET disabled_at = 1 WHERE id = $1`, admin.ID)
+	wantCode(t, w.Exempt(t.Context(), admin, "stripe", "retry", ok), fault.Unauthenticated, "UNAUTHENTICATED")
+	key := access.Actor{Kind: access.KindAPIKey, ID: "key_gone", Scopes: []access.Scope{access.ScopeAPIWrite}}
+	wantCode(t, w.Exempt(t.Context(), key, "stripe", "retry", ok), fault.Unauthenticated, "INVALID_API_KEY")
+
+	system := access.System()
+	wantCode(t, w.Attest(t.Context(), system, "stripe", "retry", ok), fault.Conflict, "NOT_ATTESTABLE")
+	wantCode(t, w.Attest(t.Context(), system, "stripe", "requirements", ok), fault.Conflict, "NOT_ATTESTABLE")
+	wantCode(t, w.Attest(t.Context(), system, "stripe", "nothing", ok), fault.NotFound, "ITEM_NOT_FOUND")
+	wantCode(t, w.Attest(t.Context(), system, "nothing", "documentation", ok), fault.NotFound, "CONNECTION_NOT_FOUND")
+	for name, st := range map[string]Statement{
+		"REASON_MISSING": {Reason: " ", Days: 7}, "INVALID_REASON": {Reason: strings.Repeat("x", 501), Days: 7}, "INVALID_DAYS": {Reason: "x", Days: 91},
+	} {
+		wantCode(t, w.Attest(t.Context(), system, "stripe", "documentation", st), fault.Invalid, name)
+	}
+	wantCode(t, w.Exempt(t.Context(), system, "stripe", "retry", Statement{Reason: "x", Days: 181}), fault.Invalid, "INVALID_DAYS")
+	wantCode(t, w.Exempt(t.Context(), system, "stripe", "retry", Statement{Reason: "x"}), fault.Invalid, "INVALID_DAYS")
+	// A connection that changed between looking and saying.
+	w.exec(`UPDATE connections SET version = 99`)
+	wantCode(t, w.Exempt(t.Context(), system, "stripe", "retry", ok), fault.Conflict, "CONFIGURATION_CHANGED")
+	w.exec(`DELETE FROM connections`)
+	wantCode(t, w.Exempt(t.Context(), system, "stripe", "retry", ok), fault.NotFound, "CONNECTION_NOT_FOUND")
+	if n := w.count(`SELECT COUNT(*) FROM checklist_evidence`) + w.count(`SELECT COUNT(*) FROM audit_entries`); n != 0 {
+		t.Errorf("%d rows of what was refused", n)
+	}
+}
+
+// What was seen under a configuration says nothing about the next one.
+func TestObservationGoesStale(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.figure = calls.Figures{Calls: 1000, Attempts: 1000, Outcomes: map[runtime.Outcome]int64{runtime.OutcomeSuccess: 1000}, P95: 100 * time.Millisecond}
+	w.edit(func(f *Facts) { f.Connection.Requirements.ExpectedVolume.Calls = 5000 })
+	w.pass(0)
+	if r := w.result("retry"); r.Observed.Verdict != VerdictPass || r.Observed.Measured != "1" {
+		t.Fatalf("before: %+v", r.Observed)
+	}
+	w.pass(time.Minute)
+	w.edit(func(f *Facts) { f.Policy.Retry.MaxAttempts = 5 })
+	check := func(when string) {
+		t.Helper()
+		r := w.result("retry")
+		if r.Verdict != VerdictStale || !strings.Contains(r.Message, "1,000 attempts") || !strings.Contains(r.Message, "0 calls since 2026-11-27 12:01") {
+			t.Errorf("%s: %s %s", when, r.Verdict, r.Message)
+		}
+		if r := w.result("circuit_breaker"); r.Observed.Verdict != VerdictPass {
+			t.Errorf("%s: the breaker was not edited: %s", when, r.Observed.Message)
+		}
+	}
+	check("at once")
+	w.pass(10 * time.Second)
+	check("once it is written down")
+	w.pass(25 * time.Hour)
+	if r := w.result("retry"); r.Observed.Verdict != VerdictPass {
+		t.Errorf("seen again: %+v", r.Observed)
+	}
+}
+
+func TestEvidenceIsStoredWhenItChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pass(0)
+	n := w.count(`SELECT COUNT(*) FROM checklist_evidence`)
+	if n != 12 { // one a static finding; there is no traffic
+		t.Errorf("%d rows", n)
+	}
+	w.pass(2 * time.Hour)
+	if again := w.count(`SELECT COUNT(*) FROM checklist_evidence`); again != n {
+		t.Errorf("%d rows after nothing happened", again)
+	}
+	for range 30 {
+		w.pass(time.Second)
+		w.edit(func(f *Facts) { f.Policy.Breaker.MinCalls++ })
+		w.pass(time.Second)
+	}
+	if kept := w.count(`SELECT COUNT(*) FROM checklist_evidence WHERE item = 'circuit_breaker'`); kept != 20 {
+		t.Errorf("%d rows are kept", kept)
+	}
+	if first := w.result("circuit_breaker").History[0]; first.Method != MethodStatic || first.ConfigHash != w.result("circuit_breaker").ConfigHash {
+		t.Errorf("%+v", first)
+	}
+	// What belongs to nobody goes.
+	w.exec(`DELETE FROM connections`)
+	must(t, w.store.sweep(t.Context()))
+	if n := w.count(`SELECT COUNT(*) FROM checklist_evidence`); n != 0 {
+		t.Errorf("%d rows of a connection that is gone", n)
+	}
+}
+
+func TestWorker(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pass(0)
+	asked := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		out := w.asked
+		w.asked = 0
+		return out
+	}
+	if asked() == 0 || len(w.topics) != 1 || w.topics[0] != "checklist" {
+		t.Errorf("the first pass: %v", w.topics)
+	}
+	w.pass(59 * time.Minute)
+	if n := asked(); n != 0 {
+		t.Errorf("a quiet connection was judged again: %d", n)
+	}
+	w.pass(time.Minute)
+	if asked() == 0 {
+		t.Error("after an hour it was not judged")
+	}
+	w.recent = 1
+	w.pass(4 * time.Minute)
+	if n := asked(); n != 0 {
+		t.Errorf("a busy connection was judged too soon: %d", n)
+	}
+	w.pass(time.Minute)
+	if asked() == 0 {
+		t.Error("a busy connection was not judged")
+	}
+	w.edit(func(f *Facts) { f.Connection.Name = "New" })
+	w.pass(0)
+	if asked() == 0 {
+		t.Error("a new version was not judged")
+	}
+	w.facts.Problem = fault.New(fault.Conflict, "CREDENTIAL_MISSING", "Missing.")
+	w.pass(0)
+	if asked() == 0 {
+		t.Error("a credential that is missing was not noticed")
+	}
+	if summary, _ := w.remembered("con_1"); summary.Items[2].Verdict != VerdictFail {
+		t.Errorf("%+v", summary.Items[2])
+	}
+	w.facts.Connection.ID = ""
+	w.pass(0)
+	if _, _, ok := w.Badge("con_1"); ok {
+		t.Error("a connection that is gone is remembered")
+	}
+}
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Changed()
+	w.Changed() // does not block
+	ended := make(chan error)
+	heard := make(chan string, 10)
+	w.deps.Notify = func(topic string) { heard <- topic }
+	ctx, stop := context.WithCancel(t.Context())
+	go func() { ended <- w.Serve(ctx) }()
+	if topic := <-heard; topic != "checklist" {
+		t.Errorf("heard %s", topic)
+	}
+	stop()
+	if err := <-ended; err == nil {
+		t.Error("it ended without a reason")
+	}
+}
+
+func TestJitter(t *testing.T) {
+	t.Parallel()
+	for range 1000 {
+		if d := jitter(time.Minute); d < 48*time.Second || d > 72*time.Second {
+			t.Fatalf("%s", d)
+		}
+	}
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b, c := w.facts.Connection, w.facts.Connection
+	b.ID, b.Slug, b.Name, b.Environment = "con_2", "billing", "Billing", "staging"
+	c.ID, c.Slug, c.Name, c.Environment, c.Kind = "con_3", "alerts", "Alerts", "development", "webhook"
+	w.others = append(w.others, b, c)
+	w.stored(b)
+	w.stored(c)
+	must(t, w.Exempt(t.Context(), access.System(), "stripe", "retry", Statement{Reason: "x", Days: 1}))
+	w.pass(0)
+	slugs := func(q Query) string {
+		t.Helper()
+		page, err := w.List(access.System(), q)
+		must(t, err)
+		out := make([]string, 0, len(page.Summaries))
+		for _, s := range page.Summaries {
+			out = append(out, s.Slug)
+		}
+		return strings.Join(out, " ")
+	}
+	for want, q := range map[string]Query{
+		"alerts billing stripe": {}, // 1, 2 and 3 are done
+		"stripe billing alerts": {Sort: "-done"},
+		"stripe":                {Verdict: VerdictExempt, Item: "retry"},
+		"billing stripe":        {Verdict: VerdictExempt},
+		"billing":               {Search: "BILL"},
+		"alerts":                {Environment: "development"},
+		"":                      {Search: "nothing"},
+		"billing alerts":        {Sort: "-name", Verdict: VerdictUnknown, Item: "retry"},
+	} {
+		if got := slugs(q); got != want {
+			t.Errorf("%+v: %q, want %q", q, got, want)
+		}
+	}
+	page, err := w.List(access.System(), Query{Sort: "environment", Limit: 2, Page: 2})
+	if err != nil || page.Total != 3 || len(page.Summaries) != 1 || page.Summaries[0].Slug != "alerts" {
+		t.Errorf("%+v, %v", page, err)
+	}
+	if s := page.Summaries[0]; s.Count(VerdictPass, VerdictExempt) != s.Done || s.Reached(StageNone) != 12 || s.Reached(StageConfigured) < s.Reached(StageProven) {
+		t.Errorf("%+v", s)
+	}
+	for _, q := range []Query{{Sort: "nothing"}, {Verdict: "maybe"}, {Item: "nothing"}} {
+		if _, err := w.List(access.System(), q); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%+v: %v", q, err)
+		}
+	}
+	if _, err := w.List(access.Actor{}, Query{}); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("nobody: %v", err)
+	}
+	if _, err := w.Of(t.Context(), access.Actor{}, "stripe"); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
+func TestNewNeedsEverything(t *testing.T) {
+	t.Parallel()
+	if _, err := New(Deps{}, Config{}); err == nil {
+		t.Error("it works with nothing")
+	}
+}
