@@ -89,6 +89,9 @@ func New(ctx context.Context, deps Deps) (_ *App, err error) {
 		if topic == "connections" && a.core != nil && a.core.checklist != nil {
 			a.core.checklist.Changed()
 		}
+		if topic == "connections" && a.core != nil && a.core.health != nil {
+			a.core.health.Wake()
+		}
 		a.hub.Publish(topic)
 	}
 	if a.core, err = openCore(ctx, deps.Config, deps.Logger, publish, a.stack); err != nil {
@@ -253,6 +256,8 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 	root.Add(a.core.breakers)
 	root.Add(a.core.connections)
 	root.Add(a.core.calls)
+	root.Add(a.core.health)
+	root.Add(a.core.health.Checker())
 	root.Add(a.demo)
 	root.Add(a.core.judge)
 	root.Add(a.core.checklist)

@@ -15,6 +15,7 @@ import (
 	"switchgear/internal/config"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
+	"switchgear/internal/health"
 	"switchgear/internal/idempotency"
 	"switchgear/internal/observability"
 	"switchgear/internal/providers"
@@ -33,6 +34,7 @@ type core struct {
 	providers   *providers.Catalog
 	protections *runtime.Protections
 	breakers    *breakers.Service
+	health      *health.Service
 	connections *connections.Service
 	calls       *calls.Log
 	judge       *calls.Judge
@@ -136,6 +138,13 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		return err
 	}
 	if err := c.openBreakers(inbox, logger, notify, stack); err != nil {
+		return err
+	}
+	c.health, err = health.New(ctx, health.Deps{
+		DB: c.db, Connections: c.connections, Traffic: c.calls, Protections: c.protections, Probe: runtime.Probe,
+		Notify: notify, Logger: logger, Now: time.Now,
+	}, health.Config{})
+	if err != nil {
 		return err
 	}
 	if c.judge, err = calls.NewJudge(calls.JudgeDeps{Log: c.calls, Marks: c.connections, Logger: logger}); err != nil {

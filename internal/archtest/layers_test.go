@@ -22,7 +22,7 @@ func layers() map[string][]string {
 	always := []string{"internal/fault", "internal/telemetry"}
 	features := []string{
 		"internal/access", "internal/audit", "internal/credentials", "internal/providers", "internal/connections", "internal/calls", "internal/runtime",
-		"internal/breakers",
+		"internal/breakers", "internal/health",
 	}
 	with := func(more ...string) []string { return slices.Concat(always, more) }
 
@@ -49,6 +49,7 @@ func layers() map[string][]string {
 		"internal/demo":          with("db", "internal/audit", "internal/access", "internal/credentials", "internal/connections", "internal/sandbox"),
 		"internal/checklist":     with("db", "internal/audit", "internal/access", "internal/connections", "internal/calls", "internal/providers", "internal/runtime"),
 		"internal/idempotency":   with("db"),
+		"internal/health":        with("db", "internal/access", "internal/credentials", "internal/connections", "internal/calls", "internal/breakers", "internal/runtime"),
 
 		// Views see view models only, so that a page can be drawn, tested and changed without the product.
 		"web/static":    {},

@@ -32,8 +32,25 @@ type Traffic struct {
 	LastError string
 }
 
-// Weight is how much a connection was called within Window.
-type Weight struct{ Calls, Failed int }
+// Weight is how much a connection was called within Window, and how it went lately.
+type Weight struct {
+	Calls, Failed int
+	// Lately and LatelyFailed are those of Calls and Failed that ended within the last [Lately].
+	Lately, LatelyFailed int
+	// LastCall, LastSuccess, LastFailure and LastError are as in [Traffic].
+	LastCall, LastSuccess, LastFailure time.Time
+	LastError                          string
+	// Sum counts since the process started, or a little before.
+	Sum Sum
+}
+
+// Lately is how far back Weight.Lately looks, the minute under way included.
+const Lately = lately * time.Minute
+
+const lately = 5
+
+// Sum counts calls. Refused ones were not let out by us, Stale ones were answered from the cache past their time.
+type Sum struct{ Calls, Failed, Refused, Stale int64 }
 
 // recent keeps the last minutes of every connection in memory, and those of all together.
 type recent struct {
@@ -48,6 +65,7 @@ type line struct {
 	mu      sync.Mutex
 	buckets [minutes]bucket
 	last    moments
+	sum     Sum
 	// remembered is set when the log was asked for what happened before the process started.
 	remembered bool
 	proof      proof
@@ -100,6 +118,7 @@ func (l *line) add(rec runtime.Record) (version int, proven bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	proven = l.proof.add(rec, ended)
+	l.sum.add(&rec)
 	b := &l.buckets[minute%minutes]
 	if b.minute > minute {
 		return rec.Version, proven // older than what the ring holds by now
@@ -124,6 +143,19 @@ func (l *line) add(rec runtime.Record) (version int, proven bool) {
 		l.failed(ended, rec.Outcome)
 	}
 	return rec.Version, proven
+}
+
+func (s *Sum) add(rec *runtime.Record) {
+	s.Calls++
+	if failed(rec.Outcome) {
+		s.Failed++
+	}
+	if rec.Outcome == runtime.OutcomeRejectedLocal {
+		s.Refused++
+	}
+	if rec.Cache == "stale" {
+		s.Stale++
+	}
 }
 
 func (l *line) failed(at time.Time, outcome runtime.Outcome) {
@@ -217,8 +249,14 @@ func (l *line) weight(now int64) (w Weight) {
 		if b := &l.buckets[i]; b.minute > now-minutes && b.minute <= now {
 			w.Calls += b.calls
 			w.Failed += b.failed
+			if b.minute > now-lately {
+				w.Lately += b.calls
+				w.LatelyFailed += b.failed
+			}
 		}
 	}
+	w.LastCall, w.LastSuccess, w.LastFailure, w.LastError = l.last.call, l.last.success, l.last.failure, l.last.problem
+	w.Sum = l.sum
 	return w
 }
 

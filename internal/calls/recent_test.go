@@ -54,15 +54,26 @@ func TestTrafficOfOneAndAll(t *testing.T) {
 	of("con_2", 2, runtime.OutcomeSuccess)
 	of("con_3", 20*60, runtime.OutcomeTimeout) // older than the window
 	weight := l.Weights()
-	for id, want := range map[string]Weight{"con_1": {Calls: 7, Failed: 4}, "con_2": {Calls: 1}, "con_3": {}, "con_4": {}} {
-		if got := weight(id); got != want {
+	of("con_2", 7*60, runtime.OutcomeTimeout) // not lately
+	l.Record(record(2, func(r *runtime.Record) { r.ConnectionID, r.Cache = "con_2", "stale" }))
+	for id, want := range map[string]Weight{
+		"con_1": {Calls: 7, Failed: 4, Lately: 7, LatelyFailed: 4, Sum: Sum{Calls: 7, Failed: 4, Refused: 1}},
+		"con_2": {Calls: 3, Failed: 1, Lately: 2, Sum: Sum{Calls: 3, Failed: 1, Stale: 1}},
+		"con_3": {Sum: Sum{Calls: 1, Failed: 1}}, "con_4": {},
+	} {
+		got := weight(id)
+		if got.LastCall.IsZero() != (want.Sum.Calls == 0) || got.LastFailure.IsZero() != (want.Sum.Failed == 0) || got.LastFailure.IsZero() != (got.LastError == "") {
+			t.Errorf("%s: %+v", id, got)
+		}
+		got.LastCall, got.LastSuccess, got.LastFailure, got.LastError = time.Time{}, time.Time{}, time.Time{}, ""
+		if got != want {
 			t.Errorf("%s weighs %+v, want %+v", id, got, want)
 		}
 	}
-	if got := l.Total(); got.Calls != 8 || got.Failed != 4 || got.P95 < 105*time.Millisecond || got.P95 > 135*time.Millisecond {
+	if got := l.Total(); got.Calls != 10 || got.Failed != 5 || got.P95 < 105*time.Millisecond || got.P95 > 135*time.Millisecond {
 		t.Errorf("all together: %+v", got)
 	}
-	if got := l.Recent("con_2"); !got.LastFailure.IsZero() || got.LastSuccess.IsZero() || got.P50 == 0 {
+	if got := l.Recent("con_2"); got.LastFailure.IsZero() || got.LastSuccess.IsZero() || got.P50 == 0 {
 		t.Errorf("con_2: %+v", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"switchgear/internal/access"
+	"switchgear/internal/runtime"
 )
 
 // Standing is one connection as calls see it, and why they are refused.
@@ -15,6 +16,8 @@ type Standing struct {
 	Problem error
 	// Account is the one whose credential is the problem; empty when it concerns the definition.
 	Account string
+	// Check is the health check of its policy.
+	Check runtime.HealthCheck
 
 	nameKey string
 }
@@ -40,7 +43,7 @@ func (s *Service) Slugs() map[string]string {
 }
 
 func (e *entry) standing() Standing {
-	out := Standing{Connection: &e.Connection, Problem: e.problem, nameKey: e.nameKey}
+	out := Standing{Connection: &e.Connection, Problem: e.problem, Check: e.policy.HealthCheck, nameKey: e.nameKey}
 	if e.BaseURL == "" && e.Kind != KindREST {
 		out.Problem = nil // it is not meant to be called
 	}

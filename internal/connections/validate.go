@@ -2,6 +2,7 @@ package connections
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -354,6 +355,9 @@ func effectivePolicy(own json.RawMessage, provider providers.Provider) (runtime.
 	base, err := runtime.MergePolicy(runtime.DefaultPolicy(), provider.Policy)
 	if err != nil {
 		return runtime.Policy{}, fmt.Errorf("connections: the policy of provider %s: %w", provider.Slug, err)
+	}
+	if h := provider.Health; h.Path != "" && base.HealthCheck.Path == "" {
+		base.HealthCheck.Method, base.HealthCheck.Path = cmp.Or(h.Method, base.HealthCheck.Method), h.Path
 	}
 	return runtime.MergePolicy(base, own)
 }

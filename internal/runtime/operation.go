@@ -51,7 +51,7 @@ func (p Policy) operations(root string) ([]OperationPolicy, error) {
 		v.fail("operations", strconv.Itoa(len(p.Operations)), fmt.Sprintf("There can be at most %d operations.", maxOperations))
 	}
 	base := p
-	base.Operations = nil
+	base.Operations, base.HealthCheck = nil, HealthCheck{}
 	ids, groups := map[string]bool{}, map[string][]RateLimit{}
 	out := make([]OperationPolicy, 0, len(p.Operations))
 	for i, o := range p.Operations {

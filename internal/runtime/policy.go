@@ -17,6 +17,8 @@ type Policy struct {
 	Breaker       Breaker  `json:"breaker"`
 	Bulkhead      Bulkhead `json:"bulkhead"`
 	Cache         Cache    `json:"cache"`
+	// HealthCheck belongs to the connection; operations have none of their own.
+	HealthCheck HealthCheck `json:"health_check,omitzero"`
 	// Outcomes say what answers of this upstream mean where the table of [Rules] does not fit it.
 	Outcomes []OutcomeRule `json:"outcomes,omitempty"`
 	// Operations are the parts of the API that need a policy of their own. The first that matches counts.
@@ -80,6 +82,19 @@ type Cache struct {
 	StaleWhileRevalidate Duration `json:"stale_while_revalidate"`
 }
 
+// HealthCheck is a request of ours that shows whether an upstream answers while nobody calls it.
+type HealthCheck struct {
+	// Enabled sends it, where there is a path.
+	Enabled bool     `json:"enabled"`
+	Every   Duration `json:"every"`
+	Method  string   `json:"method"` // GET or HEAD
+	// Path is below the base URL and may have a query. Empty: that of the provider, or there is no check.
+	Path string `json:"path"`
+}
+
+// Active reports whether requests are sent.
+func (h HealthCheck) Active() bool { return h.Enabled && h.Path != "" }
+
 // OutcomeRule gives answers of one upstream another meaning than the table has for them.
 type OutcomeRule struct {
 	Status int `json:"status"`
@@ -102,6 +117,7 @@ func DefaultPolicy() Policy {
 			OpenFor: Duration(30 * time.Second), MaxOpenFor: Duration(5 * time.Minute), HalfOpenCalls: 3,
 			SlowRatio: 1, Ramp: Duration(10 * time.Second),
 		},
-		Bulkhead: Bulkhead{MaxInFlight: 100},
+		Bulkhead:    Bulkhead{MaxInFlight: 100},
+		HealthCheck: HealthCheck{Enabled: true, Every: Duration(5 * time.Minute), Method: "GET"},
 	}
 }

@@ -41,6 +41,9 @@ type fields map[string]any
 // policyFields are those of a connection.
 func policyFields(p *Policy) fields {
 	f := operationFields(p)
+	f["health_check"] = fields{
+		"enabled": &p.HealthCheck.Enabled, "every": &p.HealthCheck.Every, "method": &p.HealthCheck.Method, "path": &p.HealthCheck.Path,
+	}
 	f["operations"] = list[Operation]{&p.Operations, func(o *Operation) fields {
 		return fields{"id": &o.ID, "method": &o.Method, "path": &o.Path, "group": &o.Group, "policy": &o.Policy}
 	}}

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"switchgear/internal/fault"
 )
@@ -29,6 +31,7 @@ const (
 	maxStale       = 31 * 24 * time.Hour
 	minTimeout     = time.Millisecond
 	minBreakerTime = 100 * time.Millisecond
+	minHealthCheck = 10 * time.Second
 	maxOutcomes    = 20
 	maxBodyText    = 200
 	maxOperations  = 100
@@ -43,6 +46,9 @@ func (p Policy) validate(root string) error {
 	v.calls(p)
 	v.breaker(p.Breaker)
 	v.outcomes(p.Outcomes)
+	if p.HealthCheck != (HealthCheck{}) { // operations have none
+		v.healthCheck(p.HealthCheck)
+	}
 	if v.err != nil {
 		return v.err
 	}
@@ -104,6 +110,17 @@ func (v *validation) breaker(b Breaker) {
 	v.duration("breaker.slow_call", b.SlowCall, 0, maxTimeout)
 	v.ratio("breaker.slow_ratio", b.SlowRatio, smallestRatio)
 	v.duration("breaker.ramp", b.Ramp, 0, maxWindow)
+}
+
+func (v *validation) healthCheck(h HealthCheck) {
+	v.duration("health_check.every", h.Every, minHealthCheck, maxOpen)
+	if h.Method != http.MethodGet && h.Method != http.MethodHead {
+		v.fail("health_check.method", clip(h.Method), "It must be GET or HEAD: looking must change nothing.")
+	}
+	if h.Path != "" && (!strings.HasPrefix(h.Path, "/") || strings.HasPrefix(h.Path, "//") || len(h.Path) > 500 || strings.ContainsAny(h.Path, "#\\ {}") ||
+		strings.ContainsFunc(h.Path, unicode.IsControl)) {
+		v.fail("health_check.path", clip(h.Path), "It must be a path below the base URL that starts with one slash and has no placeholder, such as /v1/account.")
+	}
 }
 
 func (v *validation) outcomes(rules []OutcomeRule) {

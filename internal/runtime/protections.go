@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -372,4 +373,47 @@ func (p *Protections) CredentialRejected(connectionID, account string) (until ti
 		return time.Time{}, false
 	}
 	return s.Until, true
+}
+
+// RejectedCredential is an account whose calls are held back because the upstream does not accept its credential.
+type RejectedCredential struct {
+	Account      string
+	Since, Until time.Time
+}
+
+// RejectedCredentials lists one such account for each connection that has any, by connection id.
+func (p *Protections) RejectedCredentials() map[string]RejectedCredential {
+	out := map[string]RejectedCredential{}
+	p.credentials.Each(func(s *breaker.Snapshot) {
+		if s.State != breaker.StateOpen {
+			return
+		}
+		connectionID, account, _ := strings.Cut(s.Key.Connection, "/")
+		if before, ok := out[connectionID]; !ok || account < before.Account {
+			out[connectionID] = RejectedCredential{Account: account, Since: s.Since, Until: s.Until}
+		}
+	})
+	return out
+}
+
+// Use is how much of what a connection may have is taken.
+type Use struct {
+	InFlight, MaxInFlight int
+	// Repeats of MostRepeats attempts were made again in the last ten seconds.
+	Repeats, MostRepeats int
+	// Limits are nil where none was configured or learned.
+	Limits *ratelimit.Snapshot
+}
+
+// Use shows what a connection uses; nothing for one that no policy was applied for.
+func (p *Protections) Use(connectionID string) Use {
+	known, _ := p.guards.Load(connectionID)
+	g, ok := known.(*guard)
+	if !ok {
+		return Use{}
+	}
+	places, budget, limits := g.bulkhead.Snapshot(), g.budget.Snapshot(), g.limiter.Snapshot()
+	return Use{
+		InFlight: places.InFlight, MaxInFlight: places.Limit, Repeats: budget.Repeats, MostRepeats: budget.MostRepeats, Limits: &limits,
+	}
 }

@@ -1,0 +1,219 @@
+package health
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
+)
+
+// Check is the result of one request of ours to see whether an upstream answers.
+type Check struct {
+	ConnectionID string
+	At           time.Time
+	Method, Path string // the path without its query
+	Status       int    // 0 when nothing came back
+	Outcome      runtime.Outcome
+	Took         time.Duration
+	// InARow is how many failed one after the other, this one included, and FailingSince the first of them.
+	InARow       int
+	FailingSince time.Time
+}
+
+// Failed reports whether it speaks against the upstream.
+func (c *Check) Failed() bool { return c.Outcome.Failure() }
+
+// checks plans and keeps the requests.
+type checks struct {
+	mu      sync.Mutex
+	due     map[string]time.Time // by connection id
+	running map[string]bool
+	last    map[string]*Check
+	fresh   []Check // not stored yet
+}
+
+// Check returns the last health check of a connection; false when there was none since the start.
+func (s *Service) Check(connectionID string) (Check, bool) {
+	c := s.checks.of(connectionID)
+	if c == nil {
+		return Check{}, false
+	}
+	return *c, true
+}
+
+func (c *checks) of(id string) *Check {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last[id]
+}
+
+// finished keeps a result.
+func (c *checks) finished(r Check) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.running, r.ConnectionID)
+	if r.Failed() {
+		r.InARow, r.FailingSince = 1, r.At
+		if before := c.last[r.ConnectionID]; before != nil && before.Failed() {
+			r.InARow, r.FailingSince = before.InARow+1, before.FailingSince
+		}
+	}
+	c.last[r.ConnectionID] = &r
+	if len(c.fresh) < maxUnstored {
+		c.fresh = append(c.fresh, r)
+	}
+}
+
+func (c *checks) abandoned(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.running, id)
+}
+
+// maxUnstored bounds the results that wait to be stored.
+const maxUnstored = 10_000
+
+func (c *checks) take() []Check {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fresh := c.fresh
+	c.fresh = nil
+	return fresh
+}
+
+func (c *checks) putBack(list []Check) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fresh = append(list, c.fresh...)
+	if over := len(c.fresh) - maxUnstored; over > 0 {
+		c.fresh = append([]Check(nil), c.fresh[over:]...)
+	}
+}
+
+// plan returns the slugs of the connections that are to be asked now, by their id. An
+// interval that became shorter counts at once.
+func (c *checks) plan(b *Board, room int) map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]string{}
+	wanted := make(map[string]bool, len(c.due))
+	for i := range b.items {
+		f := &b.items[i].facts
+		id, every := f.standing.ID, f.standing.Check.Every.Std()
+		if !f.standing.Check.Active() {
+			continue
+		}
+		wanted[id] = true
+		due, planned := c.due[id]
+		if !planned || due.Sub(b.At) > every+every/parts {
+			c.due[id] = b.At.Add(firstIn(every))
+			continue
+		}
+		if b.At.Before(due) || c.running[id] || len(out) >= room {
+			continue
+		}
+		c.due[id] = b.At.Add(nextIn(every))
+		if b.items[i].mayAsk(every) {
+			c.running[id] = true
+			out[id] = f.standing.Slug
+		}
+	}
+	for id := range c.due {
+		if !wanted[id] {
+			delete(c.due, id)
+			delete(c.last, id)
+		}
+	}
+	return out
+}
+
+// mayAsk reports whether a request of ours is welcome and would say something new: not where calls are held
+// back, and not where they tell more.
+func (i *item) mayAsk(every time.Duration) bool {
+	f := &i.facts
+	if f.now.Sub(f.traffic.LastCall) < every {
+		return false
+	}
+	switch i.status.State {
+	case StatePaused, StateHeld:
+		return false
+	case StateCredential:
+		return f.standing.Problem == nil && f.rejected == nil // what a check found may be mended upstream
+	case StateHealthy, StateDegraded, StateDown, StateIdle:
+	}
+	return f.standing.Problem == nil && len(f.holds) == 0 && len(f.breakers) == 0
+}
+
+// Checker sends the health checks. Make one with [Service.Checker]; Serve must run.
+type Checker struct{ service *Service }
+
+// Checker returns the worker that sends health checks.
+func (s *Service) Checker() *Checker { return &Checker{s} }
+
+// Serve sends what is due until ctx ends, and waits for what is under way. It is a supervised worker.
+func (c *Checker) Serve(ctx context.Context) error {
+	s := c.service
+	tick := time.NewTicker(s.cfg.Every)
+	defer tick.Stop()
+	var running sync.WaitGroup
+	defer running.Wait()
+	places := make(chan struct{}, s.cfg.Checks)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		board, err := s.board()
+		if err != nil {
+			s.deps.Logger.LogAttrs(ctx, slog.LevelError, "health checks are not planned", slog.Any("error", err))
+			continue
+		}
+		for id, slug := range s.checks.plan(board, cap(places)-len(places)) {
+			places <- struct{}{}
+			running.Go(func() {
+				defer func() { <-places }()
+				s.ask(ctx, id, slug)
+			})
+		}
+	}
+}
+
+// ask sends one request. What stands in its way since it was planned cancels it.
+func (s *Service) ask(ctx context.Context, id, slug string) {
+	target, err := s.deps.Connections.Target(slug, "")
+	if err != nil || target.ConnectionID != id || !target.Policy.HealthCheck.Active() || s.stopped(id) {
+		s.checks.abandoned(id)
+		return
+	}
+	check := target.Policy.HealthCheck
+	if limit := runtime.Duration(s.cfg.CheckTimeout); target.Policy.Timeout > limit {
+		target.Policy.Timeout = limit
+	}
+	result := s.deps.Probe(ctx, target, check.Method, check.Path)
+	if ctx.Err() != nil || result.Outcome == runtime.OutcomeRejectedLocal {
+		s.checks.abandoned(id)
+		return
+	}
+	s.checks.finished(Check{
+		ConnectionID: id, At: s.deps.Now(), Method: check.Method, Path: withoutQuery(check.Path), Status: result.Status, Outcome: result.Outcome, Took: result.Took,
+	})
+}
+
+// stopped reports whether calls of a connection are held back at this moment.
+func (s *Service) stopped(id string) bool {
+	if b, ok := s.deps.Protections.Breakers().Snapshot(breaker.Key{Connection: id}); ok && b.State != breaker.StateClosed {
+		return true
+	}
+	limiter, ok := s.deps.Protections.Limiters().Get(id)
+	return ok && len(limiter.Holds()) > 0
+}
+
+func withoutQuery(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	return path
+}

@@ -1,0 +1,192 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"switchgear/internal/calls"
+	"switchgear/internal/connections"
+	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
+)
+
+func contextThatEnded(t *testing.T) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithCancel(t.Context())
+}
+
+// serving runs the checker of a world where each connection is asked every ten minutes, for a time.
+func serving(t *testing.T, w *world, d time.Duration) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Checker().Serve(ctx) }()
+	time.Sleep(d)
+	synctest.Wait()
+	stop()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func checkedWorld(t *testing.T, slugs ...string) *world {
+	t.Helper()
+	w := newWorld(t, nil, slugs...)
+	for _, slug := range slugs {
+		w.change(slug, func(c *connections.Standing) {
+			c.Check = runtime.HealthCheck{Enabled: true, Every: runtime.Duration(10 * time.Minute), Method: "GET", Path: "/v1/account?limit=1"}
+		})
+	}
+	return w
+}
+
+// The first request comes within the interval; the others follow within a tenth of it, and not in step.
+func TestChecksAreSpread(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := checkedWorld(t, "stripe")
+		began := time.Now()
+		serving(t, w, 10*time.Hour)
+		if len(w.asked) < 54 || len(w.asked) > 67 {
+			t.Fatalf("asked %d times in ten hours", len(w.asked))
+		}
+		if first := w.asked[0].Sub(began); first > 10*time.Minute+2*time.Second {
+			t.Errorf("first asked after %s", first)
+		}
+		gaps := map[time.Duration]bool{}
+		for i := 1; i < len(w.asked); i++ {
+			gap := w.asked[i].Sub(w.asked[i-1])
+			gaps[gap] = true
+			if gap < 9*time.Minute-time.Second || gap > 11*time.Minute+time.Second {
+				t.Errorf("%s between two", gap)
+			}
+		}
+		if len(gaps) < 10 {
+			t.Errorf("only %d different intervals", len(gaps))
+		}
+		if c, ok := w.Check("stripe"); !ok || c.Path != "/v1/account" || c.Status != 200 {
+			t.Errorf("%+v", c)
+		}
+		if got := w.of("stripe").Status; got.State != StateHealthy {
+			t.Errorf("%s: %s", got.State, got.Why)
+		}
+	})
+}
+
+// Nobody is asked who is busy, held, open, paused, without a credential, or has no check.
+func TestWhoIsNotAsked(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string]func(w *world){
+		"busy": func(w *world) { w.called("stripe", calls.Weight{Calls: 1, LastCall: time.Now().Add(48 * time.Hour)}) },
+		"held": func(w *world) { w.throttle("default") },
+		"open": func(w *world) { w.fail(breaker.Key{Connection: "stripe"}) },
+		"part": func(w *world) { w.fail(charge) },
+		"paused": func(w *world) {
+			w.change("stripe", func(c *connections.Standing) { c.State = connections.StatePaused })
+		},
+		"credential": func(w *world) {
+			w.change("stripe", func(c *connections.Standing) {
+				c.Account, c.Problem = "default", fault.New(fault.Unavailable, "", "revoked")
+			})
+		},
+		"not accepted": func(w *world) { w.rejected = map[string]runtime.RejectedCredential{"stripe": {Account: "default"}} },
+		"off":          func(w *world) { w.change("stripe", func(c *connections.Standing) { c.Check.Enabled = false }) },
+		"no path":      func(w *world) { w.change("stripe", func(c *connections.Standing) { c.Check.Path = "" }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := checkedWorld(t, "stripe", "other")
+				set(w)
+				// A pause of the vendor lasts a minute, a breaker stays open for 30 seconds: neither is waited for.
+				for range 10 {
+					w.checks.mu.Lock()
+					for id := range w.checks.due {
+						w.checks.due[id] = time.Now()
+					}
+					w.checks.due["stripe"] = time.Now()
+					w.checks.mu.Unlock()
+					w.published.Store(nil)
+					b, err := w.board()
+					must(t, err)
+					if _, ok := w.checks.plan(b, 4)["stripe"]; ok {
+						t.Error("it is asked")
+					}
+					time.Sleep(time.Second)
+				}
+			})
+		})
+	}
+}
+
+// What stands in the way since it was planned cancels it.
+func TestHoldBetweenPlanAndRequest(t *testing.T) {
+	t.Parallel()
+	w := checkedWorld(t, "stripe")
+	w.throttle("")
+	w.ask(t.Context(), "stripe", "stripe")
+	w.ask(t.Context(), "another id", "stripe")
+	if len(w.asked) != 0 {
+		t.Error("a held vendor is asked")
+	}
+}
+
+// Few requests are under way at once, and the others follow.
+func TestChecksAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := checkedWorld(t, "a", "b", "c", "d", "e", "f", "g", "h")
+		w.asking = make(chan struct{})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- w.Checker().Serve(ctx) }()
+		time.Sleep(30 * time.Minute)
+		synctest.Wait()
+		if n := len(w.asked); n != 4 {
+			t.Errorf("%d at once", n)
+		}
+		close(w.asking)
+		time.Sleep(30 * time.Minute)
+		synctest.Wait()
+		if n := len(w.asked); n < 12 {
+			t.Errorf("%d requests in an hour", n)
+		}
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}
+
+// A failure makes a connection suspect, a second one down; an answer ends it.
+func TestChecksFindAnOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := checkedWorld(t, "stripe")
+		w.answers = runtime.ProbeResult{Outcome: runtime.OutcomeConnectFailed}
+		w.ask(t.Context(), "stripe", "stripe")
+		if got := w.of("stripe").Status; got.State != StateDegraded {
+			t.Errorf("%s: %s", got.State, got.Why)
+		}
+		time.Sleep(time.Minute)
+		first := w.checks.of("stripe").At
+		w.ask(t.Context(), "stripe", "stripe")
+		if got := w.of("stripe").Status; got.State != StateDown || !got.Since.Equal(first) {
+			t.Errorf("%s since %s: %s", got.State, got.Since, got.Why)
+		}
+		w.answers = runtime.ProbeResult{Outcome: runtime.OutcomeRejectedLocal} // the egress guard: nothing is known by it
+		w.ask(t.Context(), "stripe", "stripe")
+		if got := w.of("stripe").Status; got.State != StateDown {
+			t.Errorf("%s: %s", got.State, got.Why)
+		}
+		w.answers = runtime.ProbeResult{Status: 204, Outcome: runtime.OutcomeSuccess}
+		w.ask(t.Context(), "stripe", "stripe")
+		if got := w.of("stripe").Status; got.State != StateHealthy {
+			t.Errorf("%s: %s", got.State, got.Why)
+		}
+	})
+}

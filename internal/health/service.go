@@ -1,0 +1,246 @@
+// Package health says how connections are: one status for each, always with the sentence why and since when.
+//
+// A status is computed from memory: the calls of the last minutes, what the breakers and limiters published,
+// which credentials can be used, and what the last request of ours showed. It is computed for all connections
+// at once, by the worker and by whoever finds the last [Board] too old, and then shared by everybody who looks.
+// Invariants:
+//
+//   - Idle is not healthy: without a call or a check nothing is known to work.
+//   - Looking changes nothing: neither breakers nor limiters, and it sends no request.
+//   - A change of a status is stored by the worker, once; what it cannot store it tries again.
+//   - A health check is a request of ours: it passes the egress guard, is no call of an application, and is
+//     not sent where calls are held back or tell more.
+package health
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"switchgear/db"
+	"switchgear/internal/access"
+	"switchgear/internal/calls"
+	"switchgear/internal/connections"
+	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
+	"switchgear/internal/runtime/ratelimit"
+)
+
+// Topic is announced when the status of any connection changed.
+const Topic = "health"
+
+// Directory knows the connections; *connections.Service is one.
+type Directory interface {
+	Standings(a access.Actor) ([]connections.Standing, error)
+	Target(slug, account string) (runtime.Target, error)
+}
+
+// Traffic knows what was called; *calls.Log does.
+type Traffic interface {
+	Weights() func(connectionID string) calls.Weight
+}
+
+// Protections are what guards calls; *runtime.Protections are some.
+type Protections interface {
+	Breakers() *breaker.Registry
+	Limiters() *ratelimit.Registry
+	RejectedCredentials() map[string]runtime.RejectedCredential
+}
+
+// Deps are what a Service works with; all are required.
+type Deps struct {
+	DB          *db.DB
+	Connections Directory
+	Traffic     Traffic
+	Protections Protections
+	// Probe sends a health check; it is [runtime.Probe].
+	Probe func(ctx context.Context, t runtime.Target, method, pathAndQuery string) runtime.ProbeResult
+	// Notify is called after a change, with the name of what changed. It must not block.
+	Notify func(topic string)
+	Logger *slog.Logger
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Config tunes a Service. A zero field stands for the value in its comment.
+type Config struct {
+	Every        time.Duration // 1s: how often every status is computed, and how long a Board is good
+	Least        time.Duration // 200ms: how long after a Board the next one is made at the earliest, when something changed
+	Checks       int           // 4: health checks under way at once
+	CheckTimeout time.Duration // 10s: how long one may take
+	MaxAge       time.Duration // 2160h: changes older than this are deleted
+	MaxChanges   int           // 500,000: the oldest changes beyond this are deleted
+	MaxCheckAge  time.Duration // 168h: results of checks older than this are deleted
+	Cleanup      time.Duration // 1h: how often deletion runs
+}
+
+// Service holds the use cases of this package. It is safe for concurrent use.
+type Service struct {
+	deps   Deps
+	cfg    Config
+	store  store
+	checks checks
+	wake   chan struct{}
+	stale  atomic.Bool
+
+	published atomic.Pointer[Board]
+	mu        sync.Mutex // of what follows, and of making a Board
+	marks     map[string]*mark
+	pending   []Change
+	changed   bool // since the worker looked last
+}
+
+// New returns a Service that remembers how connections were. Then run Serve, and that of Checker.
+func New(ctx context.Context, d Deps, cfg Config) (*Service, error) {
+	if d.DB == nil || d.Connections == nil || d.Traffic == nil || d.Protections == nil || d.Probe == nil || d.Notify == nil || d.Logger == nil || d.Now == nil {
+		return nil, errors.New("health: every dependency is required")
+	}
+	s := newService(d, cfg)
+	var err error
+	if s.marks, s.checks.last, err = s.store.load(ctx); err != nil {
+		return nil, fmt.Errorf("health: load: %w", err)
+	}
+	return s, nil
+}
+
+func newService(d Deps, cfg Config) *Service {
+	cfg.Every = cmp.Or(cfg.Every, time.Second)
+	cfg.Least = cmp.Or(cfg.Least, 200*time.Millisecond)
+	cfg.Checks = cmp.Or(cfg.Checks, 4)
+	cfg.CheckTimeout = cmp.Or(cfg.CheckTimeout, 10*time.Second)
+	cfg.MaxAge = cmp.Or(cfg.MaxAge, 90*24*time.Hour)
+	cfg.MaxChanges = cmp.Or(cfg.MaxChanges, 500_000)
+	cfg.MaxCheckAge = cmp.Or(cfg.MaxCheckAge, 7*24*time.Hour)
+	cfg.Cleanup = cmp.Or(cfg.Cleanup, time.Hour)
+	return &Service{
+		deps: d, cfg: cfg, store: store{db: d.DB}, wake: make(chan struct{}, 1),
+		checks: checks{due: map[string]time.Time{}, running: map[string]bool{}},
+	}
+}
+
+// Wake makes the next look see what changed since the last Board. It never blocks.
+func (s *Service) Wake() {
+	s.stale.Store(true)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Serve computes every status, and stores what changed, until ctx ends. It is a supervised worker.
+func (s *Service) Serve(ctx context.Context) error {
+	tick := time.NewTicker(s.cfg.Every)
+	defer tick.Stop()
+	cleanup := time.NewTicker(s.cfg.Cleanup)
+	defer cleanup.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			if err := s.save(last); err != nil {
+				s.deps.Logger.LogAttrs(last, slog.LevelError, "the health of connections is not stored", slog.Any("error", err))
+			}
+			return ctx.Err()
+		case <-s.wake:
+			err = s.look(ctx)
+		case <-tick.C:
+			err = s.look(ctx)
+		case <-cleanup.C:
+			err = s.cleanup(ctx)
+		}
+		if err != nil {
+			s.deps.Logger.LogAttrs(ctx, slog.LevelError, "the health of connections is not stored yet", slog.Any("error", err))
+		}
+	}
+}
+
+func (s *Service) look(ctx context.Context) error {
+	if _, err := s.board(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	changed := s.changed
+	s.changed = false
+	s.mu.Unlock()
+	if changed {
+		s.deps.Notify(Topic)
+	}
+	return s.save(ctx)
+}
+
+// save stores what waits for it.
+func (s *Service) save(ctx context.Context) error {
+	s.mu.Lock()
+	changes := s.pending
+	s.pending = nil
+	s.mu.Unlock()
+	results := s.checks.take()
+	if len(changes)+len(results) == 0 {
+		return nil
+	}
+	if err := s.store.save(ctx, changes, results); err != nil {
+		s.mu.Lock()
+		s.pending = append(changes, s.pending...)
+		if over := len(s.pending) - maxUnstored; over > 0 {
+			s.pending = append([]Change(nil), s.pending[over:]...)
+		}
+		s.mu.Unlock()
+		s.checks.putBack(results)
+		return fmt.Errorf("health: store changes: %w", err)
+	}
+	return nil
+}
+
+// cleanup deletes what is old, and what is kept of connections that are gone.
+func (s *Service) cleanup(ctx context.Context) error {
+	now := s.deps.Now()
+	if err := s.store.prune(ctx, now.Add(-s.cfg.MaxAge), s.cfg.MaxChanges, now.Add(-s.cfg.MaxCheckAge)); err != nil {
+		return fmt.Errorf("health: delete what is old: %w", err)
+	}
+	all, err := s.deps.Connections.Standings(access.System())
+	if err != nil {
+		return err
+	}
+	known := make(map[string]bool, len(all))
+	for i := range all {
+		known[all[i].ID] = true
+	}
+	s.mu.Lock()
+	for id := range s.marks {
+		if !known[id] {
+			delete(s.marks, id)
+		}
+	}
+	s.mu.Unlock()
+	return s.store.forget(ctx, func(id string) bool { return !known[id] })
+}
+
+// Change is one change of the status of a connection.
+type Change struct {
+	ConnectionID string
+	At           time.Time // since when it is so
+	From, To     State     // From is empty when nothing was known
+	Why          string
+}
+
+// History returns the newest changes of a connection that began from since on, the newest first, at most
+// limit. It needs system:read. A change appears a moment after it happened.
+func (s *Service) History(ctx context.Context, a access.Actor, connectionID string, since time.Time, limit int) ([]Change, error) {
+	if err := a.Require(access.PermissionSystemRead); err != nil {
+		return nil, err
+	}
+	changes, err := s.store.history(ctx, connectionID, since, min(max(limit, 1), maxHistory))
+	if err != nil {
+		return nil, fmt.Errorf("health: history: %w", err)
+	}
+	return changes, nil
+}
+
+const maxHistory = 1000

@@ -1,0 +1,293 @@
+package health
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"switchgear/internal/calls"
+	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
+	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
+	"switchgear/internal/runtime/ratelimit"
+)
+
+// State is how a connection is.
+type State string
+
+// The states.
+const (
+	StateHealthy    State = "healthy"
+	StateDegraded   State = "degraded"           // some calls fail, or will
+	StateDown       State = "down"               // no call gets what it wants
+	StateHeld       State = "held"               // calls wait because the vendor, or a person, asked for it
+	StateCredential State = "credential_problem" //nolint:gosec // It is a name: the credential is missing, unusable or not accepted.
+	StateIdle       State = "idle"               // nothing is known, because nothing was tried
+	StatePaused     State = "paused"             // stopped on purpose
+)
+
+// States lists every state, the worst first.
+func States() []State {
+	return []State{StateDown, StateCredential, StateHeld, StateDegraded, StateHealthy, StateIdle, StatePaused}
+}
+
+// Attention reports whether somebody should look.
+func (s State) Attention() bool {
+	switch s {
+	case StateDown, StateCredential, StateHeld, StateDegraded:
+		return true
+	case StateHealthy, StateIdle, StatePaused:
+	}
+	return false
+}
+
+// Status is how a connection is, why, and since when.
+type Status struct {
+	State State
+	// Why is a sentence or two.
+	Why   string
+	Since time.Time
+	// Until is when it may change by itself: the next probe, the end of a pause. Zero when it is not known.
+	Until time.Time
+	// Breaker is the one that decided, nil when none did.
+	Breaker *breaker.Snapshot
+	// Account is the one whose credential or pause it is about.
+	Account string
+}
+
+// facts are what a status is made of. Everything in it is shared and only read.
+type facts struct {
+	now      time.Time
+	standing *connections.Standing
+	traffic  calls.Weight
+	// breakers are those through which not every call passes: the connection's first.
+	breakers []*breaker.Snapshot
+	holds    map[ratelimit.Key]ratelimit.HoldSnapshot
+	rejected *runtime.RejectedCredential
+	check    *Check
+	// words asks for the sentence, which is not needed to know the state.
+	words bool
+}
+
+func (f *facts) say(format string, args ...any) string {
+	if !f.words {
+		return ""
+	}
+	return fmt.Sprintf(format, args...)
+}
+
+// status judges: what was done on purpose first, then what stops every call, then what the calls themselves
+// said, then what a request of ours said. Since is zero where the beginning is not told by the facts.
+func (f *facts) status() Status {
+	for _, judge := range []func(*facts) (Status, bool){
+		(*facts).stopped, (*facts).credential, (*facts).breaker, (*facts).held, (*facts).operation, (*facts).lately, (*facts).checked, (*facts).quiet,
+	} {
+		if s, ok := judge(f); ok {
+			return s
+		}
+	}
+	return f.idle()
+}
+
+func (f *facts) stopped() (Status, bool) {
+	switch {
+	case f.standing.State == connections.StatePaused:
+		return Status{State: StatePaused, Why: f.say("It is paused: calls are refused until it is resumed.")}, true
+	case f.standing.Problem != nil && f.standing.Account == "":
+		return Status{State: StateDown, Why: f.say("%s", fault.PublicMessage(f.standing.Problem))}, true
+	}
+	return Status{}, false
+}
+
+func (f *facts) credential() (Status, bool) {
+	if f.standing.Problem != nil {
+		return Status{
+			State: StateCredential, Account: f.standing.Account,
+			Why: f.say("Account %s: %s", f.standing.Account, fault.PublicMessage(f.standing.Problem)),
+		}, true
+	}
+	if r := f.rejected; r != nil {
+		return Status{
+			State: StateCredential, Account: r.Account, Since: r.Since, Until: r.Until,
+			Why: f.say("Account %s: the upstream did not accept the credential several times in a row, so it is not asked again for a while.", r.Account),
+		}, true
+	}
+	return Status{}, false
+}
+
+// breaker is about that of the connection, which stops every call.
+func (f *facts) breaker() (Status, bool) {
+	if len(f.breakers) == 0 || f.breakers[0].Key.Operation != "" {
+		return Status{}, false
+	}
+	b := f.breakers[0]
+	s := Status{State: StateDown, Breaker: b, Since: b.Since, Until: b.Until}
+	switch b.State {
+	case breaker.StateHeld:
+		s.State = StateHeld
+	case breaker.StateForcedOpen:
+		s.Until = b.Lease.Until
+	case breaker.StateOpen, breaker.StateHalfOpen:
+	case breaker.StateClosed, breaker.StateForcedClosed, breaker.StateObserve:
+		return Status{}, false
+	}
+	if f.words {
+		s.Why = b.Why()
+	}
+	return s, true
+}
+
+// held is about pauses that the vendor asked for.
+func (f *facts) held() (Status, bool) {
+	if h, ok := f.holds[ratelimit.Key{}]; ok && !h.Probing {
+		return Status{
+			State: StateHeld, Since: h.Since, Until: h.Until,
+			Why: f.say("Calls wait until %s because the vendor asked for it: %s.", clock(h.Until), strings.TrimSuffix(h.Reason, ".")),
+		}, true
+	}
+	var longest *ratelimit.HoldSnapshot
+	var of ratelimit.Key
+	for key, h := range f.holds {
+		if !h.Probing && (longest == nil || h.Until.After(longest.Until)) {
+			longest, of = &h, key
+		}
+	}
+	if longest == nil {
+		return Status{}, false
+	}
+	// With one account, what is held for it is held for all.
+	s := Status{State: StateDegraded, Since: longest.Since, Until: longest.Until, Account: of.Credential}
+	whose := "Some calls"
+	switch {
+	case of.Group != "":
+		whose = "Calls of " + of.Group
+	case of.Credential == credentials.DefaultAccount:
+		s.State, s.Account, whose = StateHeld, "", "Calls"
+	case of.Credential != "":
+		whose = "Calls of the account " + of.Credential
+	}
+	s.Why = f.say("%s wait until %s because the vendor asked for it: %s.", whose, clock(longest.Until), strings.TrimSuffix(longest.Reason, "."))
+	return s, true
+}
+
+// operation is about breakers of operations: the rest of the connection works.
+func (f *facts) operation() (Status, bool) {
+	for _, b := range f.breakers {
+		s := Status{State: StateDegraded, Breaker: b, Since: b.Since, Until: b.Until}
+		switch b.State {
+		case breaker.StateForcedOpen:
+			s.Until = b.Lease.Until
+		case breaker.StateOpen, breaker.StateHalfOpen, breaker.StateHeld:
+		case breaker.StateClosed, breaker.StateForcedClosed, breaker.StateObserve:
+			continue
+		}
+		if f.words {
+			s.Why = b.Key.Operation + ": " + b.Why()
+		}
+		return s, true
+	}
+	return Status{}, false
+}
+
+// fewest is how many calls must fail before a connection counts as down by them alone, and shareOfFailures
+// from how many of a hundred on it counts as degraded.
+const (
+	fewest          = 2
+	shareOfFailures = 1
+)
+
+// lately is about the calls of the last minutes.
+func (f *facts) lately() (Status, bool) {
+	w := &f.traffic
+	minutes := int(calls.Lately.Minutes())
+	switch {
+	case w.Lately == 0:
+		return Status{}, false
+	case w.LatelyFailed == w.Lately && w.Lately >= fewest:
+		return Status{State: StateDown, Why: f.say("All of the %d calls in the last %d minutes failed. The last one: %s.", w.Lately, minutes, w.LastError)}, true
+	case w.LatelyFailed*100 >= w.Lately*shareOfFailures:
+		if w.LatelyFailed > 0 {
+			return Status{
+				State: StateDegraded,
+				Why:   f.say("%d of %s in the last %d minutes failed. The last one, %s ago: %s.", w.LatelyFailed, counted(w.Lately), minutes, ago(f.now, w.LastFailure), w.LastError),
+			}, true
+		}
+	case w.LatelyFailed > 0:
+		return Status{State: StateHealthy, Why: f.say("%d of %s in the last %d minutes failed, which is less than 1 %%.", w.LatelyFailed, counted(w.Lately), minutes)}, true
+	}
+	return Status{State: StateHealthy, Why: f.say("%s in the last %d minutes, none failed.", counted(w.Lately), minutes)}, true
+}
+
+// checked is about the last request of ours, where no call ended since.
+func (f *facts) checked() (Status, bool) {
+	c := f.check
+	if c == nil || !f.standing.Check.Active() || c.At.Before(f.traffic.LastCall) || f.now.Sub(c.At) > 2*f.standing.Check.Every.Std()+time.Minute {
+		return Status{}, false
+	}
+	quiet := f.sinceLastCall()
+	switch {
+	case c.Outcome == runtime.OutcomeSuccess:
+		return Status{State: StateHealthy, Why: f.say("%s The health check %s ago was answered with %s in %s.", quiet, ago(f.now, c.At), answer(c), c.Took.Round(time.Millisecond))}, true
+	case c.Outcome == runtime.OutcomeUnauthenticated:
+		return Status{State: StateCredential, Account: credentials.DefaultAccount, Why: f.say("%s The health check %s ago was answered with %s: the credential is not accepted.", quiet, ago(f.now, c.At), answer(c))}, true
+	case c.Failed() && c.InARow >= fewest:
+		return Status{State: StateDown, Since: c.FailingSince, Why: f.say("%s The last %d health checks failed. The last one, %s ago: %s.", quiet, c.InARow, ago(f.now, c.At), answer(c))}, true
+	}
+	return Status{State: StateDegraded, Why: f.say("%s The health check %s ago did not succeed: %s.", quiet, ago(f.now, c.At), answer(c))}, true
+}
+
+// quiet is about calls that are a little older.
+func (f *facts) quiet() (Status, bool) {
+	w := &f.traffic
+	if w.Calls == 0 {
+		return Status{}, false
+	}
+	if w.LastFailure.After(w.LastSuccess) {
+		return Status{State: StateDegraded, Why: f.say("The last call, %s ago, failed: %s. There was none since.", ago(f.now, w.LastFailure), w.LastError)}, true
+	}
+	return Status{State: StateHealthy, Why: f.say("%s in the last %d minutes; the last one, %s ago, did not fail.", counted(w.Calls), int(calls.Window.Minutes()), ago(f.now, w.LastCall))}, true
+}
+
+func (f *facts) idle() Status {
+	return Status{State: StateIdle, Why: f.say("%s Nothing is known about it.", f.sinceLastCall())}
+}
+
+func (f *facts) sinceLastCall() string {
+	if last := f.traffic.LastCall; !last.IsZero() {
+		return f.say("No call for %s.", ago(f.now, last))
+	}
+	return f.say("No call in the last %d minutes.", int(calls.Window.Minutes()))
+}
+
+func answer(c *Check) string {
+	if c.Status > 0 {
+		return fmt.Sprintf("%d %s", c.Status, http.StatusText(c.Status))
+	}
+	return c.Outcome.Label()
+}
+
+func counted(n int) string {
+	if n == 1 {
+		return "1 call"
+	}
+	return fmt.Sprintf("%d calls", n)
+}
+
+// ago is a time that has passed, in the largest whole unit.
+func ago(now, then time.Time) string {
+	d := max(0, now.Sub(then))
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }

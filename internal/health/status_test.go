@@ -1,0 +1,154 @@
+package health
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"switchgear/internal/calls"
+	"switchgear/internal/connections"
+	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
+)
+
+var charge = breaker.Key{Connection: "stripe", Operation: "charge"}
+
+// Each state has a sentence, and what decides it comes in a fixed order.
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	whole := breaker.Key{Connection: "stripe"}
+	noon := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	ago := func(d time.Duration) time.Time { return noon.Add(-d) }
+	checked := func(c Check) func(*world) {
+		return func(w *world) {
+			w.change("stripe", func(c *connections.Standing) {
+				c.Check = runtime.HealthCheck{Enabled: true, Path: "/v1", Every: runtime.Duration(5 * time.Minute)}
+			})
+			c.ConnectionID = "stripe"
+			w.checks.finished(c)
+		}
+	}
+	weighs := func(weight calls.Weight) func(*world) {
+		return func(w *world) { w.called("stripe", weight) }
+	}
+	order := breaker.Order{Actor: "ada@example.com", Reason: "maintenance", Until: time.Now().Add(time.Hour)}
+	for name, tt := range map[string]struct {
+		set   []func(w *world)
+		state State
+		why   []string
+		op    string
+	}{
+		"idle":           {nil, StateIdle, []string{"No call in the last 15 minutes. Nothing is known about it."}, ""},
+		"idle for long":  {[]func(*world){weighs(calls.Weight{LastCall: ago(6 * time.Hour), LastSuccess: ago(6 * time.Hour)})}, StateIdle, []string{"No call for 6 h. Nothing is known"}, ""},
+		"healthy":        {[]func(*world){weighs(calls.Weight{Calls: 90, Lately: 40})}, StateHealthy, []string{"40 calls in the last 5 minutes, none failed."}, ""},
+		"hardly failing": {[]func(*world){weighs(calls.Weight{Calls: 900, Failed: 3, Lately: 400, LatelyFailed: 3})}, StateHealthy, []string{"3 of 400 calls", "less than 1 %"}, ""},
+		"quiet":          {[]func(*world){weighs(calls.Weight{Calls: 1, LastCall: ago(8 * time.Minute), LastSuccess: ago(8 * time.Minute)})}, StateHealthy, []string{"1 call in the last 15 minutes; the last one, 8 min ago, did not fail."}, ""},
+		"quiet, failed":  {[]func(*world){weighs(calls.Weight{Calls: 1, Failed: 1, LastFailure: ago(8 * time.Minute), LastError: "Timed out"})}, StateDegraded, []string{"The last call, 8 min ago, failed: Timed out."}, ""},
+		"degraded": {
+			[]func(*world){weighs(calls.Weight{Calls: 60, Failed: 6, Lately: 60, LatelyFailed: 6, LastFailure: ago(10 * time.Second), LastError: "Unavailable"})},
+			StateDegraded,
+			[]string{"6 of 60 calls in the last 5 minutes failed. The last one, 10 s ago: Unavailable."},
+			"",
+		},
+		"one call failed":   {[]func(*world){weighs(calls.Weight{Calls: 1, Failed: 1, Lately: 1, LatelyFailed: 1, LastError: "Unavailable", LastFailure: noon})}, StateDegraded, []string{"1 of 1 call in"}, ""},
+		"every call failed": {[]func(*world){weighs(calls.Weight{Calls: 7, Failed: 7, Lately: 7, LatelyFailed: 7, LastError: "Could not connect"})}, StateDown, []string{"All of the 7 calls", "Could not connect."}, ""},
+		"paused": {
+			[]func(*world){func(w *world) {
+				w.change("stripe", func(c *connections.Standing) { c.State = connections.StatePaused })
+			}, func(w *world) { w.fail(whole) }},
+			StatePaused,
+			[]string{"It is paused"},
+			"",
+		},
+		"unusable": {[]func(*world){func(w *world) {
+			w.change("stripe", func(c *connections.Standing) {
+				c.Problem = fault.New(fault.Unavailable, "", "This release cannot use the definition.")
+			})
+		}}, StateDown, []string{"This release cannot use the definition."}, ""},
+		"credential": {[]func(*world){func(w *world) {
+			w.change("stripe", func(c *connections.Standing) {
+				c.Account, c.Problem = "acme", fault.New(fault.Unavailable, "", "The credential was revoked.")
+			})
+		}, func(w *world) { w.fail(whole) }}, StateCredential, []string{"Account acme: The credential was revoked."}, ""},
+		"credential not accepted": {[]func(*world){func(w *world) {
+			w.rejected = map[string]runtime.RejectedCredential{"stripe": {Account: "default", Since: noon, Until: noon.Add(time.Minute)}}
+		}}, StateCredential, []string{"Account default: the upstream did not accept the credential"}, ""},
+		"open":                       {[]func(*world){func(w *world) { w.fail(whole) }, weighs(calls.Weight{Calls: 9, Lately: 9})}, StateDown, []string{"Open because"}, ""},
+		"forced open":                {[]func(*world){func(w *world) { must(w.t, command(w, whole).SetMode(breaker.ModeForcedOpen, order)) }}, StateDown, []string{"by ada@example.com: maintenance"}, ""},
+		"held by a person":           {[]func(*world){func(w *world) { must(w.t, command(w, whole).Hold(order)) }}, StateHeld, []string{"Held by ada@example.com: maintenance"}, ""},
+		"held by the vendor":         {[]func(*world){func(w *world) { w.throttle("") }}, StateHeld, []string{"Calls wait until", "because the vendor asked for it"}, ""},
+		"held, the only account":     {[]func(*world){func(w *world) { w.throttle("default") }}, StateHeld, []string{"Calls wait until"}, ""},
+		"an operation is open":       {[]func(*world){func(w *world) { w.fail(charge) }, weighs(calls.Weight{Calls: 9, Lately: 9})}, StateDegraded, []string{"charge: Open because"}, "charge"},
+		"the connection before it":   {[]func(*world){func(w *world) { w.fail(charge) }, func(w *world) { must(w.t, command(w, whole).Trip(order)) }}, StateDown, []string{"Open because"}, ""},
+		"checked":                    {[]func(*world){checked(Check{At: ago(40 * time.Second), Status: 200, Outcome: runtime.OutcomeSuccess, Took: 120 * time.Millisecond})}, StateHealthy, []string{"No call in", "The health check 40 s ago was answered with 200 OK in 120ms."}, ""},
+		"checked long ago":           {[]func(*world){checked(Check{At: ago(12 * time.Minute), Status: 200, Outcome: runtime.OutcomeSuccess})}, StateIdle, []string{"Nothing is known"}, ""},
+		"checked before a call":      {[]func(*world){checked(Check{At: ago(time.Minute), Status: 503, Outcome: runtime.OutcomeUnavailable}), weighs(calls.Weight{Calls: 1, Lately: 1, LastCall: noon})}, StateHealthy, []string{"1 call in"}, ""},
+		"check failed":               {[]func(*world){checked(Check{At: ago(time.Minute), Outcome: runtime.OutcomeConnectFailed})}, StateDegraded, []string{"The health check 1 min ago did not succeed: Could not connect."}, ""},
+		"check failed twice":         {[]func(*world){checked(Check{At: ago(time.Minute), Outcome: runtime.OutcomeTimeout}), checked(Check{At: noon, Status: 503, Outcome: runtime.OutcomeUnavailable})}, StateDown, []string{"The last 2 health checks failed.", "503 Service Unavailable"}, ""},
+		"check finds the credential": {[]func(*world){checked(Check{At: noon, Status: 401, Outcome: runtime.OutcomeUnauthenticated})}, StateCredential, []string{"the credential is not accepted"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil, "other", "stripe")
+			for _, set := range tt.set {
+				set(w)
+			}
+			w.at = noon
+			got := w.of("stripe")
+			if got.Status.State != tt.state {
+				t.Errorf("%s: %s, want %s", got.Status.State, got.Status.Why, tt.state)
+			}
+			for _, want := range tt.why {
+				if !strings.Contains(got.Status.Why, want) {
+					t.Errorf("%q is not in %q", want, got.Status.Why)
+				}
+			}
+			if got.Status.Since.IsZero() {
+				t.Error("it does not say since when")
+			}
+			if b := got.Status.Breaker; tt.op != "" && (b == nil || b.Key.Operation != tt.op) {
+				t.Errorf("breaker %+v", b)
+			}
+			if other := w.of("other"); other.Status.State != StateIdle {
+				t.Errorf("another one is %s", other.Status.State)
+			}
+		})
+	}
+}
+
+func command(w *world, key breaker.Key) *breaker.Breaker {
+	b, err := w.breakers.Breaker(key)
+	must(w.t, err)
+	return b
+}
+
+// Only what stands still gets a sentence of its own, the worst first; attention is wider.
+func TestIncidents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, "a", "stripe", "c", "d", "e")
+	w.fail(charge)
+	w.called("stripe", calls.Weight{Calls: 60, Failed: 38, Lately: 60, LatelyFailed: 38})
+	w.called("c", calls.Weight{Calls: 100, Failed: 99, Lately: 100, LatelyFailed: 99})
+	w.called("d", calls.Weight{Calls: 100, Failed: 100, Lately: 100, LatelyFailed: 100})
+	w.called("e", calls.Weight{Calls: 5, Lately: 5})
+	w.of("a")
+	b := w.published.Load()
+	worst, total := b.Incidents(1)
+	if total != 2 || len(worst) != 1 || worst[0].Slug != "d" {
+		t.Errorf("%d incidents, first %+v", total, worst)
+	}
+	all, n := b.Page(nil, 0, 10)
+	order := make([]string, 0, len(all))
+	for _, i := range all {
+		order = append(order, i.Slug)
+	}
+	if !slices.Equal(order, []string{"d", "c", "stripe", "e", "a"}) || n != 5 || b.Attention() != 3 || b.NotClosed != 1 {
+		t.Errorf("order %s, %d, %d need attention, %d not closed", order, n, b.Attention(), b.NotClosed)
+	}
+	idle, n := b.Page(func(s State) bool { return s == StateIdle }, 0, 10)
+	if n != 1 || len(idle) != 1 || idle[0].Slug != "a" {
+		t.Errorf("idle: %+v", idle)
+	}
+}
