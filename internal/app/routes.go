@@ -210,5 +210,5 @@ func (a *App) serves(listener string) string {
 	case a.cfg.GatewayAddr != "":
 		return "console, health"
 	}
-	return "console, machine API, metrics for API keys, health"
+	return "console, gateway, machine API, metrics for API keys, health"
 }

@@ -41,6 +41,9 @@ func (p connectionPages) choose(w http.ResponseWriter, r *http.Request) error {
 			view.Providers = append(view.Providers, providerEntry(provider))
 		}
 	}
+	if isFragment(r) {
+		return p.render(w, r, http.StatusOK, connectionsview.Providers(view))
+	}
 	return p.render(w, r, http.StatusOK, connectionsview.Choose(view))
 }
 
@@ -94,7 +97,10 @@ func (p connectionPages) complete(r *http.Request, view connectionsview.FormView
 	if merged, err := runtime.MergePolicy(policy, provider.Policy); err == nil {
 		policy = merged
 	}
-	view.DefaultTimeout, view.DefaultAttemptTimeout = policy.Timeout.String(), policy.AttemptTimeout.String()
+	view.DefaultTimeout, view.DefaultAttemptTimeout = policy.Timeout.String(), "not set"
+	if policy.AttemptTimeout > 0 {
+		view.DefaultAttemptTimeout = policy.AttemptTimeout.String()
+	}
 	view.DefaultMaxAttempts = strconv.Itoa(policy.Retry.MaxAttempts)
 	return view
 }
@@ -202,7 +208,12 @@ func policyOf(view connectionsview.FormView) (json.RawMessage, error) {
 		if err != nil {
 			return nil, fault.Field("INVALID_POLICY", "policy.retry.max_attempts", "Write a whole number.")
 		}
-		policy["retry"] = map[string]any{"max_attempts": n}
+		retry, ok := policy["retry"].(map[string]any)
+		if !ok {
+			retry = map[string]any{}
+		}
+		retry["max_attempts"] = n
+		policy["retry"] = retry
 	}
 	return json.Marshal(policy)
 }
@@ -249,22 +260,10 @@ func (p connectionPages) edit(w http.ResponseWriter, r *http.Request) error {
 	}
 	view := connectionsview.FormView{
 		Mode: connectionsview.ModeEdit, From: c.Slug, Version: c.Version, Name: c.Name, Slug: c.Slug, Environment: c.Environment, Kind: c.Kind,
-		BaseURL: c.BaseURL, AuthType: c.AuthType, LogBodies: c.LogBodies, Policy: prettyPolicy(c.Policy),
+		BaseURL: c.BaseURL, AuthType: c.AuthType, LogBodies: c.LogBodies,
 	}
+	splitPolicy(&view, c.Policy)
 	return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, c.AuthFields, c.AuthSecrets)))
-}
-
-// prettyPolicy is the policy as it was written, indented; nothing when nothing was.
-func prettyPolicy(raw json.RawMessage) string {
-	var policy map[string]any
-	if err := json.Unmarshal(raw, &policy); err != nil || len(policy) == 0 {
-		return ""
-	}
-	text, err := json.MarshalIndent(policy, "", "  ")
-	if err != nil {
-		return string(raw)
-	}
-	return string(text)
 }
 
 func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {

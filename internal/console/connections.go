@@ -237,11 +237,8 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 		Example: fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.BaseURL(), c.Slug),
 		Calls:   int64(traffic.Calls), Failed: int64(traffic.Failed), Points: points(traffic.PerMinute[:]), FailedPoints: points(traffic.FailedPerMinute[:]),
 		LastSuccess: traffic.LastSuccess, LastFailure: traffic.LastFailure, LastError: traffic.LastError, P95: traffic.P95,
-		Latency: course(traffic.Latency[:]),
-		Policy: []connectionsview.Fact{
-			{Key: "Timeout", Value: policy.Timeout.String(), Hint: "of a whole call"},
-			{Key: "Attempt timeout", Value: policy.AttemptTimeout.String(), Hint: "until the headers of the answer"},
-		},
+		Latency:    course(traffic.Latency[:]),
+		Policy:     policyFacts(policy),
 		Credential: connectionsview.Credential{Account: credentials.DefaultAccount, Auth: authLabel(c.AuthType), State: "missing"},
 	}
 	for _, a := range accounts {

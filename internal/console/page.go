@@ -42,6 +42,7 @@ func (c *Console) page(r *http.Request, title, current string, topics ...string)
 		{Label: "Your sessions", Href: "/sessions", Icon: "globe"},
 	}
 	for _, more := range []section{
+		{"", "", "New connection", "/connections/new", "plug", needs(access.PermissionConfigure)},
 		{"", "", "Invitations", "/invitations", "mail", needs(access.PermissionUsersRead)},
 		{"", "", "Invite someone", "/invitations/new", "user-plus", needs(access.PermissionUsersWrite)},
 		{"", "", "New API key", "/keys/new", "key", needs(access.PermissionKeysWrite)},

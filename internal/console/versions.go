@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -159,8 +160,22 @@ func testMessage(result runtime.ProbeResult) (message, hint string) {
 		return "The credential is known and may not do this.", "Ask the vendor which permission the request needs."
 	case result.Outcome == runtime.OutcomeClientError:
 		return "The system answered, but this request does not exist there.", "That says nothing about the credential; call a path that you know through the gateway."
-	case result.Err != nil:
-		return "There was no answer: " + fault.PublicMessage(result.Err), "Check the base URL. Private addresses need a rule: SWITCHGEAR_EGRESS_ALLOW."
+	case result.Problem != "":
+		return "There was no answer: " + strings.TrimSuffix(result.Problem, ".") + ".", testAdvice(result.Outcome)
 	}
 	return "The system answered with a problem of its own.", "Try again later, or look at the vendor's status page."
+}
+
+// testAdvice is what to look at when a test brought no answer.
+func testAdvice(outcome runtime.Outcome) string {
+	if outcome == runtime.OutcomeTimeout {
+		return "Check the base URL and the way there: a firewall that drops packets looks like this. The timeout is part of the policy."
+	}
+	if outcome == runtime.OutcomeTLSFailed {
+		return "Check that the base URL names the host of the certificate, and that the certificate is valid."
+	}
+	if outcome == runtime.OutcomeRejectedLocal {
+		return "Check the credential; private addresses need a rule: SWITCHGEAR_EGRESS_ALLOW."
+	}
+	return "Check host and port of the base URL, and whether the system is up."
 }

@@ -5,11 +5,15 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
 )
@@ -191,5 +195,36 @@ func TestProbeHidesTheCredential(t *testing.T) {
 	}))
 	if got := runtime.Probe(t.Context(), g.target, http.MethodGet, "/"); got.Status != http.StatusOK || strings.Contains(got.Body, canary) || !strings.HasPrefix(got.Body, "you are [redacted] of ") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// A probe without an answer says why in words that may be shown.
+func TestProbeSaysWhyThereIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	silent := rawUpstream(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	for name, c := range map[string]struct {
+		upstream string
+		options  []option
+		want     string
+	}{
+		"nobody listens": {"http://127.0.0.1:1", nil, "connection refused"},
+		"not HTTP":       {rawUpstream(t, answer(canary+" is not HTTP\r\n\r\n")), nil, "was not HTTP"},
+		"silent":         {silent, []option{timeout(50 * time.Millisecond)}, "within its timeout"},
+		"credential refuses": {silent, []option{authorize(func(context.Context, *http.Request) error {
+			return fault.New(fault.Conflict, "NEEDS_REAUTH", "Reconnect the account.")
+		})}, "Reconnect the account."},
+		"credential breaks": {silent, []option{authorize(func(context.Context, *http.Request) error {
+			return errors.New("decrypt: " + canary)
+		})}, "the credential could not be used"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			none := authorize(func(context.Context, *http.Request) error { return nil })
+			g := newGateway(t, c.upstream, egress.TransportConfig{}, append([]option{none}, c.options...)...)
+			got := runtime.Probe(t.Context(), g.target, http.MethodGet, "/")
+			if !strings.Contains(got.Problem, c.want) || strings.Contains(got.Problem, canary) {
+				t.Errorf("problem %q, want %q", got.Problem, c.want)
+			}
+		})
 	}
 }

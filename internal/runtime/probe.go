@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -9,7 +10,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"switchgear/internal/fault"
 	"switchgear/internal/runtime/bodies"
+	"switchgear/internal/telemetry"
 )
 
 // maxProbeBody is how much of an answer a probe keeps.
@@ -23,6 +26,7 @@ type ProbeResult struct {
 	Took        time.Duration
 	Body        string // the beginning, when it is text
 	Err         error  // why there was no answer
+	Problem     string // Err in words that may be shown; empty when there was an answer
 }
 
 // Probe sends one request with the credential of a target and reads the answer, to see whether both are
@@ -35,6 +39,9 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 	finish := func(resp *http.Response, err error) ProbeResult {
 		result.Took, result.Err = time.Since(started), err
 		result.Outcome = Classify(resp, err, true)
+		if err != nil {
+			result.Problem = problem(err)
+		}
 		return result
 	}
 	u, err := JoinPath(t.BaseURL, path, query)
@@ -55,6 +62,10 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 	before := maps.Clone(r.Header)
 	if err := t.Authorize(ctx, r); err != nil {
 		result.Took, result.Err, result.Outcome = time.Since(started), err, OutcomeRejectedLocal
+		result.Problem = "the credential could not be used"
+		if _, ok := errors.AsType[*fault.Error](err); ok {
+			result.Problem = fault.PublicMessage(err)
+		}
 		return result
 	}
 	resp, err := t.Transport.RoundTrip(r)
@@ -72,4 +83,15 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 		result.Body = bodies.Hide(string(body), true, addedValues(before, r.Header, query, r.URL.RawQuery))
 	}
 	return finish(resp, nil)
+}
+
+// problem words why there was no answer: faults say it themselves, the rest as the record of a call does.
+func problem(err error) string {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return fault.PublicMessage(err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errTotalTimeout.Error()
+	}
+	return telemetry.Mask(describe(err))
 }

@@ -117,6 +117,10 @@
   });
   addEventListener("pageshow", () => all("form[data-sent]").forEach((f) => delete f.dataset.sent));
 
+  // On a narrow screen the tabs scroll; the current one is brought into view.
+  const tab = document.querySelector(".tab[aria-current]");
+  if (tab) tab.scrollIntoView({ block: "nearest", inline: "center" });
+
   // A request that takes long can be broken off; the server then ends what it does for it.
   on("click", "[data-abort]", (button) => window.htmx && window.htmx.trigger(button.closest("form"), "htmx:abort"));
 

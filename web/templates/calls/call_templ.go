@@ -75,7 +75,12 @@ func Detail(v CallView) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				if v.Error != "" {
-					templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneBad, Subject: v.ErrorCode, Title: v.Error}.Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneBad, Subject: v.ErrorCode, Title: v.Error, Text: v.advice(), Actions: v.next()}.Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+				} else if v.answered() != "" {
+					templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneWarn, Title: v.answered(), Actions: v.next()}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -436,6 +441,18 @@ func (v CallView) actions() []templ.Component {
 	return out
 }
 
+// next is where one looks after a call that failed.
+func (v CallView) next() []templ.Component {
+	if v.Call.Connection == "" {
+		return nil
+	}
+	connection := "/connections/" + v.Call.Connection
+	return []templ.Component{
+		ui.Button{Label: "Breaker and limits", Icon: "shield", Small: true, Href: connection + "/breaker"},
+		ui.Button{Label: "Runbook", Icon: "book", Small: true, Href: connection + "/requirements"},
+	}
+}
+
 func (v CallView) facts() []ui.Fact {
 	out := []ui.Fact{
 		{Key: "When", Value: ui.RelTime(v.Call.At, v.Now)},
@@ -454,7 +471,7 @@ func (v CallView) facts() []ui.Fact {
 	return append(out,
 		ui.Fact{Key: "Attempts", Value: ui.Number(int64(v.Call.Attempts)), Hint: attempts(v.Call.Attempts)},
 		ui.Fact{Key: "Took", Value: ui.Text(Took(v.Call.Took))},
-		ui.Fact{Key: "To connect", Value: orNone(v.Connect, "an open connection was used")},
+		ui.Fact{Key: "To connect", Value: orNone(v.Connect, v.toConnect())},
 		ui.Fact{Key: "To the first byte", Value: orNone(v.FirstByte, "nothing came back")},
 		ui.Fact{Key: "Sent", Value: ui.Text(Size(v.Call.RequestBytes))},
 		ui.Fact{Key: "Received", Value: ui.Text(Size(v.Call.ResponseBytes))},

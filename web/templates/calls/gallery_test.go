@@ -87,3 +87,16 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+func TestWhyAConnectionTookNoTime(t *testing.T) {
+	t.Parallel()
+	for want, call := range map[string]Row{
+		"it was never sent":           {Outcome: "rejected_local"},
+		"no connection came about":    {Outcome: "connect_failed", Attempts: 3},
+		"an open connection was used": {Outcome: "success", Attempts: 1},
+	} {
+		if got := (CallView{Call: call}).toConnect(); got != want {
+			t.Errorf("%s after %d attempts: %q, want %q", call.Outcome, call.Attempts, got, want)
+		}
+	}
+}

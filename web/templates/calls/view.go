@@ -92,7 +92,7 @@ type Header struct{ Name, Value string }
 type Body struct{ Text, Note string }
 
 // NotRecorded is the note of a body of a connection that does not record them.
-const NotRecorded = "Not recorded. A connection records bodies when its configuration says so."
+const NotRecorded = "The body is not recorded: the connection does not ask for it."
 
 // Step is one part of a call: when it began, counted from the start, and how long it took.
 type Step struct {

@@ -288,7 +288,7 @@ func Overview(v DetailView) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = ui.Card{Title: "Policy in force"}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Card{Title: "Policy in force", Actions: []templ.Component{ui.Button{Label: "All of it", Small: true, Kind: ui.ButtonQuiet, Href: address(v.Head.Slug, tabBreaker)}}}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -373,7 +373,7 @@ func (v DetailView) tiles() []ui.StatTile {
 	return []ui.StatTile{
 		{ID: "figure-calls", Label: "Calls in 15 min", Value: ui.Thousands(v.Calls), Points: v.Points, Href: calls, Tone: ui.ToneNone},
 		{ID: "figure-failed", Label: "Failed", Value: ui.Thousands(v.Failed), Points: v.FailedPoints, Href: ui.URL(calls, "class", "5"), Tone: failed},
-		{ID: "figure-ratio", Label: "Failed of all", Value: ratio, Unit: percent, Tone: failed},
+		{ID: "figure-ratio", Label: "Failure rate", Value: ratio, Unit: percent, Tone: failed},
 		{ID: "figure-p95", Label: "p95 latency", Value: p95, Unit: unit, Points: v.Latency},
 	}
 }

@@ -515,7 +515,7 @@ func (v FormView) policy() templ.Component {
 		}
 		templ_7745c5c3_Err = ui.Field{
 			Name: "policy.attempt_timeout", Label: "Timeout of an attempt", Value: v.AttemptTimeout, Placeholder: v.DefaultAttemptTimeout, Mono: true, Autocomplete: "off",
-			Hint: "Until the headers of the answer are there.", Error: v.problems()["policy.attempt_timeout"],
+			Hint: "Until the headers of the answer are there; left out, only the timeout of the call counts.", Error: v.problems()["policy.attempt_timeout"],
 		}.Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
@@ -530,7 +530,7 @@ func (v FormView) policy() templ.Component {
 		templ_7745c5c3_Err = ui.Field{
 			Name: "policy", Label: "More", Type: ui.FieldTextarea, Value: v.Policy, Mono: true, Rows: 8, Optional: true, Autocomplete: "off",
 			Placeholder: `{"rate_limits": [{"requests": 90, "per": "1s"}]}`,
-			Hint:        "JSON: retry, rate_limits, breaker, bulkhead, cache, outcomes and operations. The fields above win over the same ones here.", Error: v.problems()["policy"],
+			Hint:        "JSON: retry, rate_limits, breaker, bulkhead, cache, outcomes and operations; docs/gateway.md lists every field. The fields above win over the same ones here.", Error: v.problems()["policy"],
 		}.Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
