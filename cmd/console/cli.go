@@ -116,7 +116,11 @@ func newSettingFlags() settingFlags {
 			continue
 		}
 		fields = append(fields, f)
-		tag := fmt.Sprintf(`name:%q help:%q placeholder:%q group:"Settings"`, f.Flag, f.Description, strings.ToUpper(f.Type))
+		help := f.Description
+		if f.Default != "" && f.Type != "boolean" {
+			help += " Default: " + f.Default + "."
+		}
+		tag := fmt.Sprintf(`name:%q help:%q placeholder:%q group:"Settings"`, f.Flag, help, strings.ToUpper(f.Type))
 		kind := reflect.TypeFor[*string]()
 		if f.Type == "boolean" { // --dev alone means true
 			kind = reflect.TypeFor[*bool]()
@@ -159,10 +163,21 @@ func environMap(environ []string) map[string]string {
 // usageFailed prints a problem with how the command was asked, with every line of it.
 func usageFailed(std stdio, err error) int {
 	_, _ = fmt.Fprintln(std.err, "console: "+explain(err))
-	if _, parsing := errors.AsType[*kong.ParseError](err); parsing {
-		_, _ = fmt.Fprintln(std.err, "Try console --help.")
+	if parsing, ok := errors.AsType[*kong.ParseError](err); ok {
+		_, _ = fmt.Fprintln(std.err, "Try console "+strings.Join(append(commandWords(parsing.Context), "--help"), " ")+".")
 	}
 	return 2
+}
+
+// commandWords are the words of the command that was understood before parsing failed: "key", "create".
+func commandWords(c *kong.Context) []string {
+	var out []string
+	for _, step := range c.Path {
+		if step.Command != nil {
+			out = append(out, step.Command.Name)
+		}
+	}
+	return out
 }
 
 // explain is the message of err for a person, with what to do about it.
