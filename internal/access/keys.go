@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"regexp"
@@ -280,8 +281,12 @@ func (s *Service) AuthenticateKey(_ context.Context, presented string) (Key, err
 
 // keyring is what the hot path knows about keys: an immutable map, replaced as a whole after each
 // commit. Revoked keys are not in it.
+//
+// A MAC costs as much as all the rest of authenticating. What was verified once is therefore recognised by a
+// digest of it under a salt of this process, which is kept with the key and goes with it.
 type keyring struct {
 	mac     func([]byte) []byte
+	salt    [32]byte   // random
 	mu      sync.Mutex // held by whoever replaces the map
 	current atomic.Pointer[map[string]*liveKey]
 }
@@ -290,6 +295,8 @@ type liveKey struct {
 	Key
 	mac []byte
 	use *keyUse
+	// verified is the digest of the key as it was presented and found right; nil until then.
+	verified atomic.Pointer[[sha256.Size]byte]
 }
 
 // keyUse is when a key was last used, and up to when that is stored.
@@ -309,14 +316,21 @@ func (r *keyring) sum(k apikey.Key) []byte {
 	return r.mac([]byte("switchgear api key v1\x00" + k.ID + "\x00" + k.Secret.Reveal()))
 }
 
-// find returns the key whose secret was presented. It computes one MAC whether there is such a key or not.
+// find returns the key whose secret was presented. For a wrong one it computes one digest and one MAC, whether
+// there is a key of that id or not.
 func (r *keyring) find(presented string) (*liveKey, bool) {
 	parsed, err := apikey.Parse(presented)
 	if err != nil {
 		return nil, false
 	}
-	got := r.sum(parsed)
+	digest := r.digest(presented)
 	k, known := (*r.current.Load())[parsed.ID]
+	if known {
+		if seen := k.verified.Load(); seen != nil && hmac.Equal(seen[:], digest[:]) {
+			return k, true
+		}
+	}
+	got := r.sum(parsed)
 	want := make([]byte, len(got))
 	if known {
 		want = k.mac
@@ -324,7 +338,15 @@ func (r *keyring) find(presented string) (*liveKey, bool) {
 	if !hmac.Equal(got, want) || !known {
 		return nil, false
 	}
+	kept := digest // Only what is kept need be on the heap.
+	k.verified.Store(&kept)
 	return k, true
+}
+
+// digest recognises a key that was verified before. The salt keeps it useless outside of this process.
+func (r *keyring) digest(presented string) [sha256.Size]byte {
+	var buffer [160]byte // A key is shorter than what is left.
+	return sha256.Sum256(append(append(buffer[:0], r.salt[:]...), presented...))
 }
 
 func (r *keyring) put(k *liveKey) {

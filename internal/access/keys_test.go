@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -334,6 +335,45 @@ func TestNewNeedsEverything(t *testing.T) {
 		if _, err := New(d, Config{}); err == nil {
 			t.Errorf("made without %s", name)
 		}
+	}
+}
+
+// A key that was verified is recognised without its MAC: that key, in that ring, as long as it is there.
+func TestKeyIsVerifiedOnce(t *testing.T) {
+	t.Parallel()
+	made, other := apikey.New(), apikey.New()
+	wrong := apikey.Key{ID: made.ID, Secret: other.Secret}
+	macs := 0
+	ring := &keyring{mac: func(m []byte) []byte { macs++; sum := sha256.Sum256(m); return sum[:] }}
+	live := map[string]*liveKey{made.ID: {Key: Key{ID: made.ID}, mac: ring.sum(made), use: &keyUse{}}}
+	ring.current.Store(&live)
+	for _, step := range []struct {
+		name string
+		key  apikey.Key
+		ok   bool
+		macs int
+	}{
+		{"another secret", wrong, false, 1},
+		{"another id", other, false, 1},
+		{"the key", made, true, 1},
+		{"the key again", made, true, 0},
+		{"another secret again", wrong, false, 1},
+		{"another id again", other, false, 1},
+		{"the key after those", made, true, 0},
+	} {
+		macs = 0
+		if _, ok := ring.find(step.key.Text().Reveal()); ok != step.ok || macs != step.macs {
+			t.Errorf("%s: %v after %d MACs", step.name, ok, macs)
+		}
+	}
+	ring.forget(made.ID)
+	if _, ok := ring.find(made.Text().Reveal()); ok {
+		t.Error("a forgotten key is still found")
+	}
+	// The same id with another secret, as after a key was made anew: what was verified for the old one is gone.
+	ring.put(&liveKey{Key: Key{ID: made.ID}, mac: ring.sum(wrong), use: &keyUse{}})
+	if _, ok := ring.find(made.Text().Reveal()); ok {
+		t.Error("the old secret is still found")
 	}
 }
 

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,6 +102,7 @@ func New(d Deps, cfg Config) (*Service, error) {
 		strangers: rate.NewLimiter(rate.Every(time.Minute), 100),
 		keys:      keyring{mac: d.KeyMAC},
 	}
+	_, _ = rand.Read(s.keys.salt[:]) // never fails: the program ends instead
 	s.sessions = newSessionManager(sessionStore{store: s.store, now: d.Now}, cfg)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

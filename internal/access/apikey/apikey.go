@@ -53,7 +53,8 @@ func New() Key {
 // Text is the form that is given to the application.
 func (k Key) Text() telemetry.Secret {
 	body := prefix + k.ID + "_" + k.Secret.Reveal()
-	return telemetry.NewSecret(body + "_" + checksum(body))
+	sum := checksum(body)
+	return telemetry.NewSecret(body + "_" + string(sum[:]))
 }
 
 // Parse takes a presented key apart. It accepts exactly what [Key.Text] produces.
@@ -66,20 +67,20 @@ func Parse(text string) (Key, error) {
 		secretEnd = idEnd + 1 + secretLength
 	)
 	id, secret, sum := text[len(prefix):idEnd], text[idEnd+1:secretEnd], text[secretEnd+1:]
-	if text[idEnd] != '_' || text[secretEnd] != '_' || !isBase62(id) || !isBase62(secret) || sum != checksum(text[:secretEnd]) {
+	want := checksum(text[:secretEnd])
+	if text[idEnd] != '_' || text[secretEnd] != '_' || !isBase62(id) || !isBase62(secret) || sum != string(want[:]) {
 		return Key{}, ErrMalformed
 	}
 	return Key{ID: id, Secret: telemetry.NewSecret(secret)}, nil
 }
 
-func checksum(body string) string {
+func checksum(body string) (out [checksumLength]byte) {
 	n := crc32.ChecksumIEEE([]byte(body))
-	out := make([]byte, checksumLength)
 	for i := checksumLength - 1; i >= 0; i-- {
 		out[i] = alphabet[n%uint32(len(alphabet))]
 		n /= uint32(len(alphabet))
 	}
-	return string(out)
+	return out
 }
 
 // encode writes n in base 62, padded with zeros.
