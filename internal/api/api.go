@@ -73,7 +73,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	read := r.With(requireScope(deps.Keys, "api:read", deps.Logger))
 	read.Method(http.MethodGet, "/metrics", deps.Metrics)
 	read.Method(http.MethodHead, "/metrics", deps.Metrics)
-	mountGateway(r, deps)
+	handler := mountGateway(r, deps)
 	cfg = cfg.withDefaults()
 	limits := &limits{
 		keys: newLimiter("key", cfg.KeyLimits, deps.Now), clients: newLimiter("client", cfg.ClientLimits, deps.Now), now: deps.Now,
@@ -96,7 +96,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	}
 	r.Mount("/api/v1", one.router)
 	r.Handle("/api/*", handle(deps.Logger, versioned([]*version{one})))
-	return r, nil
+	return handler, nil
 }
 
 func newRouter(logger *slog.Logger) chi.Router {

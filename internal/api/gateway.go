@@ -30,15 +30,57 @@ type proxy interface {
 // mountGateway serves every method on /proxy/{connection}/…: the caller shows a key of ours and never
 // sees the credential that goes upstream. An error of ours carries Switchgear-Error, so that it cannot
 // be taken for the upstream's.
-func mountGateway(r chi.Router, deps Deps) {
-	h := func(w http.ResponseWriter, r *http.Request) {
+//
+// It returns the whole router with a short cut for these routes: what every call pays is kept small, and
+// there is nothing to find out about them.
+func mountGateway(r chi.Router, deps Deps) http.Handler {
+	call := func(w http.ResponseWriter, r *http.Request) {
 		if err := gatewayCall(w, r, deps); err != nil {
 			w.Header().Set("Switchgear-Error", fault.CodeOf(err))
 			fail(w, r, deps.Logger, err)
 		}
 	}
-	r.HandleFunc(gatewayPrefix+"{connection}", h)
-	r.HandleFunc(gatewayPrefix+"{connection}/*", h)
+	r.HandleFunc(gatewayPattern, call)
+	r.HandleFunc(gatewayPattern+"/*", call)
+	recovering := middlewareRecover(deps.Logger)(http.HandlerFunc(call))
+	whole, below := []string{gatewayPattern}, []string{gatewayPattern + "/*"}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		pattern := whole
+		switch routed, sub := gatewayRoute(req); {
+		case !routed:
+			r.ServeHTTP(w, req)
+			return
+		case sub:
+			pattern = below
+		}
+		req.Pattern = pattern[0]
+		if route := chi.RouteContext(req.Context()); route != nil {
+			route.RoutePatterns = pattern
+		}
+		recovering.ServeHTTP(w, req)
+	})
+}
+
+const gatewayPattern = gatewayPrefix + "{connection}"
+
+// gatewayRoute reports whether the router would take r to the gateway, and whether by the route with a path
+// below the connection. What is unusual is left to the router.
+func gatewayRoute(r *http.Request) (routed, sub bool) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	default:
+		return false, false
+	}
+	path := r.URL.RawPath
+	if path == "" {
+		path = r.URL.Path
+	}
+	rest, ok := strings.CutPrefix(path, gatewayPrefix)
+	if !ok {
+		return false, false
+	}
+	connection, _, sub := strings.Cut(rest, "/")
+	return connection != "", sub
 }
 
 func gatewayCall(w http.ResponseWriter, r *http.Request, deps Deps) error {

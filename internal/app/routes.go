@@ -120,12 +120,13 @@ func (a *App) wrap(h http.Handler) http.Handler {
 	} else {
 		h = direct
 	}
-	h = telemetry.AssignRequestID(h)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	noSniff := []string{"nosniff"}
+	return telemetry.AssignRequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["X-Content-Type-Options"] = noSniff
+		h.ServeHTTP(w, r)
+	}), func(ctx context.Context) context.Context {
 		// The routers further in fill this in, so that the metrics know the pattern afterwards.
-		ctx := context.WithValue(r.Context(), chi.RouteCtxKey, chi.NewRouteContext())
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		h.ServeHTTP(w, r.WithContext(ctx))
+		return context.WithValue(ctx, chi.RouteCtxKey, chi.NewRouteContext())
 	})
 }
 

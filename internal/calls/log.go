@@ -77,6 +77,7 @@ type Log struct {
 	bodies  atomic.Int64 // dropped ones
 	recent  *recent
 	// Only Serve uses these.
+	batch   []runtime.Record // room for the next batch, empty in between
 	minutes openMinutes
 	hours   time.Time // until when the figures by the hour are made
 }
@@ -165,7 +166,9 @@ func (l *Log) Serve(ctx context.Context) error {
 			}
 			retention.Reset(next)
 		case first := <-l.queue:
-			l.save(ctx, l.gather(ctx, first))
+			l.gather(ctx, first)
+			l.save(ctx, l.batch)
+			clear(l.batch) // What a call recorded is not held on to.
 			if unannounced = true; !waiting {
 				announce()
 			}
@@ -189,22 +192,21 @@ func (l *Log) prune(ctx context.Context) (more bool, err error) {
 	return false, l.keepRollups(ctx)
 }
 
-// gather waits a moment for more entries, so that one transaction stores many.
-func (l *Log) gather(ctx context.Context, first runtime.Record) []runtime.Record {
-	batch := append(make([]runtime.Record, 0, l.cfg.Batch), first)
+// gather waits a moment for more entries, so that one transaction stores many. It fills l.batch.
+func (l *Log) gather(ctx context.Context, first runtime.Record) {
+	l.batch = append(l.batch[:0], first)
 	window := time.NewTimer(l.cfg.Flush)
 	defer window.Stop()
-	for len(batch) < l.cfg.Batch {
+	for len(l.batch) < l.cfg.Batch {
 		select {
 		case r := <-l.queue:
-			batch = append(batch, r)
+			l.batch = append(l.batch, r)
 		case <-window.C:
-			return batch
+			return
 		case <-ctx.Done():
-			return batch
+			return
 		}
 	}
-	return batch
 }
 
 func (l *Log) drain(ctx context.Context) {

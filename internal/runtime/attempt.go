@@ -17,7 +17,7 @@ import (
 
 // attempt is one try of a call: what was sent, and the answer that nobody has passed on yet, or the failure.
 type attempt struct {
-	*exchange
+	exchange
 	call      *call
 	admission *admission
 	ctx       context.Context //nolint:containedctx // An attempt is a span of its caller's context with an end of its own.
@@ -33,13 +33,13 @@ type attempt struct {
 // send makes one attempt with the leave of the protections. It returns when the headers of the answer are
 // there, or it has failed.
 func (c *call) send(leave *admission) *attempt {
-	x := &exchange{
+	a := &attempt{call: c, admission: leave, exchange: exchange{
 		now: c.proxy.now, start: c.rec.StartedAt, total: c.policy.Timeout.Std(), attempt: c.policy.AttemptTimeout.Std(),
 		h2Sends: max(1, c.policy.Retry.MaxAttempts-c.sends), w: c.w,
 		minor11: c.r.ProtoAtLeast(1, 1), expects: len(c.r.Header["Expect"]) > 0,
-	}
+	}}
+	x := &a.exchange
 	x.hooks()
-	a := &attempt{exchange: x, call: c, admission: leave}
 	ctx, cancel := context.WithCancelCause(c.r.Context())
 	a.ctx, x.cancel = ctx, cancel
 	if leave.limitWait > time.Millisecond {
@@ -64,7 +64,7 @@ func (c *call) send(leave *admission) *attempt {
 		x.body.capture = c.proxy.bodies.Capture(out.Header)
 	}
 	x.watch = callerOf(ctx).Watch
-	if f := c.proxy.authorize(ctx, out, c.t, c.rec, x); f != nil {
+	if f := a.authorize(out); f != nil {
 		a.failure, a.outcome = f, f.outcome
 		return a
 	}
@@ -279,18 +279,34 @@ func (x *exchange) attachBody(c *call, out *http.Request) error {
 	return nil
 }
 
-// authorize puts the credential on, and makes sure that it goes where the connection says. rec and x are
-// nil for a request of our own.
-func (p *Proxy) authorize(ctx context.Context, out *http.Request, t *Target, rec *Record, x *exchange) *failure {
-	if rec != nil {
-		rec.RequestHeader = p.redactor.header(out.Header)
-	}
+// authorize puts the credential on, and records the request without it.
+func (a *attempt) authorize(out *http.Request) *failure {
+	c, t, p := a.call, a.call.t, a.call.proxy
+	c.rec.RequestHeader, c.rec.Query = p.redactor.header(out.Header), c.query
 	if t.Authorize == nil {
 		return nil
 	}
-	before := maps.Clone(out.Header)
-	query, body := out.URL.RawQuery, out.Body
-	u := *out.URL
+	before, query := c.header, out.URL.RawQuery
+	if c.cached != nil { // It has added conditions.
+		before = maps.Clone(out.Header)
+	}
+	if f := p.authorize(a.ctx, out, t); f != nil {
+		return f
+	}
+	p.redactor.hideCredential(c.rec.RequestHeader, before, out.Header)
+	c.rec.Query = addedQuery(c.query, query, out.URL.RawQuery)
+	if t.LogBodies || a.watch != nil {
+		a.secrets = addedValues(before, out.Header, query, out.URL.RawQuery)
+	}
+	return nil
+}
+
+// authorize puts the credential on, and makes sure that it goes where the connection says.
+func (p *Proxy) authorize(ctx context.Context, out *http.Request, t *Target) *failure {
+	if t.Authorize == nil {
+		return nil
+	}
+	body, u := out.Body, *out.URL
 	out.URL = &u // It may get a parameter, and the next attempt starts without.
 	if err := t.Authorize(ctx, out); err != nil {
 		if fault.Is(err, fault.Internal) {
@@ -303,20 +319,12 @@ func (p *Proxy) authorize(ctx context.Context, out *http.Request, t *Target, rec
 	if out.URL.Scheme != t.BaseURL.Scheme || out.URL.Host != t.BaseURL.Host || out.Host != t.BaseURL.Host || out.Body != body {
 		return reject(fault.New(fault.Internal, "", "The credential changed the destination of the request."))
 	}
-	if rec == nil {
-		return nil
-	}
-	p.redactor.hideCredential(rec.RequestHeader, before, out.Header)
-	rec.Query = addedQuery(p.redactor.query(query), query, out.URL.RawQuery)
-	if t.LogBodies || x.watch != nil {
-		x.secrets = addedValues(before, out.Header, query, out.URL.RawQuery)
-	}
 	return nil
 }
 
 // complete fills in the record from what the hooks of the last attempt saw.
 func (p *Proxy) complete(a *attempt) {
-	x, rec := a.exchange, a.call.rec
+	x, rec := &a.exchange, a.call.rec
 	ended := p.now()
 	rec.Duration = ended.Sub(rec.StartedAt) // What follows is our work, not the call.
 	rec.RequestBytes = x.body.n.Load()

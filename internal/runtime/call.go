@@ -24,8 +24,9 @@ type call struct {
 	t     *Target
 	rec   *Record
 	url   *url.URL
-	// header is that of the request before the credential.
+	// header is that of the request before the credential, query that of the record before it.
 	header    http.Header
+	query     string
 	operation *OperationPolicy
 	policy    *Policy
 	guard     *guard
@@ -54,8 +55,9 @@ func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, t *Target, path
 	if c.guard, err = p.protections.guard(t); err != nil {
 		return false, reject(err)
 	}
-	rec.Query = p.redactor.query(r.URL.RawQuery)
-	rec.RequestHeader = p.redactor.header(c.header)
+	c.query = p.redactor.query(r.URL.RawQuery)
+	rec.Query = c.query
+	defer c.keepHeader()
 	c.openCache()
 	defer c.cached.Close()
 	if hit := c.cached.Hit(); hit != nil {
@@ -94,6 +96,13 @@ func (c *call) attempts() (begun bool, f *failure) {
 		if !c.again(last) {
 			return c.finish(last)
 		}
+	}
+}
+
+// keepHeader records the header of a request of which nothing was sent; an attempt records what it sends.
+func (c *call) keepHeader() {
+	if c.rec.RequestHeader == nil {
+		c.rec.RequestHeader = c.proxy.redactor.header(c.header)
 	}
 }
 
@@ -339,7 +348,7 @@ func (p *Proxy) refresher(t Target, op *OperationPolicy, u *url.URL) cache.Refre
 		r := (&http.Request{
 			Method: http.MethodGet, URL: u, Host: t.BaseURL.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		}).WithContext(ctx)
-		if f := p.authorize(ctx, r, &t, nil, nil); f != nil {
+		if f := p.authorize(ctx, r, &t); f != nil {
 			admission.cancel()
 			return nil, f.err
 		}
@@ -354,8 +363,9 @@ func (p *Proxy) refresher(t Target, op *OperationPolicy, u *url.URL) cache.Refre
 }
 
 func setOwnHeaders(h http.Header, requestID string, attempts int) {
+	values := [2]string{strconv.Itoa(attempts), requestID}
+	h[attemptsHeader] = values[0:1:1]
 	if requestID != "" {
-		h[requestIDHeader] = []string{requestID}
+		h[requestIDHeader] = values[1:2:2]
 	}
-	h[attemptsHeader] = []string{strconv.Itoa(attempts)}
 }

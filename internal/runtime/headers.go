@@ -228,17 +228,23 @@ func (r *redactor) query(raw string) string {
 	if raw == "" || !strings.ContainsRune(raw, '=') {
 		return raw
 	}
-	changed := false
+	secret := func(pair string) (name string, is bool) {
+		name, _, ok := strings.Cut(pair, "=")
+		return name, ok && r.secretParameter(name)
+	}
+	found := false
+	for pair := range strings.SplitSeq(raw, "&") {
+		_, is := secret(pair)
+		found = found || is
+	}
+	if !found {
+		return raw
+	}
 	pairs := strings.Split(raw, "&")
 	for i, pair := range pairs {
-		name, _, ok := strings.Cut(pair, "=")
-		if ok && r.secretParameter(name) {
+		if name, is := secret(pair); is {
 			pairs[i] = name + "=" + telemetry.Redacted
-			changed = true
 		}
-	}
-	if !changed {
-		return raw
 	}
 	return strings.Join(pairs, "&")
 }

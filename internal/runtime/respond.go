@@ -12,7 +12,7 @@ import (
 
 // respond streams the upstream's answer to the caller. The answer has begun whatever it returns.
 func (p *Proxy) respond(a *attempt, c *call) *failure {
-	ctx, w, resp, rec, x := a.ctx, c.w, a.resp, c.rec, a.exchange
+	ctx, w, resp, rec, x := a.ctx, c.w, a.resp, c.rec, &a.exchange
 	h := w.Header()
 	copyResponseHeader(h, resp.Header)
 	setOwnHeaders(h, rec.ID, rec.Attempts)

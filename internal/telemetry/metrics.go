@@ -148,5 +148,15 @@ func (w *statusWriter) class() string {
 	if w.status == 0 {
 		return "2xx"
 	}
+	switch w.status / 100 {
+	case 2:
+		return "2xx"
+	case 3:
+		return "3xx"
+	case 4:
+		return "4xx"
+	case 5:
+		return "5xx"
+	}
 	return strconv.Itoa(w.status/100) + "xx"
 }
