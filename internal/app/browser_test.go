@@ -47,6 +47,7 @@ func TestBrowser(t *testing.T) {
 		{"hostile text", hostileTextJourney},
 		{"without scripts", scriptlessJourney},
 		{"try it", tryJourney},
+		{"checklist", checklistJourney},
 		{"live tail", tailJourney},
 		{"breaker", breakerJourney},
 		{"invite", inviteJourney},

@@ -102,7 +102,7 @@ func (s *Service) state(ctx context.Context, a access.Actor, slug, id string, st
 	if err := s.deps.DB.InTx(ctx, func(tx *db.Tx) error { return s.put(ctx, tx, a, c, e, action, st.Days) }); err != nil {
 		return fmt.Errorf("checklist: %s of %s: %w", id, slug, err)
 	}
-	s.deps.Notify(topicChecklist)
+	s.deps.Notify(Topic)
 	s.deps.Notify(topicAudit)
 	if _, err := s.judge(ctx, c, s.problem(c)); err != nil {
 		// It is stored; the worker judges again.

@@ -56,6 +56,12 @@ type Result struct {
 	History []Evidence
 }
 
+// Spoken reports whether what a person said about the item holds until it is withdrawn or ends.
+func (r Result) Spoken() bool {
+	said := newest(r.History, MethodAttested)
+	return said != nil && said.Verdict != VerdictUnknown
+}
+
 // assess judges an item by the facts and by what is stored about it, the newest first.
 func assess(item Item, f Facts, history []Evidence) Result {
 	r := Result{Info: item.Info(), ConfigHash: Hash(item, f), History: history, Stage: StageNone}

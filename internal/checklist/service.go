@@ -18,11 +18,10 @@ import (
 	"switchgear/internal/runtime"
 )
 
-// The topics that Deps.Notify is called with.
-const (
-	topicChecklist = "checklist"
-	topicAudit     = "audit"
-)
+// Topic is what Deps.Notify is called with when a checklist changed.
+const Topic = "checklist"
+
+const topicAudit = "audit"
 
 // Connections are what is judged; *connections.Service has them.
 type Connections interface {

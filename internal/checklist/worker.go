@@ -89,7 +89,7 @@ func (s *Service) pass(ctx context.Context) error {
 		return err
 	}
 	if different {
-		s.deps.Notify(topicChecklist)
+		s.deps.Notify(Topic)
 	}
 	return errors.Join(failed...)
 }

@@ -12,6 +12,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
+	"switchgear/internal/checklist"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/credentials/authtype"
@@ -75,7 +76,7 @@ func (p connectionPages) listView(r *http.Request, query connections.Query) (con
 		return connectionsview.ListView{}, err
 	}
 	view := connectionsview.ListView{
-		Page: p.page(r, "Connections", "connections", "connections", "calls", breakers.Topic), Now: p.Now(), Total: result.Total, Number: query.Page, Limit: query.Limit,
+		Page: p.page(r, "Connections", "connections", "connections", "calls", breakers.Topic, checklist.Topic), Now: p.Now(), Total: result.Total, Number: query.Page, Limit: query.Limit,
 		Search: query.Search, State: query.State, Kind: query.Kind, Environment: query.Environment, Provider: query.Provider, Sort: query.Sort,
 		Kinds: plainOptions(connections.Kinds()), Environments: plainOptions(connections.Environments()),
 		CanConfigure: actor(r).Role.Can(access.PermissionConfigure),
@@ -99,11 +100,12 @@ func (p connectionPages) listView(r *http.Request, query connections.Query) (con
 }
 
 func (p connectionPages) row(c connections.Connection) connectionsview.Row {
+	done, items := p.badge(c.ID)
 	traffic := p.Calls.Recent(c.ID)
 	return connectionsview.Row{
 		Slug: c.Slug, Name: c.Name, Provider: p.providerName(c.Provider), Kind: c.Kind, Environment: c.Environment, Auth: authLabel(c.AuthType),
 		State: c.State, Version: c.Version, Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), Points: points(traffic.PerMinute[:]),
-		LastSuccess: traffic.LastSuccess,
+		LastSuccess: traffic.LastSuccess, Done: done, Items: items,
 	}
 }
 
@@ -144,7 +146,7 @@ func (p connectionPages) head(r *http.Request, c connections.Connection) (connec
 		return connectionsview.Header{}, err
 	}
 	h := connectionsview.Header{
-		Slug: c.Slug, Name: c.Name, Host: hostOf(c.BaseURL), State: c.State, Version: c.Version, Accounts: len(accounts),
+		Slug: c.Slug, Name: c.Name, Host: hostOf(c.BaseURL), State: c.State, Version: c.Version, Accounts: len(accounts), Checklist: p.checklistCount(c.ID),
 		CanConfigure: actor(r).Role.Can(access.PermissionConfigure), CanOperate: actor(r).Role.Can(access.PermissionOperate), Now: p.Now(),
 	}
 	h.Breaker, h.Troubled = p.breakerState(r, c.Slug)

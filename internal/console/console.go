@@ -22,6 +22,7 @@ import (
 	"switchgear/internal/audit"
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
+	"switchgear/internal/checklist"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
 	"switchgear/internal/live"
@@ -42,6 +43,8 @@ type Deps struct {
 	// Breakers and Protections are what guards calls.
 	Breakers    *breakers.Service
 	Protections protections
+	// Checklist judges how ready connections are.
+	Checklist *checklist.Service
 	// Demo starts and ends the demonstration.
 	Demo Demonstration
 	// Proxy sends what people send by hand, through the pipeline of the gateway.
@@ -94,7 +97,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 
 func newConsole(deps Deps, cfg Config) (*Console, error) {
 	for name, missing := range map[string]bool{
-		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Connections": deps.Connections == nil, "Providers": deps.Providers == nil, "Calls": deps.Calls == nil, "Demo": deps.Demo == nil,
+		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Connections": deps.Connections == nil, "Providers": deps.Providers == nil, "Calls": deps.Calls == nil, "Checklist": deps.Checklist == nil, "Demo": deps.Demo == nil,
 		"Proxy": deps.Proxy == nil, "Breakers": deps.Breakers == nil, "Protections": deps.Protections == nil,
 		"Assets": deps.Assets == nil,
 		"Logger": deps.Logger == nil, "Now": deps.Now == nil, "About": deps.About == nil, "SetupDone": deps.SetupDone == nil,

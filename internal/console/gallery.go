@@ -10,6 +10,7 @@ import (
 	auditview "switchgear/web/templates/audit"
 	breakersview "switchgear/web/templates/breakers"
 	callsview "switchgear/web/templates/calls"
+	checklistview "switchgear/web/templates/checklist"
 	connectionsview "switchgear/web/templates/connections"
 	errorsview "switchgear/web/templates/errors"
 	"switchgear/web/templates/gallery"
@@ -29,7 +30,7 @@ func (p galleryPages) routes() []route {
 
 func (p galleryPages) show(w http.ResponseWriter, r *http.Request) error {
 	//nolint:contextcheck // Components get their context when they are rendered.
-	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), breakersview.Gallery(), callsview.Gallery(), accessview.Gallery(), auditview.Gallery(), aboutview.Gallery(), apidocsview.Gallery(), errorsview.Gallery())
+	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), breakersview.Gallery(), callsview.Gallery(), checklistview.Gallery(), accessview.Gallery(), auditview.Gallery(), aboutview.Gallery(), apidocsview.Gallery(), errorsview.Gallery())
 	q := r.URL.Query()
 	if name := q.Get("state"); name != "" {
 		state, ok := gallery.Find(groups, q.Get("group"), name)

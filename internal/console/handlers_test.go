@@ -21,6 +21,7 @@ import (
 	"switchgear/internal/audit"
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
+	"switchgear/internal/checklist"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/dbtest"
@@ -43,6 +44,7 @@ type site struct {
 	access      *access.Service
 	connections *connections.Service
 	calls       *calls.Log
+	checklist   *checklist.Service
 	audit       *audit.Log
 	breakers    *breakers.Service
 	guards      *runtime.Protections
@@ -112,6 +114,12 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	readiness, err := checklist.New(checklist.Deps{
+		DB: d, Audit: log, Connections: conns, Calls: callLog, Providers: catalog, Notify: func(topic string) { hub.Publish(topic) }, Logger: telemetry.Discard(), Now: time.Now,
+	}, checklist.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	switches, err := breakers.New(breakers.Deps{
 		DB: d, Audit: log, Connections: conns, Inbox: inbox, Breakers: protections.Breakers(), Limiters: protections.Limiters(), Prober: prober{},
 		Notify: func(topic string) { hub.Publish(topic) }, Logger: telemetry.Discard(), Now: time.Now,
@@ -125,7 +133,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	}
 	var server *httptest.Server
 	handler, err := New(Deps{
-		Connections: conns, Providers: catalog, Calls: callLog, Demo: &demonstration{},
+		Connections: conns, Providers: catalog, Calls: callLog, Checklist: readiness, Demo: &demonstration{},
 		Breakers: switches, Protections: protections,
 		Proxy: runtime.NewProxy(runtime.ProxyDeps{
 			Logger: telemetry.Discard(), Now: time.Now, Recorder: recorders{callLog, switches}, Protections: protections,
@@ -138,7 +146,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	}
 	server = httptest.NewServer(middleware.ClientIPFromRemoteAddr(telemetry.AssignRequestID(handler)))
 	t.Cleanup(server.Close)
-	return &site{Server: server, access: svc, connections: conns, calls: callLog, audit: log, breakers: switches, guards: protections}
+	return &site{Server: server, access: svc, connections: conns, calls: callLog, checklist: readiness, audit: log, breakers: switches, guards: protections}
 }
 
 // signedIn makes a user with the role and returns a client with their session.

@@ -7,6 +7,7 @@ import (
 
 	"switchgear/internal/access"
 	"switchgear/internal/breakers"
+	"switchgear/internal/checklist"
 	"switchgear/internal/live"
 )
 
@@ -32,7 +33,7 @@ func topicPermission(topic string) (guard, bool) {
 		return needs(access.PermissionKeysRead), true
 	case "audit":
 		return needs(access.PermissionAuditRead), true
-	case "connections", "calls", breakers.Topic:
+	case "connections", "calls", breakers.Topic, checklist.Topic:
 		return needs(access.PermissionSystemRead), true
 	case "sessions":
 		return signedIn(), true

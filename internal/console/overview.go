@@ -26,7 +26,7 @@ func (p overviewPages) show(w http.ResponseWriter, r *http.Request) error {
 		}
 		return p.render(w, r, http.StatusOK, overviewview.Connections(part))
 	}
-	view := overviewview.View{Page: p.page(r, "Overview", "overview", "users", "keys", "audit", "connections", "calls"), Now: p.Now(), Users: -1, Keys: -1, AuditEntries: -1}
+	view := overviewview.View{Page: p.page(r, "Overview", "overview", "users", "keys", "audit", "connections", "calls", "checklist"), Now: p.Now(), Users: -1, Keys: -1, AuditEntries: -1}
 	a := actor(r)
 	if a.Role.Can(access.PermissionUsersRead) {
 		users, err := p.Access.Users(r.Context(), a, access.UserQuery{Page: 1, Limit: 1})

@@ -113,6 +113,7 @@ func (p overviewPages) impactRows(r *http.Request, all []connections.Standing, p
 			Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), P50: traffic.P50, P95: traffic.P95, Latency: course(traffic.Latency[:]),
 			LastSuccess: traffic.LastSuccess, LastFailure: traffic.LastFailure, LastError: traffic.LastError,
 		}
+		row.Done, row.Items = p.badge(c.ID)
 		for m, n := range traffic.PerMinute {
 			row.Minutes = append(row.Minutes, overviewview.Minute{Calls: n, Failed: traffic.FailedPerMinute[m]})
 		}

@@ -21,6 +21,7 @@ func sections() []section {
 		{"Operate", "connections", "Connections", "/connections", "plug", needs(access.PermissionSystemRead)},
 		{"Operate", "breakers", "Breakers", "/breakers", "shield", needs(access.PermissionSystemRead)},
 		{"Operate", "calls", "Calls", "/calls", "list", needs(access.PermissionSystemRead)},
+		{"Prove", "checklist", "Checklist", "/checklist", "check-square", needs(access.PermissionSystemRead)},
 		{"Govern", "users", "Users", "/users", "users", needs(access.PermissionUsersRead)},
 		{"Govern", "keys", "API keys", "/keys", "key", needs(access.PermissionKeysRead)},
 		{"Govern", "audit", "Audit", "/audit", "file", needs(access.PermissionAuditRead)},

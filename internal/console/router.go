@@ -57,6 +57,7 @@ func (c *Console) routes() []route {
 		demoPages{c}.routes(),
 		connectionPages{c}.routes(),
 		requirementPages{c}.routes(),
+		checklistPages{c}.routes(),
 		tryPages{c}.routes(),
 		breakerPages{c}.routes(),
 		callPages{c}.routes(),

@@ -19,7 +19,7 @@ func Gallery() []ui.State {
 	return slices.Concat(
 		listStates(), chooseStates(), formStates(),
 		detailStates(), accountStates(), versionStates(), rollbackStates(), callsStates(),
-		testStates(), confirmStates(), tryStates(), breakerStates(), requirementStates(),
+		testStates(), confirmStates(), tryStates(), breakerStates(), requirementStates(), checklistStates(),
 	)
 }
 
@@ -81,12 +81,12 @@ func sampleList() ListView {
 		Kinds: kinds(), Environments: environments(), Providers: []Option{{Value: "stripe", Label: "Stripe"}, {Value: "generic-rest", Label: "Generic REST"}},
 		Rows: []Row{
 			{
-				Slug: "stripe", Name: "Stripe live", Provider: "Stripe", Kind: "rest", Environment: "production", Auth: "Bearer token", State: "active",
+				Done: 9, Items: 12, Slug: "stripe", Name: "Stripe live", Provider: "Stripe", Kind: "rest", Environment: "production", Auth: "Bearer token", State: "active",
 				Version: 18, Calls: 12481, Failed: 7862, Points: course(1200), LastSuccess: ago(14 * time.Minute),
 				Breaker: &breakers.Status{State: breakers.StateOpen, Until: now().Add(22 * time.Second)},
 			},
 			{
-				Slug: "hubspot", Name: "HubSpot CRM", Provider: "HubSpot", Kind: "rest", Environment: "production", Auth: "Bearer token", State: "active",
+				Done: 12, Items: 12, Slug: "hubspot", Name: "HubSpot CRM", Provider: "HubSpot", Kind: "rest", Environment: "production", Auth: "Bearer token", State: "active",
 				Version: 4, Calls: 911, Failed: 37, Points: course(80), LastSuccess: ago(3 * time.Second),
 				Breaker: &breakers.Status{State: breakers.StateClosed},
 			},

@@ -26,6 +26,7 @@ const (
 	tabBreaker  = "breaker"
 
 	tabRequirements = "requirements"
+	tabChecklist    = "checklist"
 )
 
 // connection is the frame of every part of a connection: header, tabs, the part, and the dialogs.
@@ -204,6 +205,7 @@ func (h Header) tabs(current string) []ui.Tab {
 		{Label: "Breaker & limits", Href: address(h.Slug, tabBreaker)},
 		{Label: "Calls", Href: address(h.Slug, tabCalls)},
 		{Label: "Requirements & runbook", Href: address(h.Slug, tabRequirements)},
+		{Label: "Checklist", Href: address(h.Slug, tabChecklist), Count: h.Checklist},
 	}
 	if h.CanOperate {
 		out = append(out, ui.Tab{Label: "Try it", Href: address(h.Slug, tabTry)})

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"switchgear/web/templates/checklist"
 	"switchgear/web/templates/ui"
 )
 
@@ -151,6 +152,7 @@ func Table(v ListView) templ.Component {
 						{Label: "Calls", Numeric: true},
 						{Label: "Failed", Numeric: true},
 						{Label: "Last success"},
+						{Label: "Checklist"},
 						{Label: "Provider", Sort: "provider", Desktop: true},
 						{Label: "Environment", Sort: "environment", Desktop: true},
 						{Label: "Auth", Desktop: true},
@@ -176,7 +178,7 @@ func Table(v ListView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.LiveRegion(listRegion, "connections calls breakers", v.url(v.Number)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.LiveRegion(listRegion, "connections calls breakers checklist", v.url(v.Number)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -240,7 +242,7 @@ func (v ListView) rows() []ui.Row {
 	out := make([]ui.Row, len(v.Rows))
 	for i, r := range v.Rows {
 		out[i] = ui.Row{ID: r.Slug, Dim: r.State == "paused", Cells: []templ.Component{
-			r.name(), r.state(v.Now), r.course(), ui.Number(r.Calls), r.failed(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"),
+			r.name(), r.state(v.Now), r.course(), ui.Number(r.Calls), r.failed(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"), r.checklist(),
 			ui.Text(r.Provider), ui.Lines(ui.Text(r.Environment), ui.Muted(r.Kind)), ui.Text(r.Auth), ui.Text(version(r.Version)),
 		}}
 	}
@@ -280,6 +282,13 @@ func trafficTone(calls, failed int64) ui.Tone {
 		return ui.ToneBad
 	}
 	return ui.ToneWarn
+}
+
+func (r Row) checklist() templ.Component {
+	if r.Items == 0 {
+		return ui.Text("")
+	}
+	return checklist.Badge(r.Done, r.Items)
 }
 
 func (r Row) course() ui.Sparkline {

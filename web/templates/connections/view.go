@@ -46,6 +46,8 @@ type Row struct {
 	Calls, Failed int64
 	Points        []float64
 	LastSuccess   time.Time
+	// Done and Items are of the checklist; no items before the connection was judged.
+	Done, Items int
 }
 
 // ChooseView is the catalogue: what a new connection is for. Its filters are q and category.
@@ -144,6 +146,8 @@ type Header struct {
 	Breaker  *breakers.Status
 	Now      time.Time
 	Troubled int
+	// Checklist is shown at the tab: "9/12"; empty before the connection was judged.
+	Checklist string
 	// Dependents name what stops working when the connection is deleted: "1 API key that names it: shop".
 	Dependents []string
 	// CanConfigure allows to edit, duplicate, delete and test; CanOperate to pause, resume and roll back.

@@ -40,7 +40,7 @@ func impactSample() Impact {
 		Calls: 187_215, Failed: 2_658, Points: waves(12_481), FailedPoints: waves(60), P95: 183 * time.Millisecond, LatencyPoints: waves(60),
 		Rows: []Row{
 			{
-				Slug: "stripe", Name: "Stripe live", Kind: "rest", Auth: "Bearer token", Version: 18, Calls: 60, Failed: 60, Minutes: quarter(4, 15, 4),
+				Done: 9, Items: 12, Slug: "stripe", Name: "Stripe live", Kind: "rest", Auth: "Bearer token", Version: 18, Calls: 60, Failed: 60, Minutes: quarter(4, 15, 4),
 				P50: 6 * time.Second, P95: 8100 * time.Millisecond, Latency: waves(8000), LastSuccess: at(44 * time.Minute), LastFailure: at(2 * time.Second), LastError: "Unavailable",
 			},
 			{

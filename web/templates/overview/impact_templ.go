@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"switchgear/web/templates/calls"
+	"switchgear/web/templates/checklist"
 	"switchgear/web/templates/ui"
 )
 
@@ -100,7 +101,7 @@ func Connections(v Impact) templ.Component {
 							Columns: []ui.Column{
 								{Label: "Connection"}, {Label: "State"}, {Label: "Last 15 min"}, {Label: "Calls", Numeric: true}, {Label: "Failed", Numeric: true}, {Label: "Errors", Numeric: true},
 								{Label: "p50", Numeric: true, Desktop: true}, {Label: "p95", Numeric: true}, {Label: "Latency", Desktop: true},
-								{Label: "Last success"}, {Label: "Last failure"},
+								{Label: "Last success"}, {Label: "Last failure"}, {Label: "Checklist"},
 							},
 						}.Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
@@ -129,7 +130,7 @@ func Connections(v Impact) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.LiveRegion(ImpactRegion, "connections calls", v.url(v.Number)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.LiveRegion(ImpactRegion, "connections calls checklist", v.url(v.Number)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -224,10 +225,17 @@ func (v Impact) rows() []ui.Row {
 	for i, r := range v.Rows {
 		out[i] = ui.Row{ID: r.Slug, Dim: r.Paused, Cells: []templ.Component{
 			ui.Name(r.Name, "/connections/"+r.Slug, r.sub()), r.state(), r.course(), ui.Number(r.Calls), r.failures(), r.errors(),
-			r.took(r.P50), r.took(r.P95), r.latency(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"), r.lastFailure(v.Now),
+			r.took(r.P50), r.took(r.P95), r.latency(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"), r.lastFailure(v.Now), r.checklist(),
 		}}
 	}
 	return out
+}
+
+func (r Row) checklist() templ.Component {
+	if r.Items == 0 {
+		return ui.Text("")
+	}
+	return checklist.Badge(r.Done, r.Items)
 }
 
 func (r Row) sub() string { return r.Kind + " · " + r.Auth + " · v" + strconv.Itoa(r.Version) }

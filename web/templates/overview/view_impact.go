@@ -43,6 +43,8 @@ type Row struct {
 	// LastSuccess and LastFailure are zero when none is known. LastError says how the last failure ended.
 	LastSuccess, LastFailure time.Time
 	LastError                string
+	// Done and Items are of the checklist; no items before the connection was judged.
+	Done, Items int
 }
 
 // Minute is what happened in one of the last minutes.
