@@ -194,28 +194,27 @@ func checklistItem(r checklist.Result, head connectionsview.Header) connectionsv
 // fix is the place where an item can be mended by somebody who may.
 func fix(r checklist.Result, head connectionsview.Header) connectionsview.Link {
 	own := "/connections/" + url.PathEscape(head.Slug)
+	link, configures := connectionsview.Link{}, true
 	switch r.Fix {
-	case checklist.PlaceCalls:
-		return connectionsview.Link{Label: "See calls", Href: own + "/calls"}
-	case checklist.PlaceVersions:
-		return connectionsview.Link{Label: "Versions", Href: own + "/versions"}
 	case checklist.PlaceNone:
-		return connectionsview.Link{}
-	}
-	if !head.CanConfigure {
-		return connectionsview.Link{}
-	}
-	switch r.Fix {
+		return link
+	case checklist.PlaceCalls:
+		link, configures = connectionsview.Link{Label: "See calls", Href: own + "/calls"}, false
+	case checklist.PlaceVersions:
+		link, configures = connectionsview.Link{Label: "Versions", Href: own + "/versions"}, false
 	case checklist.PlaceRequirements:
-		return connectionsview.Link{Label: "Fill in", Href: own + "/requirements/edit"}
+		link = connectionsview.Link{Label: "Fill in", Href: own + "/requirements/edit"}
 	case checklist.PlacePolicy:
-		return connectionsview.Link{Label: "Edit", Href: own + "/edit"}
+		link = connectionsview.Link{Label: "Edit", Href: own + "/edit"}
 	case checklist.PlaceCredential:
-		return connectionsview.Link{Label: "Credential", Href: own + "/accounts"}
+		link = connectionsview.Link{Label: "Credential", Href: own + "/accounts"}
 	case checklist.PlaceAttest:
-		return connectionsview.Link{Label: "Attest", Href: own + "/checklist/" + r.ID + "#attest"}
+		link = connectionsview.Link{Label: "Attest", Href: own + "/checklist/" + r.ID + "#attest"}
 	}
-	return connectionsview.Link{}
+	if configures && !head.CanConfigure {
+		return connectionsview.Link{}
+	}
+	return link
 }
 
 func (p checklistPages) item(w http.ResponseWriter, r *http.Request) error {

@@ -2,6 +2,7 @@ package checklist
 
 import (
 	"flag"
+	"strings"
 	"testing"
 
 	"switchgear/web/templates/gallery/gallerytest"
@@ -36,12 +37,12 @@ func TestCounted(t *testing.T) {
 	for want, verdicts := range map[string][]string{
 		"2 fail 1 stale 1 unknown ": {"fail", "stale", "pass", "fail", "unknown"}, "Ready ": {"pass", "exempt"}, "": nil,
 	} {
-		got := ""
+		var got strings.Builder
 		for _, chip := range (Row{Verdicts: verdicts}).counted() {
-			got += chip.Label + " "
+			got.WriteString(chip.Label + " ")
 		}
-		if got != want {
-			t.Errorf("%v: %q, want %q", verdicts, got, want)
+		if got.String() != want {
+			t.Errorf("%v: %q, want %q", verdicts, got.String(), want)
 		}
 	}
 }
