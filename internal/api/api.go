@@ -47,6 +47,7 @@ type Deps struct {
 	Providers   catalog
 	Calls       callLog
 	Breakers    circuitBreakers
+	Checklists  readiness
 	Requests    requests
 	Assets      assets
 	Metrics     http.Handler
@@ -86,6 +87,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	one.providerRoutes()
 	one.callRoutes()
 	one.breakerRoutes()
+	one.checklistRoutes()
 	if err := one.close(); err != nil {
 		return nil, err
 	}

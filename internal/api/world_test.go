@@ -28,6 +28,7 @@ import (
 	"switchgear/internal/audit"
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
+	"switchgear/internal/checklist"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/dbtest"
@@ -148,6 +149,10 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 		Requests: w.requests, Assets: files, Metrics: http.NotFoundHandler(), Ready: allGood, Logger: logger, Now: time.Now,
 	}
 	deps.Breakers = w.openBreakers(log)
+	deps.Checklists, err = checklist.New(checklist.Deps{
+		DB: w.db, Audit: log, Connections: w.connections, Calls: w.calls, Providers: catalog, Notify: quiet, Logger: logger, Now: time.Now,
+	}, checklist.Config{})
+	must(t, err)
 	for _, c := range change {
 		c(&deps)
 	}

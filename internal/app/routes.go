@@ -48,7 +48,7 @@ func (a *App) routes() (routes, error) {
 	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: a.logger, Now: time.Now, Recorder: recorders{a.core.calls, a.core.breakers, a.core.counted}, Protections: a.core.protections}, runtime.ProxyConfig{})
 	machine, err := api.New(api.Deps{
 		Keys: a.core.access, Targets: a.core.connections, Proxy: proxy, Connections: a.core.connections, Providers: a.core.providers,
-		Calls: a.core.calls, Breakers: a.core.breakers, Requests: a.core.requests, Assets: assets, Metrics: exposition, Ready: a.checks, Logger: a.logger, Now: time.Now,
+		Calls: a.core.calls, Breakers: a.core.breakers, Checklists: a.core.checklist, Requests: a.core.requests, Assets: assets, Metrics: exposition, Ready: a.checks, Logger: a.logger, Now: time.Now,
 	}, api.Config{KeyLimits: apiLimits(a.cfg.APIKeyLimits), ClientLimits: apiLimits(a.cfg.APIClientLimits)})
 	if err != nil {
 		return routes{}, err
