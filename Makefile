@@ -31,7 +31,7 @@ BUILDVCS = $(shell git log -1 >/dev/null 2>&1 && echo true || echo false)
 GENERATED = find web/templates -name '*_templ.go' -print; echo docs/configuration.md
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo generate verify lint test bench fuzz build clean
+.PHONY: help setup run demo generate verify lint test bench profile fuzz build clean
 .PHONY: toolchain chromium curl
 
 help: ## List these commands
@@ -71,6 +71,11 @@ bench: build $(BIN)/nginx $(BIN)/caddy ## Run the benchmarks, the gateway beside
 	BENCH_CONSOLE=$(BIN)/console BENCH_NGINX=$(BIN)/nginx BENCH_CADDY=$(BIN)/caddy \
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m $(PACKAGES)
 
+profile: toolchain ## Renew the profile that make build optimises the console with
+	@mkdir -p $(TMP); \
+	go test -trimpath -run '^$$' -bench '^BenchmarkGateway$$' -benchtime 15s -cpuprofile $(CURDIR)/cmd/console/gateway.pgo -o $(TMP)/profile.test ./internal/app; \
+	rm -f $(TMP)/profile.test
+
 fuzz: toolchain ## Fuzz every target for FUZZTIME each
 	@mkdir -p $(TMP); \
 	go test -list '^Fuzz' $(PACKAGES) | awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' > $(TMP)/fuzz-targets; \
@@ -82,7 +87,7 @@ fuzz: toolchain ## Fuzz every target for FUZZTIME each
 	done < $(TMP)/fuzz-targets
 
 build: toolchain ## Build .bin/console
-	go build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-s -w' -o $(BIN)/console ./cmd/console
+	go build -trimpath -buildvcs=$(BUILDVCS) -pgo=cmd/console/gateway.pgo -ldflags '-s -w' -o $(BIN)/console ./cmd/console
 
 clean: ## Remove what was built and fetched; data and keys stay
 	rm -rf $(BIN) $(TMP)

@@ -118,3 +118,51 @@ func BenchmarkProxyAlone(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkProtections is what a call costs with nothing but a timeout, with each protection alone, and with
+// all of them; without sockets, so that the differences show.
+func BenchmarkProtections(b *testing.B) {
+	base := &url.URL{Scheme: "https", Host: "up.test", Path: "/v1"}
+	r := httptest.NewRequest(http.MethodGet, "/charges?limit=3", nil)
+	r.Header = http.Header{"Accept": {"*/*"}, "User-Agent": {"app"}, "Accept-Encoding": {"gzip"}, "Authorization": {"Bearer x"}}
+	usual := runtime.DefaultPolicy()
+	limits := func(p *runtime.Policy) {
+		p.RateLimits = []runtime.RateLimit{{Requests: 1_000_000_000, Per: runtime.Duration(time.Second)}, {Requests: 1_000_000_000, Per: runtime.Duration(time.Minute)}}
+	}
+	attempt := func(p *runtime.Policy) { p.AttemptTimeout = runtime.Duration(10 * time.Second) }
+	cached := func(p *runtime.Policy) { p.Cache.TTL = runtime.Duration(time.Hour) }
+	for _, c := range []struct {
+		name string
+		put  func(p *runtime.Policy)
+	}{
+		{"none", func(*runtime.Policy) {}},
+		{"attempt-timeout", attempt},
+		{"retry", func(p *runtime.Policy) { p.Retry = usual.Retry }},
+		{"breaker", func(p *runtime.Policy) { p.Breaker = usual.Breaker }},
+		{"rate-limits", limits},
+		{"bulkhead", func(p *runtime.Policy) { p.Bulkhead = usual.Bulkhead }},
+		{"cache-bypassed", func(p *runtime.Policy) { p.Cache.StaleIfError = runtime.Duration(time.Hour) }},
+		{"cache-hit", cached},
+		{"all-but-cache", func(p *runtime.Policy) { *p = usual; limits(p); attempt(p) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			policy := runtime.Policy{Timeout: usual.Timeout, Retry: runtime.Retry{MaxAttempts: 1}, Breaker: usual.Breaker}
+			policy.Breaker.Enabled = false
+			c.put(&policy)
+			header := http.Header{"Content-Type": {"application/json"}, "Content-Length": {"210"}, "Date": {"x"}}
+			if c.name == "cache-bypassed" {
+				header["Cache-Control"] = []string{"no-store"}
+			}
+			target := runtime.Target{ConnectionID: "con_1", BaseURL: base, Policy: policy, Transport: canned{header}}
+			proxy := runtime.NewProxy(runtime.ProxyDeps{
+				Logger: telemetry.Discard(), Now: time.Now, Recorder: noRecords{}, Protections: idleProtections(b),
+			}, runtime.ProxyConfig{})
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := proxy.Serve(&discard{http.Header{}}, r, target, "charges"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
