@@ -25,19 +25,21 @@ func TestCollectorIsPaced(t *testing.T) {
 	runtime.GC() // so that the heap in use is known
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		var told []int
+		told := make(chan int, 10)
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			paceCollector(ctx, func(percent int) { told = append(told, percent) })
+			paceCollector(ctx, func(percent int) { told <- percent })
 		}()
 		time.Sleep(999 * time.Millisecond)
+		synctest.Wait()
 		if len(told) != 0 {
-			t.Errorf("told before anything is known: %v", told)
+			t.Errorf("told before anything is known: %d percent", <-told)
 		}
 		time.Sleep(time.Second)
-		if len(told) != 1 || told[0] <= 100 {
-			t.Errorf("told %v", told)
+		synctest.Wait()
+		if percent := <-told; percent <= 100 || len(told) != 0 {
+			t.Errorf("told %d percent, and %d more", percent, len(told))
 		}
 		cancel()
 		<-ended
