@@ -101,7 +101,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	return handler, nil
 }
 
-func newRouter(logger *slog.Logger) chi.Router {
+func newRouter(logger *slog.Logger) *chi.Mux {
 	r := chi.NewRouter()
 	r.Use(middlewareRecover(logger))
 	r.NotFound(handle(logger, func(_ http.ResponseWriter, r *http.Request) error {

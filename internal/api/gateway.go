@@ -33,7 +33,7 @@ type proxy interface {
 //
 // It returns the whole router with a short cut for these routes: what every call pays is kept small, and
 // there is nothing to find out about them.
-func mountGateway(r chi.Router, deps Deps) http.Handler {
+func mountGateway(r *chi.Mux, deps Deps) http.Handler {
 	call := func(w http.ResponseWriter, r *http.Request) {
 		if err := gatewayCall(w, r, deps); err != nil {
 			w.Header().Set("Switchgear-Error", fault.CodeOf(err))
@@ -42,6 +42,17 @@ func mountGateway(r chi.Router, deps Deps) http.Handler {
 	}
 	r.HandleFunc(gatewayPattern, call)
 	r.HandleFunc(gatewayPattern+"/*", call)
+	// The router sorts out methods that it does not know before it looks at the path. Upstreams may know them.
+	others := r.MethodNotAllowedHandler()
+	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
+		if !strings.HasPrefix(req.URL.Path, gatewayPrefix) {
+			others(w, req)
+			return
+		}
+		routed := chi.RouteContext(req.Context())
+		routed.RoutePatterns = append(routed.RoutePatterns, gatewayPattern+"/*")
+		call(w, req)
+	})
 	recovering := middlewareRecover(deps.Logger)(http.HandlerFunc(call))
 	whole, below := []string{gatewayPattern}, []string{gatewayPattern + "/*"}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

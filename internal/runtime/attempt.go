@@ -30,9 +30,8 @@ type attempt struct {
 	settled   bool
 }
 
-// send makes one attempt with the leave of the protections. It returns when the headers of the answer are
-// there, or it has failed.
-func (c *call) send(leave *admission) *attempt {
+// attempt readies one try, with the leave of the protections. It has to be released.
+func (c *call) attempt(leave *admission) *attempt {
 	a := &attempt{call: c, admission: leave, exchange: exchange{
 		now: c.proxy.now, start: c.rec.StartedAt, total: c.policy.Timeout.Std(), attempt: c.policy.AttemptTimeout.Std(),
 		h2Sends: max(1, c.policy.Retry.MaxAttempts-c.sends), w: c.w,
@@ -40,33 +39,38 @@ func (c *call) send(leave *admission) *attempt {
 	}}
 	x := &a.exchange
 	x.hooks()
-	ctx, cancel := context.WithCancelCause(c.r.Context())
-	a.ctx, x.cancel = ctx, cancel
-	if leave.limitWait > time.Millisecond {
-		c.span("rate limit", "waited for its turn", leave.limitWait)
+	a.ctx, x.cancel = context.WithCancelCause(c.r.Context())
+	return a
+}
+
+// send makes the attempt. It returns when the headers of the answer are there, or it has failed.
+func (a *attempt) send() {
+	c, x := a.call, &a.exchange
+	if a.admission.limitWait > time.Millisecond {
+		c.span("rate limit", "waited for its turn", a.admission.limitWait)
 	}
-	if leave.placeWait > time.Millisecond {
-		c.span("bulkhead", "waited for a place", leave.placeWait)
+	if a.admission.placeWait > time.Millisecond {
+		c.span("bulkhead", "waited for a place", a.admission.placeWait)
 	}
 	out := (&http.Request{
 		Method: c.r.Method, URL: c.url, Host: c.t.BaseURL.Host, Header: maps.Clone(c.header),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}).WithContext(httptrace.WithClientTrace(ctx, &x.trace))
+	}).WithContext(httptrace.WithClientTrace(a.ctx, &x.trace))
 	c.cached.Condition(out.Header)
 	if c.hasBody() {
 		if err := x.attachBody(c, out); err != nil {
 			a.failure = reject(fault.Wrap(err, fault.Internal, "", "The body of the request cannot be sent again."))
 			a.outcome = a.failure.outcome
-			return a
+			return
 		}
 	}
 	if c.t.LogBodies {
 		x.body.capture = c.proxy.bodies.Capture(out.Header)
 	}
-	x.watch = callerOf(ctx).Watch
+	x.watch = callerOf(a.ctx).Watch
 	if f := a.authorize(out); f != nil {
 		a.failure, a.outcome = f, f.outcome
-		return a
+		return
 	}
 	began := c.proxy.now()
 	c.rec.SentAt = began.Sub(c.rec.StartedAt)
@@ -77,7 +81,6 @@ func (c *call) send(leave *admission) *attempt {
 	sends, late := x.answered()
 	a.took = c.proxy.now().Sub(began)
 	a.receive(resp, err, sends, late)
-	return a
 }
 
 // receive takes what the transport returned.
@@ -206,14 +209,16 @@ func (a *attempt) retried(reason string) Retried {
 }
 
 // discard ends an attempt that is followed by another. A short rest of its answer is read, so that the
-// connection can be used again.
+// connection can be used again, if it is there at once: the next attempt waits for it.
 func (a *attempt) discard() {
 	if a.resp != nil {
 		if a.body.present() && !a.body.ended.Load() {
 			a.cancel(context.Canceled) // Both directions are given up.
 		} else {
-			const short = 64 << 10
+			const short, moment = 64 << 10, 50 * time.Millisecond
+			late := time.AfterFunc(moment, func() { a.cancel(context.Canceled) })
 			_, _ = io.CopyN(io.Discard, a.resp.Body, short)
+			late.Stop()
 		}
 		_ = a.resp.Body.Close()
 	}

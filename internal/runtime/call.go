@@ -89,10 +89,13 @@ func (c *call) attempts() (begun bool, f *failure) {
 			// No further attempt may be made, so what the upstream said last is the answer.
 			c.note("refused", err.Error())
 			return c.finish(last)
-		case last != nil:
-			last.discard()
 		}
-		last = c.send(admission)
+		before := last
+		last = c.attempt(admission) // From here on its places are given back, even by a panic.
+		if before != nil {
+			before.discard()
+		}
+		last.send()
 		if !c.again(last) {
 			return c.finish(last)
 		}
@@ -345,11 +348,11 @@ func (p *Proxy) refresher(t Target, op *OperationPolicy, u *url.URL) cache.Refre
 		if err != nil {
 			return nil, err
 		}
+		defer admission.cancel() // For panics and refusals; nothing after done.
 		r := (&http.Request{
 			Method: http.MethodGet, URL: u, Host: t.BaseURL.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		}).WithContext(ctx)
 		if f := p.authorize(ctx, r, &t); f != nil {
-			admission.cancel()
 			return nil, f.err
 		}
 		resp, err := t.Transport.RoundTrip(r)

@@ -117,6 +117,7 @@ func TestRefusedRequests(t *testing.T) {
 		{"GET", "/ws", http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}, 501, runtime.CodeUpgradeUnsupported},
 		{"POST", "/x", http.Header{"Connection": {"keep-alive, upgrade"}, "Upgrade": {"h2c, TLS/1.0"}}, 501, runtime.CodeUpgradeUnsupported},
 		{"TRACE", "/", nil, 405, runtime.CodeMethodUnsupported},
+		{strings.Repeat("M", 33), "/", nil, 405, runtime.CodeMethodUnsupported},
 		{"GET", "/a/%2e%2e/%2e%2e/x", nil, 400, runtime.CodeInvalidPath},
 		{"GET", "/..%2fx", nil, 400, runtime.CodeInvalidPath},
 	} {

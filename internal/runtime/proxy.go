@@ -85,7 +85,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, t Target, path str
 	caller := callerOf(r.Context())
 	rec := Record{
 		ID: telemetry.RequestID(r.Context()), ConnectionID: t.ConnectionID, Slug: t.Slug, Account: t.Account,
-		Version: t.Version, Method: r.Method, Path: "/" + path, Host: t.BaseURL.Host, StartedAt: started,
+		Version: t.Version, Method: r.Method[:min(len(r.Method), longestMethod)], Path: "/" + path, Host: t.BaseURL.Host, StartedAt: started,
 		KeyID: caller.KeyID, KeyName: caller.KeyName, UserID: caller.UserID, UserName: caller.UserName, ClientIP: caller.ClientIP,
 	}
 	begun, f := p.guarded(w, r, &t, path, &rec) //nolint:contextcheck // Its context is that of r.
@@ -153,12 +153,17 @@ func (p *Proxy) record(ctx context.Context, rec Record) {
 		slog.String("error_code", rec.ErrorCode), slog.String("error", rec.ErrorText))
 }
 
+// longestMethod is more than any registered method has.
+const longestMethod = 32
+
 // refuse names requests that no upstream gets to see.
 func refuse(r *http.Request) *failure {
 	switch {
 	case r.Method == http.MethodTrace:
 		// The upstream would send our credential back in the body.
 		return reject(fault.New(fault.MethodNotAllowed, CodeMethodUnsupported, "TRACE is not passed on: its answer would repeat the credential of the connection."))
+	case len(r.Method) > longestMethod:
+		return reject(fault.New(fault.MethodNotAllowed, CodeMethodUnsupported, "The method has more than 32 characters."))
 	case r.Method == http.MethodConnect, upgrades(r.Header["Upgrade"]):
 		return reject(fault.New(fault.Invalid, CodeUpgradeUnsupported, "The gateway does not pass on CONNECT, WebSocket or other protocol upgrades.").
 			WithSuggestion("Send a plain HTTP request without the Upgrade header."))
