@@ -39,6 +39,7 @@ func (c *call) attempt(leave *admission) *attempt {
 	}}
 	x := &a.exchange
 	x.hooks()
+	c.tried = true
 	a.ctx, x.cancel = context.WithCancelCause(c.r.Context())
 	return a
 }

@@ -35,12 +35,19 @@ type call struct {
 	keyed     bool        // the operation honours an idempotency key, and the request has one
 	replay    *retry.Body // nil when the body is not kept
 	refreshed bool        // the credential, after a 401
+	tried     bool        // there was an attempt
 	sends     int
 	steps     []Step
 }
 
 // exchange makes the call. begun says that the answer to the caller has begun.
 func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, t *Target, path string, rec *Record) (begun bool, f *failure) {
+	c := &call{proxy: p, w: w, r: r, t: t, rec: rec, policy: &t.Policy}
+	defer func() {
+		if f != nil && !c.tried {
+			settle(http.NewResponseController(w), r, w.Header(), false)
+		}
+	}()
 	if f := refuse(r); f != nil {
 		return false, f
 	}
@@ -48,7 +55,7 @@ func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, t *Target, path
 	if err != nil {
 		return false, reject(err)
 	}
-	c := &call{proxy: p, w: w, r: r, t: t, rec: rec, url: u, policy: &t.Policy, header: requestHeader(r.Header)}
+	c.url, c.header = u, requestHeader(r.Header)
 	if c.operation = MatchOperation(t.Operations, r.Method, path); c.operation != nil {
 		c.policy, rec.Operation = &c.operation.Effective, c.operation.ID
 	}

@@ -1,13 +1,18 @@
 package runtime_test
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
 )
@@ -54,4 +59,61 @@ func TestPanicGivesBackItsPlace(t *testing.T) {
 	if resp, body := send(t, g, newRequest(t, http.MethodGet, g.URL+"/", nil)); resp.StatusCode != 200 {
 		t.Errorf("after a panic: %d %s", resp.StatusCode, body)
 	}
+}
+
+// What a caller still has to send holds up neither a refusal nor the end of an answer that broke.
+func TestNobodyWaitsForTheRest(t *testing.T) {
+	t.Parallel()
+	short := rawUpstream(t, func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil { // not its body
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
+		}
+	})
+	length, chunked := "Content-Length: 10\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"
+	for name, c := range map[string]struct {
+		method, rest string
+		status       int // 0: broken off
+		options      []option
+	}{
+		"refused":                   {"TRACE", length, 405, nil},
+		"refused, chunked":          {"TRACE", chunked, 405, nil},
+		"refused, expects":          {"TRACE", "Expect: 100-continue\r\n" + length, 405, nil},
+		"no credential":             {"POST", length, 403, []option{authorize(denied)}},
+		"no credential, chunked":    {"POST", chunked, 403, []option{authorize(denied)}},
+		"broken answer":             {"POST", length, 0, nil},
+		"broken answer, chunked":    {"POST", chunked, 0, nil},
+		"broken answer and expects": {"POST", "Expect: 100-continue\r\n" + length, 0, nil},
+		"panic":                     {"POST", length, 0, []option{authorize(func(context.Context, *http.Request) error { panic(http.ErrAbortHandler) })}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGateway(t, short, egress.TransportConfig{}, append(c.options, timeout(time.Minute))...)
+			conn := dial(t, g.Listener.Addr().String())
+			_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+			_, _ = io.WriteString(conn, c.method+" / HTTP/1.1\r\nHost: x\r\n"+c.rest)
+			from := bufio.NewReader(conn)
+			resp, err := http.ReadResponse(from, nil)
+			if c.status == 0 {
+				if !hungUp(err) {
+					t.Errorf("%v, %v; want the connection broken off", resp, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer, body := read(t, resp); answer.StatusCode != c.status {
+				t.Errorf("%d %s", answer.StatusCode, body)
+			}
+			if more, err := io.ReadAll(from); len(more) > 0 || err != nil && !hungUp(err) {
+				t.Errorf("%q, %v; want the connection closed", more, err)
+			}
+		})
+	}
+}
+
+func denied(context.Context, *http.Request) error { return fault.New(fault.Forbidden, "", "no") }
+
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }

@@ -103,6 +103,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, t Target, path str
 	case f == nil:
 		return nil
 	case begun:
+		abandon(w)
 		panic(http.ErrAbortHandler)
 	}
 	h := w.Header()
@@ -122,6 +123,7 @@ func (p *Proxy) guarded(w http.ResponseWriter, r *http.Request, t *Target, path 
 		if !returned {
 			rec.Outcome, rec.ErrorCode, rec.ErrorText = OutcomeRejectedLocal, fault.Internal.Code(), "the call was broken off by a panic"
 			p.record(r.Context(), *rec)
+			abandon(w)
 		}
 	}()
 	begun, f = p.exchange(w, r, t, path, rec)

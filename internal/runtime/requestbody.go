@@ -113,19 +113,37 @@ func (b *requestBody) overlap(h http.Header) {
 	h["Connection"] = []string{"close"}
 }
 
-// settle is called before an error of ours is written, after leave. The server reads a short rest of the
-// request first, so that the connection can be used again, and holds the answer back meanwhile; so it gets
-// a moment only. A long rest, or one that is late already, ends the connection.
+// settle is called before an error of ours is written, after leave. late says that the request was already
+// given up.
 func (b *requestBody) settle(h http.Header, late bool) {
-	const short, moment = 256 << 10, 500 * time.Millisecond
-	if b.ended.Load() || b.source.ProtoMajor != 1 {
+	if b.ended.Load() {
 		return
 	}
-	if length := b.source.ContentLength; late || b.interrupted.Load() || length < 0 || length > short || len(b.source.Header["Expect"]) > 0 {
+	if b.interrupted.Load() {
 		h["Connection"] = []string{"close"}
 		return
 	}
-	_ = b.control.SetReadDeadline(time.Now().Add(moment)) // A writer that cannot do it lets the answer wait.
+	settle(b.control, b.source, h, late)
+}
+
+// settle readies the server for a request that nobody reads to its end. The server reads a short rest of it
+// first, so that the connection can be used again, and holds the answer back meanwhile; so it gets a moment
+// only. A long rest, or one that is late already, ends the connection; there the server reads on after the
+// answer, and gets no longer for it.
+func settle(control *http.ResponseController, r *http.Request, h http.Header, late bool) {
+	const short, moment = 256 << 10, 500 * time.Millisecond
+	if r.ProtoMajor != 1 || r.ContentLength == 0 {
+		return
+	}
+	if late || r.ContentLength < 0 || r.ContentLength > short || len(r.Header["Expect"]) > 0 {
+		h["Connection"] = []string{"close"}
+	}
+	_ = control.SetReadDeadline(time.Now().Add(moment)) // A writer that cannot do it lets the answer wait.
+}
+
+// abandon keeps the server from waiting for the rest of a request before it breaks the connection off.
+func abandon(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(longAgo()) // A writer that cannot do it waits.
 }
 
 func (b *requestBody) err() error {
