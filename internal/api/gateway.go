@@ -12,6 +12,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
+	"switchgear/internal/telemetry"
 )
 
 // gatewayPrefix is where applications call connections: /proxy/{connection}/{path…}.
@@ -122,5 +123,12 @@ func gatewayCall(w http.ResponseWriter, r *http.Request, deps Deps) error {
 		return err
 	}
 	ctx := runtime.WithCaller(r.Context(), runtime.Caller{KeyID: key.ID, KeyName: key.Name, ClientIP: middleware.GetClientIP(r.Context())})
-	return deps.Proxy.Serve(w, r.WithContext(ctx), target, rest)
+	err = deps.Proxy.Serve(w, r.WithContext(ctx), target, rest)
+	if err == nil || fault.Is(err, fault.Internal) {
+		return err
+	}
+	// The call log knows of it. An upstream that is down would otherwise fill the log of the process with
+	// errors that are none of ours.
+	fault.WriteJSON(w, r, err, telemetry.RequestID(r.Context()))
+	return nil
 }

@@ -93,6 +93,9 @@ func TestNobodyWaitsForTheRest(t *testing.T) {
 			_, _ = io.WriteString(conn, c.method+" / HTTP/1.1\r\nHost: x\r\n"+c.rest)
 			from := bufio.NewReader(conn)
 			resp, err := http.ReadResponse(from, nil)
+			if err == nil && resp.StatusCode == http.StatusContinue { // The transport had begun to read by then.
+				resp, err = http.ReadResponse(from, nil)
+			}
 			if c.status == 0 {
 				if !hungUp(err) {
 					t.Errorf("%v, %v; want the connection broken off", resp, err)
