@@ -184,6 +184,9 @@ func (a *App) about(ctx context.Context) (aboutview.View, error) {
 			SQLiteVersion: info.SQLiteVersion, SchemaVersion: info.SchemaVersion,
 		},
 	}
+	if a.cfg.GatewayAddr == "" {
+		v.APIDocs = "/api/docs"
+	}
 	for name, value := range info.Pragmas {
 		v.Database.Pragmas = append(v.Database.Pragmas, aboutview.Pragma{Name: name, Value: value})
 	}

@@ -96,11 +96,15 @@ func minute(text, field string, problems callsview.Errors) time.Time {
 }
 
 func callRow(r runtime.Record) callsview.Row {
-	return callsview.Row{
+	row := callsview.Row{
 		ID: r.ID, At: r.StartedAt, Connection: r.Slug, Account: r.Account, Method: r.Method, Path: "/" + strings.TrimPrefix(r.Path, "/"), Status: r.Status,
 		Outcome: string(r.Outcome), OutcomeLabel: r.Outcome.Label(), Took: r.Duration, RequestBytes: r.RequestBytes, ResponseBytes: r.ResponseBytes,
 		Attempts: r.Attempts, Operation: r.Operation, Cache: r.Cache, Key: r.KeyName, User: r.UserName,
 	}
+	if r.Outcome == runtime.OutcomeRejectedLocal {
+		row.Refusal = r.ErrorCode
+	}
+	return row
 }
 
 func (p callPages) show(w http.ResponseWriter, r *http.Request) error {
@@ -123,6 +127,9 @@ func (p callPages) detail(r *http.Request, rec runtime.Record) callsview.CallVie
 		RequestHeader: headerRows(rec.RequestHeader), ResponseHeader: headerRows(rec.ResponseHeader),
 		RequestBody: callsview.Body{Note: callsview.NotRecorded}, ResponseBody: callsview.Body{Note: callsview.NotRecorded},
 		Curl: command{base: p.cfg.BaseURL(), slug: rec.Slug, account: rec.Account, method: rec.Method, path: row.Path, query: query}.curl(),
+	}
+	if c, ok := p.Connections.Peek(rec.Slug); !ok || c.ID != rec.ConnectionID {
+		view.Gone = true
 	}
 	if b := rec.Bodies; b != nil {
 		view.RequestBody, view.ResponseBody = callsview.Body(b.Request), callsview.Body(b.Response)

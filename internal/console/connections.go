@@ -147,7 +147,8 @@ func (p connectionPages) head(r *http.Request, c connections.Connection) (connec
 	}
 	h := connectionsview.Header{
 		Slug: c.Slug, Name: c.Name, Host: hostOf(c.BaseURL), State: c.State, Version: c.Version, Accounts: len(accounts), Checklist: p.checklistCount(c.ID),
-		CanConfigure: actor(r).Role.Can(access.PermissionConfigure), CanOperate: actor(r).Role.Can(access.PermissionOperate), Now: p.Now(),
+		CanConfigure: actor(r).Role.Can(access.PermissionConfigure), CanOperate: actor(r).Role.Can(access.PermissionOperate),
+		CanMakeKeys: actor(r).Role.Can(access.PermissionKeysWrite), Now: p.Now(),
 	}
 	h.Breaker, h.Troubled = p.breakerState(r, c.Slug)
 	if actor(r).Role.Can(access.PermissionKeysRead) {
@@ -248,10 +249,30 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 			view.Credential = credentialRow(a)
 		}
 	}
+	if c.State == connections.StatePaused {
+		if view.PausedBy, view.PausedWhy, err = p.paused(r, c.Slug); err != nil {
+			return err
+		}
+	}
 	if isFragment(r) {
 		return p.render(w, r, http.StatusOK, connectionsview.Overview(view))
 	}
 	return p.render(w, r, http.StatusOK, connectionsview.Detail(view))
+}
+
+// paused is who paused a connection, and why; empty when its versions do not tell.
+func (p connectionPages) paused(r *http.Request, slug string) (by, why string, err error) {
+	versions, err := p.Connections.Versions(r.Context(), actor(r), slug)
+	if err != nil {
+		return "", "", err
+	}
+	newest := 0
+	for _, v := range versions {
+		if v.Cause == connections.CausePause && v.Version > newest {
+			newest, by, why = v.Version, v.AuthorName, v.Reason
+		}
+	}
+	return by, why, nil
 }
 
 func credentialRow(c credentials.Credential) connectionsview.Credential {

@@ -83,7 +83,9 @@ func (p keyPages) newView(r *http.Request, ticked []string) accessview.KeyNewVie
 }
 
 func (p keyPages) form(w http.ResponseWriter, r *http.Request) error {
-	return p.render(w, r, http.StatusOK, accessview.KeyNew(p.newView(r, nil)))
+	view := p.newView(r, nil)
+	view.Connections = r.URL.Query().Get("connections") // a connection's page leads here with its slug
+	return p.render(w, r, http.StatusOK, accessview.KeyNew(view))
 }
 
 func (p keyPages) create(w http.ResponseWriter, r *http.Request) error {
@@ -142,8 +144,14 @@ func (p keyPages) make(r *http.Request, view accessview.KeyNewView, ticked []str
 	return key, secret.Reveal(), nil
 }
 
-// example is a command that works with the new key: reading metrics needs no connection.
+// example is a command that works with the new key: a call through the connection that it names, or
+// reading metrics, which needs no connection.
 func (p keyPages) example(key access.Key) string {
+	for _, scope := range key.Scopes {
+		if slug, ok := strings.CutPrefix(string(scope), "call:"); ok && slug != "*" {
+			return fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.BaseURL(), slug)
+		}
+	}
 	if !key.Allows("api:read") {
 		return ""
 	}

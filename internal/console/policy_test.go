@@ -97,3 +97,53 @@ func TestCatalogueSearchIsAFragment(t *testing.T) {
 		t.Error(page)
 	}
 }
+
+// Whoever finds a connection paused sees who did it, and why; and a call that was rejected says by what.
+func TestPauseIsExplained(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client := s.signedIn(t, access.RoleOwner)
+	s.create(t, "stripe", "Stripe")
+	for _, why := range []string{"first try", "maintenance of the vendor"} {
+		if status, _, _ := s.submit(t, client, "/connections/stripe/pause", url.Values{"reason": {why}}); status != http.StatusSeeOther {
+			t.Fatalf("pause: %d", status)
+		}
+		if _, _, page := s.do(t, client, http.MethodGet, "/connections/stripe", nil); !strings.Contains(page, ": "+why) {
+			t.Errorf("%q is missing", why)
+		}
+		if status, _, _ := s.submit(t, client, "/connections/stripe/resume", url.Values{"reason": {"over"}}); status != http.StatusSeeOther {
+			t.Fatalf("resume: %d", status)
+		}
+	}
+	refused := callRow(runtime.Record{Outcome: runtime.OutcomeRejectedLocal, ErrorCode: "BREAKER_OPEN"})
+	failed := callRow(runtime.Record{Outcome: runtime.OutcomeTimeout, ErrorCode: "UPSTREAM_TIMEOUT"})
+	if refused.Refusal != "BREAKER_OPEN" || failed.Refusal != "" {
+		t.Errorf("refusals %q and %q", refused.Refusal, failed.Refusal)
+	}
+}
+
+// From a connection one comes to a key that may call it, and from the key to a call.
+func TestKeyForAConnection(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client := s.signedIn(t, access.RoleOwner)
+	s.create(t, "stripe", "Stripe")
+	_, _, page := s.do(t, client, http.MethodGet, "/connections/stripe", nil)
+	if !strings.Contains(page, "/keys/new?connections=stripe") {
+		t.Error("the connection does not lead to a key")
+	}
+	_, _, page = s.do(t, client, http.MethodGet, "/keys/new?connections=stripe", nil)
+	if !strings.Contains(page, `name="connections" value="stripe"`) {
+		t.Error(page)
+	}
+	pages := keyPages{Console: &Console{cfg: Config{BaseURL: func() string { return s.URL }}}}
+	for scope, want := range map[access.Scope]string{"call:stripe": "/proxy/stripe/", "api:read": "/metrics", "call:*": ""} {
+		if got := pages.example(access.Key{Scopes: []access.Scope{scope}}); !strings.HasSuffix(got, want) || (want == "") != (got == "") {
+			t.Errorf("%s: %q", scope, got)
+		}
+	}
+	viewer := s.signedIn(t, access.RoleViewer)
+	if _, _, page := s.do(t, viewer, http.MethodGet, "/connections/stripe", nil); strings.Contains(page, "/keys/new") {
+		t.Error("a viewer is offered what is refused")
+	}
+}

@@ -252,13 +252,17 @@ func About(v View) templ.Component {
 }
 
 func (v View) process() []ui.Fact {
-	return []ui.Fact{
+	out := []ui.Fact{
 		{Key: "Version", Value: ui.Mono(v.Version)},
 		{Key: "Go", Value: ui.Mono(v.GoVersion)},
 		{Key: "Started", Value: ui.Group(ui.RelTime(v.StartedAt, v.Now), ui.Time(v.StartedAt))},
 		{Key: "Process id", Value: ui.Mono(strconv.Itoa(v.ProcessID))},
 		{Key: "Public address", Value: copyable(v.PublicURL, "public address"), Hint: "How browsers reach this console."},
 	}
+	if v.APIDocs != "" {
+		out = append(out, ui.Fact{Key: "Machine API", Value: ui.Link("Reference", v.APIDocs), Hint: "What a program can do, with an API key."})
+	}
+	return out
 }
 
 // masterKey says where the key is, never what it is.

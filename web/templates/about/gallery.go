@@ -56,7 +56,7 @@ func frame() layout.Page {
 func sample() View {
 	return View{
 		Page: frame(), Now: now(), Version: "v0.1.0", GoVersion: "go1.26.0", StartedAt: now().Add(-26 * time.Hour), ProcessID: 4711,
-		PublicURL: "https://console.example.com", KeyFile: "/var/lib/switchgear/switchgear.key", KeyFingerprint: "kek_ab12cd34",
+		PublicURL: "https://console.example.com", APIDocs: "/api/docs", KeyFile: "/var/lib/switchgear/switchgear.key", KeyFingerprint: "kek_ab12cd34",
 		Listeners: []Listener{
 			{Name: "console", Address: "127.0.0.1:8080", Serves: "console, health"},
 			{Name: "gateway", Address: "0.0.0.0:8090", Serves: "machine API, gateway, health"},

@@ -17,6 +17,8 @@ type View struct {
 	ProcessID int
 	// PublicURL is how browsers reach the console.
 	PublicURL string
+	// APIDocs leads to the page about the machine API; empty when another listener serves it.
+	APIDocs   string
 	Listeners []Listener
 	// KeyFile is empty when the master key comes from the environment.
 	KeyFile, KeyFingerprint string

@@ -116,7 +116,7 @@ func KeyNew(v KeyNewView) templ.Component {
 						templ_7745c5c3_Err = ui.Field{
 							Name: "connections", Label: "Only these connections", Value: v.Connections, Optional: true, Mono: true, Autocomplete: "off",
 							Placeholder: "stripe-live hubspot", Error: v.problems()["connections"],
-							Hint: "Names of lower case letters, digits and dashes, separated by spaces.",
+							Hint: "Their slugs, separated by spaces; each becomes a scope such as call:stripe-live.",
 						}.Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err

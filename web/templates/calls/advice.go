@@ -19,7 +19,7 @@ func (v CallView) advice() string {
 	case "CONNECTION_HELD":
 		return "Calls wait until the pause is over. The caller got it as Retry-After."
 	case "CONNECTION_RATE_LIMITED":
-		return "The connection's limits are used up. The caller got the time to wait as Retry-After."
+		return "The caller got the time to wait as Retry-After. The limits show which of them is used up, and what the vendor says."
 	case "BULKHEAD_FULL":
 		return "As many calls as the policy allows are under way at once: the upstream is slow, or the bulkhead is too small."
 	case "CONNECTION_PAUSED":

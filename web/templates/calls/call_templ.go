@@ -398,7 +398,15 @@ func Message(id, title string, headers []Header, body Body) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if body.Note != "" {
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "<div>")
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
 					templ_7745c5c3_Err = ui.Muted(body.Note).Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "</div>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -443,7 +451,7 @@ func (v CallView) actions() []templ.Component {
 
 // next is where one looks after a call that failed.
 func (v CallView) next() []templ.Component {
-	if v.Call.Connection == "" {
+	if v.Gone {
 		return nil
 	}
 	connection := "/connections/" + v.Call.Connection

@@ -121,7 +121,7 @@ func sample() ListView {
 		})
 	}
 	v.Rows[1].Key, v.Rows[1].User = "", "ada@example.com"
-	v.Rows[3].Account, v.Rows[4].Connection = "acme", "hubspot"
+	v.Rows[3].Account, v.Rows[4].Connection, v.Rows[14].Refusal = "acme", "hubspot", "CONNECTION_PAUSED"
 	return v
 }
 
@@ -183,7 +183,7 @@ func rejected() CallView {
 }
 
 func canceled() CallView {
-	v := CallView{Page: frame(), Now: now(), Call: sample().Rows[13], ClientIP: "192.0.2.7"}
+	v := CallView{Page: frame(), Now: now(), Call: sample().Rows[13], ClientIP: "192.0.2.7", Gone: true}
 	v.Call.Key = ""
 	return v
 }

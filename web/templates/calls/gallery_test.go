@@ -100,3 +100,16 @@ func TestWhyAConnectionTookNoTime(t *testing.T) {
 		}
 	}
 }
+
+// A call that failed leads to where one looks next, as long as its connection exists.
+func TestAFailedCallLeadsOn(t *testing.T) {
+	t.Parallel()
+	v := CallView{Call: Row{Connection: "stripe"}}
+	if got := len(v.next()); got != 2 {
+		t.Errorf("%d links, want 2", got)
+	}
+	v.Gone = true
+	if got := len(v.next()); got != 0 {
+		t.Errorf("%d links to a connection that is gone", got)
+	}
+}

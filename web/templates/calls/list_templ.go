@@ -417,9 +417,18 @@ func (v ListView) rows() []ui.Row {
 			cells = append(cells, r.connection())
 		}
 		out[i] = ui.Row{ID: r.ID, Cells: append(cells,
-			statusBadge(r.Status), OutcomeChip(r.Outcome, r.OutcomeLabel), ui.Text(Took(r.Took)), ui.Text(Size(r.ResponseBytes)), ui.Long(r.caller()))}
+			statusBadge(r.Status), r.outcome(), ui.Text(Took(r.Took)), ui.Text(Size(r.ResponseBytes)), ui.Long(r.caller()))}
 	}
 	return out
+}
+
+// outcome is how the call ended; of one that was rejected here, with what rejected it.
+func (r Row) outcome() templ.Component {
+	chip := OutcomeChip(r.Outcome, r.OutcomeLabel)
+	if r.Refusal == "" {
+		return chip
+	}
+	return ui.Group(chip, ui.Muted(r.Refusal))
 }
 
 // caller is who made the call: an application by its key, or a person.

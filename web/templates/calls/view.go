@@ -60,6 +60,8 @@ type Row struct {
 	Operation, Cache string
 	// Key is the name of the API key that was used. User is who sent it from the console instead.
 	Key, User string
+	// Refusal is the code of our error when the call was rejected here.
+	Refusal string
 }
 
 // CallView is one call on its own page.
@@ -72,13 +74,15 @@ type CallView struct {
 	// Version is the version of the connection that was active.
 	Version            int
 	Connect, FirstByte time.Duration
-	ErrorCode, Error   string
-	KeyID, ClientIP    string
-	RequestHeader      []Header
-	ResponseHeader     []Header
-	RequestBody        Body
-	ResponseBody       Body
-	Steps              []Step
+	// Gone says that the connection does not exist any more.
+	Gone             bool
+	ErrorCode, Error string
+	KeyID, ClientIP  string
+	RequestHeader    []Header
+	ResponseHeader   []Header
+	RequestBody      Body
+	ResponseBody     Body
+	Steps            []Step
 	// TryHref leads to the form that sends it again; empty when the visitor may not.
 	TryHref string
 	// Curl repeats the call through the gateway; it holds no key.

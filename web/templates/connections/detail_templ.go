@@ -113,7 +113,7 @@ func Overview(v DetailView) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				if v.Head.paused() {
-					templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneHeld, Subject: v.Head.Name + " is paused.", Title: "Calls through it are refused.", Actions: v.resume()}.Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneHeld, Subject: v.Head.Name + " is paused.", Title: "Calls through it are refused.", Text: v.pause(), Actions: v.resume()}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -186,7 +186,7 @@ func Overview(v DetailView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Card{Title: "How to call it", Sub: "Set API_KEY to a key that may call this connection."}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var6), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Card{Title: "How to call it", Sub: "Set API_KEY to a key that may call this connection.", Actions: v.makeKey()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var6), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -318,6 +318,22 @@ func Overview(v DetailView) templ.Component {
 		}
 		return nil
 	})
+}
+
+// makeKey leads to a new key that may call this connection and nothing else.
+func (v DetailView) makeKey() []templ.Component {
+	if !v.Head.CanMakeKeys {
+		return nil
+	}
+	return []templ.Component{ui.Button{Label: "Make a key", Icon: "key", Small: true, Href: ui.URL("/keys/new", "connections", v.Head.Slug)}}
+}
+
+// pause says who paused it, and why.
+func (v DetailView) pause() string {
+	if v.PausedBy == "" || v.PausedWhy == "" {
+		return v.PausedBy
+	}
+	return v.PausedBy + ": " + v.PausedWhy
 }
 
 func (v DetailView) resume() []templ.Component {

@@ -172,7 +172,7 @@ func chooseStates() []ui.State {
 func sampleHead() Header {
 	return Header{
 		Slug: "stripe", Name: "Stripe live", Host: "api.stripe.com", State: "active", Version: 18, Accounts: 2,
-		Dependents: []string{"2 API keys may call nothing else", "41 calls in the last hour"}, CanConfigure: true, CanOperate: true,
+		Dependents: []string{"2 API keys may call nothing else", "41 calls in the last hour"}, CanConfigure: true, CanOperate: true, CanMakeKeys: true,
 	}
 }
 

@@ -27,9 +27,9 @@ func detailStates() []ui.State {
 	quiet.Calls, quiet.Failed, quiet.Points, quiet.FailedPoints, quiet.LastSuccess, quiet.LastKnownGood, quiet.LogBodies = 0, 0, nil, nil, time.Time{}, 0, false
 	quiet.LastFailure, quiet.LastError, quiet.P95, quiet.Latency = time.Time{}, "", 0, nil
 	paused := sampleDetail()
-	paused.Head.State = "paused"
+	paused.Head.State, paused.PausedBy, paused.PausedWhy = "paused", "ada@example.com", "maintenance of the vendor"
 	reader := paused
-	reader.Head.CanConfigure, reader.Head.CanOperate, reader.Credential.State = false, false, "needs_reauth"
+	reader.Head.CanConfigure, reader.Head.CanOperate, reader.Head.CanMakeKeys, reader.Credential.State = false, false, false, "needs_reauth"
 	operator := sampleDetail()
 	operator.Head.CanConfigure = false
 	missing := quiet

@@ -150,8 +150,9 @@ type Header struct {
 	Checklist string
 	// Dependents name what stops working when the connection is deleted: "1 API key that names it: shop".
 	Dependents []string
-	// CanConfigure allows to edit, duplicate, delete and test; CanOperate to pause, resume and roll back.
-	CanConfigure, CanOperate bool
+	// CanConfigure allows to edit, duplicate, delete and test; CanOperate to pause, resume and roll back;
+	// CanMakeKeys to make a key for applications.
+	CanConfigure, CanOperate, CanMakeKeys bool
 }
 
 // DetailView is the first tab of a connection.
@@ -180,6 +181,9 @@ type DetailView struct {
 	// P95 is zero without calls; Latency is the mean by the minute.
 	P95     time.Duration
 	Latency []float64
+
+	// PausedBy and PausedWhy tell about the pause of a connection that is paused.
+	PausedBy, PausedWhy string
 
 	// Policy is the policy in force, as facts.
 	Policy     []Fact
