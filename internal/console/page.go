@@ -35,7 +35,7 @@ func (c *Console) page(r *http.Request, title, current string, topics ...string)
 	v := visitorOf(r)
 	p := layout.Page{
 		Title: title, Nav: navigation(v.actor.Role, current), Path: r.URL.RequestURI(), Version: c.cfg.Version,
-		RequestID: telemetry.RequestID(r.Context()), Assets: c.Assets,
+		RequestID: telemetry.RequestID(r.Context()), Assets: c.Assets, LiveSince: c.Live.Moment(),
 		User: layout.User{Email: v.user.Email, Name: v.user.Name, Role: string(v.user.Role), ProfileHref: "/profile", SignOutAction: "/sign-out"},
 	}
 	p.More = []layout.NavItem{

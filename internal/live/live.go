@@ -58,13 +58,19 @@ type Hub struct {
 	closed  bool
 	streams map[*subscriber]struct{}
 	perUser map[string]int
+	// moment counts publications; last is when each topic was published, as far as it is after forgotten.
+	moment, forgotten uint64
+	last              map[string]uint64
 }
+
+// maxRemembered bounds last: topics can name things, and things come and go.
+const maxRemembered = 4096
 
 // New makes a Hub. Close ends it.
 func New(deps Deps, cfg Config) *Hub {
 	return &Hub{
 		deps: deps, cfg: cfg.withDefaults(), done: make(chan struct{}),
-		streams: map[*subscriber]struct{}{}, perUser: map[string]int{},
+		streams: map[*subscriber]struct{}{}, perUser: map[string]int{}, last: map[string]uint64{},
 	}
 }
 
@@ -73,9 +79,42 @@ func New(deps Deps, cfg Config) *Hub {
 func (h *Hub) Publish(topics ...string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.moment++
+	if len(h.last) >= maxRemembered {
+		clear(h.last)
+		h.forgotten = h.moment
+	}
+	for _, t := range topics {
+		h.last[t] = h.moment
+	}
 	for s := range h.streams {
 		s.mark(topics)
 	}
+}
+
+// Moment is the present, as a page notes it before it reads what it shows. A stream that names it hears at
+// once what changed between then and its beginning.
+func (h *Hub) Moment() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.moment
+}
+
+// changedSince returns those of the topics that were published after a moment, all of them when that is
+// not known: after a restart moments begin anew.
+func (h *Hub) changedSince(moment uint64, topics []string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if moment > h.moment || moment < h.forgotten {
+		return topics
+	}
+	var changed []string
+	for _, t := range topics {
+		if h.last[t] > moment {
+			changed = append(changed, t)
+		}
+	}
+	return changed
 }
 
 // Streams is the number of open streams.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -213,6 +214,33 @@ func TestReconnectHearsEveryTopic(t *testing.T) {
 		p := s.open(t, "users,sessions", "Last-Event-ID", "1")
 		p.expect(t, "users", "sessions")
 		p.leave()
+	})
+}
+
+// What changes between the making of a page and the beginning of its stream is not missed.
+func TestStreamHearsWhatItsPageMissed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, live.Config{}, everything())
+		s.hub.Publish("users")
+		made := s.hub.Moment()
+		quiet := s.open(t, fmt.Sprintf("users,sessions&since=%d", made))
+		quiet.expect(t)
+		s.hub.Publish("sessions", "keys")
+		missed := s.open(t, fmt.Sprintf("users,sessions&since=%d", made))
+		missed.expect(t, "sessions")
+		// A page of another process: its moments say nothing here.
+		other := s.open(t, "users,sessions&since=99")
+		other.expect(t, "users", "sessions")
+		// So many topics that some were forgotten: everything may have changed.
+		for i := range 5000 {
+			s.hub.Publish(fmt.Sprintf("thing-%d", i))
+		}
+		forgotten := s.open(t, fmt.Sprintf("users,sessions&since=%d", made))
+		forgotten.expect(t, "users", "sessions")
+		for _, p := range []*page{quiet, missed, other, forgotten} {
+			p.leave()
+		}
 	})
 }
 

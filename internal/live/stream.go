@@ -36,8 +36,8 @@ type Access struct {
 }
 
 // Handler serves GET /live?topics=a,b as a stream of server-sent events, one event for each changed
-// topic, without data. A browser that reconnects (Last-Event-ID) hears every topic at once, because it
-// may have missed some. It returns an error only when nothing has been written: unknown or missing topics,
+// topic, without data. With since=N, a [Hub.Moment], it hears at once what changed after that. A browser
+// that reconnects (Last-Event-ID) hears every topic at once, because it may have missed some. It returns an error only when nothing has been written: unknown or missing topics,
 // too many streams, nobody signed in, or a hub that has closed. No middleware may buffer, compress or
 // time out its response.
 func (h *Hub) Handler(access Access) func(w http.ResponseWriter, r *http.Request) error {
@@ -60,8 +60,11 @@ func (h *Hub) Handler(access Access) func(w http.ResponseWriter, r *http.Request
 			return err
 		}
 		defer leave()
-		if r.Header.Get("Last-Event-ID") != "" {
+		switch since, err := strconv.ParseUint(r.URL.Query().Get("since"), 10, 64); {
+		case r.Header.Get("Last-Event-ID") != "":
 			s.mark(topics)
+		case err == nil:
+			s.mark(h.changedSince(since, topics))
 		}
 		started := h.deps.Now()
 		reason := h.stream(r.Context(), out, s, access.StillAllowed)

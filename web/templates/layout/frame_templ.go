@@ -251,7 +251,7 @@ func (p Page) Frame() templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, ui.LiveStream(p.Live))
+		templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, ui.LiveStream(p.Live, p.LiveSince))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

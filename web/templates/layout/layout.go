@@ -33,6 +33,8 @@ type Page struct {
 	Flash Flash
 	// Live lists the topics this page follows; empty means that it opens no stream.
 	Live []string
+	// LiveSince is the moment from before the page was made; see ui.LiveStream.
+	LiveSince uint64
 	// More are pages that the navigation leaves out, one's own among them; only the list that Ctrl-K opens
 	// finds them.
 	More []NavItem

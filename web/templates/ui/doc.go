@@ -76,7 +76,7 @@
 // Live
 //
 //	LiveRegion(id, topics, url) { … }                             fetches itself again when a topic changes
-//	LiveStream(topics) LiveIndicator() LivePause()                used by the frame and PageHeader
+//	LiveStream(topics, since) LiveIndicator() LivePause()         used by the frame and PageHeader
 //
 // Gallery
 //
