@@ -258,6 +258,9 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 	root.Add(a.core.calls)
 	root.Add(a.core.health)
 	root.Add(a.core.health.Checker())
+	if a.core.tracer != nil {
+		root.Add(a.core.tracer)
+	}
 	root.Add(a.demo)
 	root.Add(a.core.judge)
 	root.Add(a.core.checklist)

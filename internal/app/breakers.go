@@ -24,7 +24,7 @@ func (c *core) openBreakers(inbox *breakers.Inbox, logger *slog.Logger, notify f
 		DB: c.db, Audit: c.audit, Connections: c.connections, Inbox: inbox, Breakers: c.protections.Breakers(), Limiters: c.protections.Limiters(),
 		Prober: prober{
 			connections: c.connections, providers: c.providers,
-			proxy: runtime.NewProxy(runtime.ProxyDeps{Logger: logger, Now: time.Now, Recorder: recorders{c.calls, c.counted}, Protections: c.protections}, runtime.ProxyConfig{}),
+			proxy: c.newProxy(),
 		},
 		Notify: notify, Logger: logger, Now: time.Now,
 	}, breakers.Config{})

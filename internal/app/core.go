@@ -39,7 +39,10 @@ type core struct {
 	calls       *calls.Log
 	judge       *calls.Judge
 	checklist   *checklist.Service
+	cfg         config.Config
+	logger      *slog.Logger
 	counted     *observability.Calls
+	tracer      *observability.Tracer // nil without a collector
 	transitions *observability.Transitions
 	requests    *idempotency.Service
 	listeners   ownListeners
@@ -58,7 +61,7 @@ func openCore(ctx context.Context, cfg config.Config, logger *slog.Logger, notif
 	}
 	stack.addCloser("database", store.Close)
 
-	c := &core{db: store}
+	c := &core{db: store, cfg: cfg, logger: logger}
 	c.keyring, err = credentials.OpenKeyring(ctx, credentials.Deps{
 		DB:     store,
 		Source: credentials.KeySource{File: cfg.EffectiveKeyFile(), Value: cfg.Key},
@@ -130,6 +133,9 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		Protections: c.protections, Notify: notify, Logger: logger, Now: time.Now,
 	})
 	if err != nil {
+		return err
+	}
+	if err := c.openTracer(ctx); err != nil {
 		return err
 	}
 	c.counted = observability.NewCalls(c.connections.Slugs)

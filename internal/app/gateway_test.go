@@ -20,7 +20,8 @@ const upstreamSecret = "canary-upstream-token-0815"
 type upstream struct {
 	*httptest.Server
 
-	calls atomic.Int64
+	calls       atomic.Int64
+	traceparent atomic.Pointer[string] // of the last call
 }
 
 func newUpstream(t *testing.T) *upstream {
@@ -28,6 +29,8 @@ func newUpstream(t *testing.T) *upstream {
 	u := &upstream{}
 	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u.calls.Add(1)
+		traceparent := r.Header.Get("Traceparent")
+		u.traceparent.Store(&traceparent)
 		if r.Header.Get("Authorization") != "Bearer "+upstreamSecret {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return

@@ -19,7 +19,6 @@ import (
 	"switchgear/internal/config"
 	"switchgear/internal/console"
 	"switchgear/internal/fault"
-	"switchgear/internal/runtime"
 	"switchgear/internal/telemetry"
 	"switchgear/web/static"
 	aboutview "switchgear/web/templates/about"
@@ -45,7 +44,7 @@ func (a *App) routes() (routes, error) {
 		return routes{main: sealed, gateway: a.wrap(health), metrics: a.wrap(health)}, nil
 	}
 	exposition := promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})
-	proxy := runtime.NewProxy(runtime.ProxyDeps{Logger: a.logger, Now: time.Now, Recorder: recorders{a.core.calls, a.core.breakers, a.core.counted}, Protections: a.core.protections}, runtime.ProxyConfig{})
+	proxy := a.core.newProxy(a.core.breakers)
 	machine, err := api.New(api.Deps{
 		Keys: a.core.access, Targets: a.core.connections, Proxy: proxy, Connections: a.core.connections, Providers: a.core.providers,
 		Calls: a.core.calls, Breakers: a.core.breakers, Checklists: a.core.checklist, Requests: a.core.requests, Assets: assets, Metrics: exposition, Ready: a.checks, Logger: a.logger, Now: time.Now,

@@ -94,6 +94,7 @@ func homes() map[string]string {
 		"github.com/sony/gobreaker/v2":       "internal/runtime/breaker",
 		"github.com/thejerf/suture/v4":       "internal/app",
 		"github.com/tink-crypto/tink-go/v2":  "internal/credentials",
+		"go.opentelemetry.io/otel":           "internal/observability",
 		"github.com/yuin/goldmark":           "web/templates/ui",
 		"testing":                            testHelpers,
 		"net/http/httptest":                  testHelpers,

@@ -27,6 +27,10 @@ const (
 	envProxies      = Prefix + "TRUSTED_PROXIES"
 	envLogLevel     = Prefix + "LOG_LEVEL"
 	envInsecureHTTP = Prefix + "INSECURE_HTTP"
+	envLogCalls     = Prefix + "LOG_CALLS"
+	envOTLP         = Prefix + "OTLP_ENDPOINT"
+	envOTLPHeaders  = Prefix + "OTLP_HEADERS"
+	envTraceRatio   = Prefix + "TRACE_RATIO"
 	envDrain        = Prefix + "DRAIN_TIMEOUT"
 	envDelay        = Prefix + "DRAIN_DELAY"
 	envSession      = Prefix + "SESSION_LIFETIME"
@@ -47,6 +51,12 @@ func (p *problems) check(c *Config) {
 	}
 	if !p.has(envProxies) && (c.TrustedProxies < 0 || c.TrustedProxies > maxTrustedProxies) {
 		p.add(envProxies, "%d is not between 0 and %d", c.TrustedProxies, maxTrustedProxies)
+	}
+	p.checkTraces(c)
+	switch c.LogCalls {
+	case "all", "failures", "off":
+	default:
+		p.add(envLogCalls, "%q is none of all, failures, off", clip(c.LogCalls))
 	}
 	p.checkDuration(envDrain, c.DrainTimeout, time.Second, 10*time.Minute)
 	p.checkDuration(envDelay, c.DrainDelay, 0, time.Minute)

@@ -24,7 +24,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		Addr: "127.0.0.1:8080", Data: "./data", LogLevel: slog.LevelInfo,
+		Addr: "127.0.0.1:8080", Data: "./data", LogLevel: slog.LevelInfo, LogCalls: "failures", TraceRatio: 1,
 		DrainTimeout: 25 * time.Second, SessionLifetime: 12 * time.Hour,
 		APIKeyLimits:    config.Rates{{100, time.Second}, {3000, time.Minute}},
 		APIClientLimits: config.Rates{{200, time.Second}, {6000, time.Minute}},
@@ -58,6 +58,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		"SWITCHGEAR_EGRESS_ALLOW": "127.0.0.1=127.0.0.0/8:9000-9100,*.corp.example=fd00::/8:80+443,db=10.1.0.0/16:*",
 		"SWITCHGEAR_LOG_LEVEL":    "WARN", "SWITCHGEAR_TRUSTED_PROXIES": "2", "SWITCHGEAR_INSECURE_HTTP": "true", "SWITCHGEAR_DEV": "1",
 		"SWITCHGEAR_DRAIN_TIMEOUT": "5s", "SWITCHGEAR_SESSION_LIFETIME": "90m",
+		"SWITCHGEAR_LOG_CALLS": "all", "SWITCHGEAR_OTLP_ENDPOINT": "http://127.0.0.1:4318", "SWITCHGEAR_TRACE_RATIO": "0.25",
+		"SWITCHGEAR_OTLP_HEADERS":   "authorization=Bearer c2VjcmV0LXRva2Vu==, x-tenant=a b",
 		"SWITCHGEAR_API_KEY_LIMITS": "5/1s, 500/24h", "SWITCHGEAR_API_CLIENT_LIMITS": "1/90s",
 	}
 	got, err := config.Load(environ, map[string]string{"SWITCHGEAR_DRAIN_TIMEOUT": "6s", "SWITCHGEAR_DEV": ""})
@@ -70,6 +72,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		EgressAllow: []string{"127.0.0.1=127.0.0.0/8:9000-9100", "*.corp.example=fd00::/8:80+443", "db=10.1.0.0/16:*"},
 		LogLevel:    slog.LevelWarn, TrustedProxies: 2, InsecureHTTP: true, Dev: false,
 		DrainTimeout: 6 * time.Second, SessionLifetime: 90 * time.Minute,
+		LogCalls: "all", OTLPEndpoint: "http://127.0.0.1:4318/v1/traces", TraceRatio: 0.25,
+		OTLPHeaders:  telemetry.NewSecret("authorization=Bearer c2VjcmV0LXRva2Vu==, x-tenant=a b"),
 		APIKeyLimits: config.Rates{{5, time.Second}, {500, 24 * time.Hour}}, APIClientLimits: config.Rates{{1, 90 * time.Second}},
 	}
 	if diff := cmp.Diff(want, got, compare()...); diff != "" {
@@ -150,6 +154,13 @@ func TestProblems(t *testing.T) {
 		"level":                {env: m("LOG_LEVEL", "info+2"), want: []string{`SWITCHGEAR_LOG_LEVEL: "info+2" is not one of debug, info, warn, error (example debug)`}},
 		"number":               {env: m("TRUSTED_PROXIES", "one"), want: []string{`SWITCHGEAR_TRUSTED_PROXIES: "one" is not a whole number (example 1)`}},
 		"negative number":      {env: m("TRUSTED_PROXIES", "-1"), want: []string{`SWITCHGEAR_TRUSTED_PROXIES: -1 is not between 0 and 10`}},
+		"calls to log":         {env: m("LOG_CALLS", "some"), want: []string{`SWITCHGEAR_LOG_CALLS: "some" is none of all, failures, off`}},
+		"collector":            {env: m("OTLP_ENDPOINT", "127.0.0.1:4318"), want: []string{`SWITCHGEAR_OTLP_ENDPOINT: is not an http or https URL`}},
+		"collector with user":  {env: m("OTLP_ENDPOINT", "http://a:"+canary+"@b"), want: []string{`SWITCHGEAR_OTLP_ENDPOINT: is not an http or https URL`}},
+		"collector's headers":  {env: m("OTLP_HEADERS", canary), want: []string{`SWITCHGEAR_OTLP_HEADERS: is not a comma-separated list of NAME=VALUE`}},
+		"header's name":        {env: m("OTLP_HEADERS", "a b="+canary), want: []string{`SWITCHGEAR_OTLP_HEADERS: is not a comma-separated list of NAME=VALUE`}},
+		"ratio":                {env: m("TRACE_RATIO", "1.5"), want: []string{`SWITCHGEAR_TRACE_RATIO: 1.5 is not between 0 and 1`}},
+		"ratio, no number":     {env: m("TRACE_RATIO", "NaN"), want: []string{`SWITCHGEAR_TRACE_RATIO: NaN is not between 0 and 1`}},
 		"boolean":              {env: m("DEV", "maybe"), want: []string{`SWITCHGEAR_DEV: "maybe" is not true or false (example true)`}},
 		"duration":             {env: m("DRAIN_TIMEOUT", "25"), want: []string{`SWITCHGEAR_DRAIN_TIMEOUT: "25" is not a duration (example 25s)`}},
 		"negative duration":    {env: m("DRAIN_TIMEOUT", "-1s"), want: []string{`SWITCHGEAR_DRAIN_TIMEOUT: -1s is not between 1s and 10m`}},

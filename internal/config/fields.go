@@ -82,7 +82,7 @@ func kindOf(t reflect.Type) string {
 		return "list"
 	case t.Kind() == reflect.Bool:
 		return "boolean"
-	case t.Kind() == reflect.Int:
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Float64:
 		return "number"
 	default:
 		return "text"

@@ -159,6 +159,8 @@ func typeName(t reflect.Type) string {
 		return "true or false"
 	case t.Kind() == reflect.Int:
 		return "a whole number"
+	case t.Kind() == reflect.Float64:
+		return "a number"
 	case t == reflect.TypeFor[Rates]():
 		return "a list of REQUESTS/WINDOW"
 	default:

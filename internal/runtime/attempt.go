@@ -57,6 +57,12 @@ func (a *attempt) send() {
 		Method: c.r.Method, URL: c.url, Host: c.t.BaseURL.Host, Header: maps.Clone(c.header),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(httptrace.WithClientTrace(a.ctx, &x.trace))
+	if trace := &c.rec.Trace; trace.SpanID != [8]byte{} {
+		out.Header["Traceparent"] = []string{trace.Traceparent(len(c.rec.Retried) + 1)}
+		if trace.ParentID == [8]byte{} {
+			delete(out.Header, "Tracestate") // It belongs to the caller's trace, and there is none that can be read.
+		}
+	}
 	c.cached.Condition(out.Header)
 	if c.hasBody() {
 		if err := x.attachBody(c, out); err != nil {

@@ -3,6 +3,7 @@ package runtime_test
 import (
 	"bytes"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -111,12 +112,17 @@ func BenchmarkProxyAlone(b *testing.B) {
 			reverse.ServeHTTP(&discard{http.Header{}}, r)
 		}
 	})
-	b.Run("switchgear", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			_ = proxy.Serve(&discard{http.Header{}}, r, target, "charges")
-		}
-	})
+	logging := runtime.NewProxy(runtime.ProxyDeps{
+		Logger: telemetry.NewLogger(io.Discard, slog.LevelInfo), Now: time.Now, Recorder: noRecords{}, Protections: idleProtections(b),
+	}, runtime.ProxyConfig{Lines: runtime.LinesAll})
+	for name, p := range map[string]*runtime.Proxy{"switchgear": proxy, "switchgear, a line for every call": logging} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = p.Serve(&discard{http.Header{}}, r, target, "charges")
+			}
+		})
+	}
 }
 
 // BenchmarkProtections is what a call costs with nothing but a timeout, with each protection alone, and with

@@ -34,7 +34,22 @@ type ProxyConfig struct {
 	Bodies bodies.Config
 	// Spool bounds what is kept of request bodies to send them again.
 	Spool retry.SpoolConfig
+	// Trace decides about the trace of a call from the headers of its request. nil makes no spans: the
+	// caller's trace is noted, and its headers pass on as they are.
+	Trace func(h http.Header) telemetry.TraceContext
+	// Lines says which calls get a line in the log. Empty is LinesFailures.
+	Lines Lines
 }
+
+// Lines says which calls get a line in the log, at level info.
+type Lines string
+
+// The choices. With LinesFailures the other calls have theirs at level debug.
+const (
+	LinesAll      Lines = "all"
+	LinesFailures Lines = "failures"
+	LinesOff      Lines = "off"
+)
 
 // Proxy passes requests of applications on to upstreams and streams the answers back. It is safe for
 // concurrent use and holds nothing about any connection.
@@ -48,6 +63,8 @@ type Proxy struct {
 	buffers  sync.Pool // of *[copyBuffer]byte
 
 	protections *Protections
+	trace       func(h http.Header) telemetry.TraceContext
+	lines       Lines
 	spool       *retry.Spool
 	bypass      []string // the one value of the header that says the cache had no part
 }
@@ -62,14 +79,23 @@ func NewProxy(deps ProxyDeps, cfg ProxyConfig) *Proxy {
 	if cfg.MaxHeaderBytes <= 0 {
 		cfg.MaxHeaderBytes = 16 << 10
 	}
+	if cfg.Trace == nil {
+		cfg.Trace = callersTrace
+	}
 	return &Proxy{
 		logger: deps.Logger, now: deps.Now, recorder: deps.Recorder,
 		redactor: newRedactor(cfg.MaxHeaderBytes), bodies: bodies.NewKeeper(cfg.Bodies),
 		shown:   bodies.NewKeeper(bodies.Config{Max: shownBytes}),
 		buffers: sync.Pool{New: func() any { return new([copyBuffer]byte) }},
 
-		protections: deps.Protections, spool: retry.NewSpool(cfg.Spool), bypass: []string{string(cache.StateBypass)},
+		protections: deps.Protections, trace: cfg.Trace, lines: cfg.Lines, spool: retry.NewSpool(cfg.Spool), bypass: []string{string(cache.StateBypass)},
 	}
+}
+
+// callersTrace notes the trace of the caller and makes no span.
+func callersTrace(h http.Header) telemetry.TraceContext {
+	c, _ := telemetry.ParseTraceparent(h["Traceparent"])
+	return c
 }
 
 // Serve passes r to the target and its answer to w. path is the rest of the gateway path as the caller
@@ -87,6 +113,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, t Target, path str
 		ID: telemetry.RequestID(r.Context()), ConnectionID: t.ConnectionID, Slug: t.Slug, Account: t.Account,
 		Version: t.Version, Method: r.Method[:min(len(r.Method), longestMethod)], Path: "/" + path, Host: t.BaseURL.Host, StartedAt: started,
 		KeyID: caller.KeyID, KeyName: caller.KeyName, UserID: caller.UserID, UserName: caller.UserName, ClientIP: caller.ClientIP,
+		Trace: p.trace(r.Header),
 	}
 	begun, f := p.guarded(w, r, &t, path, &rec) //nolint:contextcheck // Its context is that of r.
 	if f != nil {
@@ -131,8 +158,7 @@ func (p *Proxy) guarded(w http.ResponseWriter, r *http.Request, t *Target, path 
 	return begun, f
 }
 
-// record closes the record. The log gets a line for each call that failed; the others are in the call log,
-// and in this one at level debug.
+// record closes the record, and writes the line of the call.
 func (p *Proxy) record(ctx context.Context, rec Record) {
 	if rec.Duration == 0 {
 		rec.Duration = p.now().Sub(rec.StartedAt)
@@ -142,17 +168,17 @@ func (p *Proxy) record(ctx context.Context, rec Record) {
 	}
 	p.recorder.Record(rec)
 	level := slog.LevelDebug
-	if rec.ErrorCode != "" {
+	if p.lines == LinesAll || rec.ErrorCode != "" || rec.Outcome.Failure() {
 		level = slog.LevelInfo
 	}
-	if !p.logger.Enabled(ctx, level) {
+	if p.lines == LinesOff || !p.logger.Enabled(ctx, level) {
 		return
 	}
 	p.logger.LogAttrs(ctx, level, "call",
-		slog.String("integration", rec.Slug), slog.String("account", rec.Account), slog.String("method", rec.Method),
-		slog.String("outcome", string(rec.Outcome)), slog.Int("status", rec.Status), slog.Int("attempts", rec.Attempts),
-		slog.Int64("duration_ms", rec.Duration.Milliseconds()), slog.String("request_id", rec.ID),
-		slog.String("error_code", rec.ErrorCode), slog.String("error", rec.ErrorText))
+		slog.String("integration", rec.Slug), slog.String("operation", rec.Operation), slog.String("account", rec.Account),
+		slog.String("method", rec.Method), slog.String("outcome", string(rec.Outcome)), slog.Int("status", rec.Status),
+		slog.Int("attempts", rec.Attempts), slog.Int64("duration_ms", rec.Duration.Milliseconds()), slog.String("request_id", rec.ID),
+		slog.String("trace_id", rec.Trace.ID()), slog.String("error_code", rec.ErrorCode), slog.String("error", rec.ErrorText))
 }
 
 // longestMethod is more than any registered method has.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"switchgear/internal/runtime/bodies"
+	"switchgear/internal/telemetry"
 )
 
 // Recorder takes the record of every call. It must not block: Record runs on the path of the call.
@@ -52,6 +53,7 @@ type Record struct {
 	Steps          []Step
 	// SentAt is when the last attempt began, from the start of the call.
 	SentAt time.Duration
+	Trace  telemetry.TraceContext
 	// Retried are the attempts before the last one, nil mostly.
 	Retried []Retried
 	// Bodies is nil where the connection does not record them, or the call did not come as far.
