@@ -50,6 +50,7 @@ func TestBrowser(t *testing.T) {
 		{"checklist", checklistJourney},
 		{"live tail", tailJourney},
 		{"breaker", breakerJourney},
+		{"overview", overviewJourney},
 		{"invite", inviteJourney},
 		{"set up", setUpJourney},
 		{"sign in", signInJourney},

@@ -47,11 +47,11 @@ func newUpstream(t *testing.T) *upstream {
 }
 
 // egressRule opens the port of the upstream and no other.
-func (u *upstream) egressRule(t *testing.T) string {
-	t.Helper()
+func (u *upstream) egressRule(tb testing.TB) string {
+	tb.Helper()
 	_, port, err := net.SplitHostPort(u.Listener.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return "127.0.0.1=127.0.0.0/8:" + port
 }

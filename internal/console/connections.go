@@ -221,6 +221,13 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if asksFor(r, connectionsview.CourseRegion) {
+		course, err := p.course(r, c)
+		if err != nil {
+			return err
+		}
+		return p.render(w, r, http.StatusOK, connectionsview.Traffic(course))
+	}
 	accounts, err := p.Connections.Accounts(r.Context(), actor(r), c.Slug)
 	if err != nil {
 		return err
@@ -256,6 +263,9 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	if isFragment(r) {
 		return p.render(w, r, http.StatusOK, connectionsview.Overview(view))
+	}
+	if view.Course, err = p.course(r, c); err != nil {
+		return err
 	}
 	return p.render(w, r, http.StatusOK, connectionsview.Detail(view))
 }

@@ -25,6 +25,7 @@ import (
 	"switchgear/internal/checklist"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
+	"switchgear/internal/health"
 	"switchgear/internal/live"
 	"switchgear/internal/providers"
 	"switchgear/web/static"
@@ -45,6 +46,8 @@ type Deps struct {
 	Protections protections
 	// Checklist judges how ready connections are.
 	Checklist *checklist.Service
+	// Health says how connections are.
+	Health *health.Service
 	// Demo starts and ends the demonstration.
 	Demo Demonstration
 	// Proxy sends what people send by hand, through the pipeline of the gateway.
@@ -84,6 +87,8 @@ type Console struct {
 	cfg  Config
 	csrf *http.CrossOriginProtection
 	once onceTokens
+	// shared is what is drawn once for many visitors.
+	shared sharedParts
 }
 
 // New returns the console's handler.
@@ -98,7 +103,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 func newConsole(deps Deps, cfg Config) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Connections": deps.Connections == nil, "Providers": deps.Providers == nil, "Calls": deps.Calls == nil, "Checklist": deps.Checklist == nil, "Demo": deps.Demo == nil,
-		"Proxy": deps.Proxy == nil, "Breakers": deps.Breakers == nil, "Protections": deps.Protections == nil,
+		"Proxy": deps.Proxy == nil, "Breakers": deps.Breakers == nil, "Protections": deps.Protections == nil, "Health": deps.Health == nil,
 		"Assets": deps.Assets == nil,
 		"Logger": deps.Logger == nil, "Now": deps.Now == nil, "About": deps.About == nil, "SetupDone": deps.SetupDone == nil,
 	} {

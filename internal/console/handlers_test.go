@@ -26,6 +26,7 @@ import (
 	"switchgear/internal/credentials"
 	"switchgear/internal/dbtest"
 	"switchgear/internal/fault"
+	"switchgear/internal/health"
 	"switchgear/internal/live"
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
@@ -120,6 +121,12 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	conditions, err := health.New(t.Context(), health.Deps{
+		DB: d, Connections: conns, Traffic: callLog, Protections: protections, Probe: runtime.Probe, Notify: func(string) {}, Logger: telemetry.Discard(), Now: time.Now,
+	}, health.Config{Every: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
 	switches, err := breakers.New(breakers.Deps{
 		DB: d, Audit: log, Connections: conns, Inbox: inbox, Breakers: protections.Breakers(), Limiters: protections.Limiters(), Prober: prober{},
 		Notify: func(topic string) { hub.Publish(topic) }, Logger: telemetry.Discard(), Now: time.Now,
@@ -134,7 +141,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	var server *httptest.Server
 	handler, err := New(Deps{
 		Connections: conns, Providers: catalog, Calls: callLog, Checklist: readiness, Demo: &demonstration{},
-		Breakers: switches, Protections: protections,
+		Breakers: switches, Protections: protections, Health: conditions,
 		Proxy: runtime.NewProxy(runtime.ProxyDeps{
 			Logger: telemetry.Discard(), Now: time.Now, Recorder: recorders{callLog, switches}, Protections: protections,
 		}, runtime.ProxyConfig{}),

@@ -8,6 +8,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/breakers"
 	"switchgear/internal/checklist"
+	"switchgear/internal/health"
 	"switchgear/internal/live"
 )
 
@@ -33,7 +34,7 @@ func topicPermission(topic string) (guard, bool) {
 		return needs(access.PermissionKeysRead), true
 	case "audit":
 		return needs(access.PermissionAuditRead), true
-	case "connections", "calls", breakers.Topic, checklist.Topic:
+	case "connections", "calls", breakers.Topic, checklist.Topic, health.Topic:
 		return needs(access.PermissionSystemRead), true
 	case "sessions":
 		return signedIn(), true

@@ -6,6 +6,8 @@ import (
 
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
+	"switchgear/internal/checklist"
+	"switchgear/internal/health"
 	overviewview "switchgear/web/templates/overview"
 )
 
@@ -20,13 +22,9 @@ const recentChanges = 6
 
 func (p overviewPages) show(w http.ResponseWriter, r *http.Request) error {
 	if asksFor(r, overviewview.ImpactRegion) {
-		part, err := p.impact(r)
-		if err != nil {
-			return err
-		}
-		return p.render(w, r, http.StatusOK, overviewview.Connections(part))
+		return p.impactPart(w, r)
 	}
-	view := overviewview.View{Page: p.page(r, "Overview", "overview", "users", "keys", "audit", "connections", "calls", "checklist"), Now: p.Now(), Users: -1, Keys: -1, AuditEntries: -1}
+	view := overviewview.View{Page: p.page(r, "Overview", "overview", "users", "keys", "audit", "connections", "calls", health.Topic, checklist.Topic), Now: p.Now(), Users: -1, Keys: -1, AuditEntries: -1}
 	a := actor(r)
 	if a.Role.Can(access.PermissionUsersRead) {
 		users, err := p.Access.Users(r.Context(), a, access.UserQuery{Page: 1, Limit: 1})
@@ -54,8 +52,11 @@ func (p overviewPages) show(w http.ResponseWriter, r *http.Request) error {
 			})
 		}
 	}
-	var err error
-	if view.Impact, err = p.impact(r); err != nil {
+	board, err := p.Health.Board(a)
+	if err != nil {
+		return err
+	}
+	if view.Impact, err = p.impact(r, board); err != nil {
 		return err
 	}
 	view.Connections, view.CanConfigure = view.Impact.All, a.Role.Can(access.PermissionConfigure)

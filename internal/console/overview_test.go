@@ -94,3 +94,44 @@ func TestOverviewShowsWhatNeedsAttentionFirst(t *testing.T) {
 		t.Error("the part with the changes")
 	}
 }
+
+// What stands still is said at the top, with what helps for who may, whatever part of the page is asked for.
+func TestOverviewIncidents(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.call(t, 2)
+	if _, err := g.connections.Update(t.Context(), access.System(), "guarded", connections.Draft{Name: "Guarded well"}, "a change", 0); err != nil {
+		t.Fatal(err)
+	}
+	g.do(t, g.operator, http.MethodGet, "/", nil) // what was counted before the incident is no part of it
+	g.status.Store(http.StatusServiceUnavailable)
+	g.call(t, 4)
+	g.settled(t)
+	want := func(page string, all ...string) {
+		t.Helper()
+		text := strings.Join(strings.Fields(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(page, " ")), " ")
+		for _, w := range all {
+			if !strings.Contains(text, w) {
+				t.Errorf("%q is not in %s", w, text)
+			}
+		}
+	}
+	sentence := []string{"Guarded well is open since", "calls failed in 1 min: ", "Unavailable", "2 refused, 2 lost.", "Next probe in", "v2", "Open · probe in"}
+	_, _, page := g.do(t, g.operator, http.MethodGet, "/", nil)
+	want(page, append(sentence, "Probe now", "Roll back v2")...)
+	for _, href := range []string{"/connections/guarded/breaker/probe", "/connections/guarded/versions/1/rollback", "/connections/guarded/versions?a=1&amp;b=2"} {
+		if !strings.Contains(page, `href="`+href+`"`) {
+			t.Errorf("no link to %s", href)
+		}
+	}
+	viewer := g.signedIn(t, access.RoleViewer)
+	for range 2 {
+		_, _, part := g.do(t, viewer, http.MethodGet, "/", nil, "HX-Request", "true", "HX-Target", overviewview.ImpactRegion)
+		want(part, sentence...)
+		if strings.Contains(part, "Probe now") || strings.Contains(part, "Roll back") {
+			t.Error("somebody who may only look is offered a command")
+		}
+		_, _, part = g.do(t, g.operator, http.MethodGet, "/", nil, "HX-Request", "true", "HX-Target", overviewview.ImpactRegion)
+		want(part, append(sentence, "Probe now")...)
+	}
+}

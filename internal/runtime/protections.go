@@ -395,25 +395,3 @@ func (p *Protections) RejectedCredentials() map[string]RejectedCredential {
 	})
 	return out
 }
-
-// Use is how much of what a connection may have is taken.
-type Use struct {
-	InFlight, MaxInFlight int
-	// Repeats of MostRepeats attempts were made again in the last ten seconds.
-	Repeats, MostRepeats int
-	// Limits are nil where none was configured or learned.
-	Limits *ratelimit.Snapshot
-}
-
-// Use shows what a connection uses; nothing for one that no policy was applied for.
-func (p *Protections) Use(connectionID string) Use {
-	known, _ := p.guards.Load(connectionID)
-	g, ok := known.(*guard)
-	if !ok {
-		return Use{}
-	}
-	places, budget, limits := g.bulkhead.Snapshot(), g.budget.Snapshot(), g.limiter.Snapshot()
-	return Use{
-		InFlight: places.InFlight, MaxInFlight: places.Limit, Repeats: budget.Repeats, MostRepeats: budget.MostRepeats, Limits: &limits,
-	}
-}

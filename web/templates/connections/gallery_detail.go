@@ -18,13 +18,33 @@ func sampleDetail() DetailView {
 			{"Timeout", "10 s", "set here"}, {"Attempts", "3", "default"}, {"Rate limit", "90 per 1 s", "from the provider"}, {"At once", "100", "default"},
 		},
 		Credential: Credential{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second)},
+		Course:     sampleCourse(15),
 	}
+}
+
+// sampleCourse has a change in the middle, and calls that fail after it.
+func sampleCourse(points int) Course {
+	out := Course{Slug: "stripe", Range: "15m"}
+	for i := range points {
+		p := CoursePoint{At: ago(time.Duration(points-i) * time.Minute), Answered: int64(60 + i*7%5), Rejected: int64(i % 3), P50: 96 * time.Millisecond, P95: 412 * time.Millisecond, P99: 1800 * time.Millisecond}
+		switch {
+		case i == 3: // nothing was called
+			p = CoursePoint{At: p.At}
+		case i == points/2:
+			p.Notes = []string{"v18 (edit) by ops@example.com", "breaker of createCharge Closed → Open"}
+		case i > points/2:
+			p.Failed, p.Held, p.P95 = 31, 12, 8100*time.Millisecond
+		}
+		out.Points = append(out.Points, p)
+	}
+	return out
 }
 
 func detailStates() []ui.State {
 	const group = "Connection page"
 	quiet := sampleDetail()
 	quiet.Calls, quiet.Failed, quiet.Points, quiet.FailedPoints, quiet.LastSuccess, quiet.LastKnownGood, quiet.LogBodies = 0, 0, nil, nil, time.Time{}, 0, false
+	quiet.Course = Course{Slug: "stripe", Range: "1h"}
 	quiet.LastFailure, quiet.LastError, quiet.P95, quiet.Latency = time.Time{}, "", 0, nil
 	paused := sampleDetail()
 	paused.Head.State, paused.PausedBy, paused.PausedWhy = "paused", "ada@example.com", "maintenance of the vendor"
@@ -55,6 +75,8 @@ func detailStates() []ui.State {
 		whole(group, "credential in an unknown state", Detail(odd)),
 		whole(group, "long text", Detail(long)),
 		{Group: group, Name: "the part that refreshes", View: Overview(sampleDetail())},
+		{Group: group, Name: "traffic, the part that refreshes", View: Traffic(sampleCourse(15))},
+		{Group: group, Name: "traffic, one point", View: Traffic(sampleCourse(1))},
 	}
 }
 

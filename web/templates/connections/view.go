@@ -188,6 +188,8 @@ type DetailView struct {
 	// Policy is the policy in force, as facts.
 	Policy     []Fact
 	Credential Credential
+	// Course is the traffic over a longer time.
+	Course Course
 }
 
 // Fact is one name and its value. Hint says where the value comes from.

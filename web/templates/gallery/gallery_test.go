@@ -64,7 +64,7 @@ func TestTemplatesUseAssetsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := regexp.MustCompile(`(?:src|href)="(/static/[^"]*)"`)
+	address := regexp.MustCompile(`(?:src|href|data-library)="(/static/[^"]*)"`)
 	hashed := regexp.MustCompile(`-[0-9a-f]{8}\.(css|js|svg)$`)
 	used := map[string]bool{}
 	for _, s := range frameStates() {

@@ -63,6 +63,7 @@ func Gallery() []ui.State {
 		page("demonstration offered", Overview(offered)),
 		page("demonstration running", Overview(demonstrated)),
 		page("demonstration running, read-only", Overview(watched)),
+		page("incidents, read-only", Overview(withImpact(watchedImpact()))),
 		{Group: "Overview", Name: "connections, for a live refresh", View: Connections(impactSample())},
 	}
 }

@@ -3,6 +3,8 @@ package overview
 import (
 	"strings"
 	"time"
+
+	"switchgear/web/templates/breakers"
 )
 
 // withImpact is the overview of an installation that works.
@@ -34,41 +36,106 @@ func waves(high float64) []float64 {
 }
 
 func impactSample() Impact {
-	at := func(ago time.Duration) time.Time { return now().Add(-ago) }
 	return Impact{
-		Now: now(), Number: 1, Limit: 50, Total: 7, All: 7, Attention: 4, Idle: 1,
+		Now: now(), Number: 1, Limit: 50, Total: 8, All: 8, Attention: 5, Idle: 1,
 		Calls: 187_215, Failed: 2_658, Points: waves(12_481), FailedPoints: waves(60), P95: 183 * time.Millisecond, LatencyPoints: waves(60),
-		Rows: []Row{
-			{
-				Done: 9, Items: 12, Slug: "stripe", Name: "Stripe live", Kind: "rest", Auth: "Bearer token", Version: 18, Calls: 60, Failed: 60, Minutes: quarter(4, 15, 4),
-				P50: 6 * time.Second, P95: 8100 * time.Millisecond, Latency: waves(8000), LastSuccess: at(44 * time.Minute), LastFailure: at(2 * time.Second), LastError: "Unavailable",
-			},
-			{
-				Slug: "hubspot", Name: "HubSpot CRM", Kind: "rest", Auth: "OAuth 2.0", Version: 4, Calls: 911, Failed: 37, Minutes: quarter(60, 5, 7),
-				P50: 96 * time.Millisecond, P95: 412 * time.Millisecond, Latency: waves(200), LastSuccess: at(3 * time.Second), LastFailure: at(time.Minute), LastError: "Throttled",
-			},
-			{
-				Slug: "ads", Name: "Google Ads", Kind: "rest", Auth: "OAuth 2.0", Version: 2, Minutes: quarter(0, 0, 0), Credential: true,
-				Problem:     "Account default: The service no longer accepts the credential. Connect the account again.",
-				LastSuccess: at(4 * time.Hour), LastFailure: at(3 * time.Hour), LastError: "Credential not accepted",
-			},
-			{
-				Slug: "legacy", Name: "Legacy ERP", Kind: "rest", Auth: "Basic", Version: 1, Minutes: quarter(0, 0, 0),
-				Problem: "This release cannot use the definition of the connection. Edit it, or go back to an older version.",
-			},
-			{
-				Slug: "warehouse", Name: "Warehouse", Kind: "rest", Auth: "Basic", Version: 1, Calls: 186_204, Minutes: quarter(12_000, 0, 0),
-				P50: 900 * time.Microsecond, P95: 28 * time.Millisecond, Latency: waves(10), LastSuccess: at(time.Second),
-			},
-			{Slug: "salesforce", Name: "Salesforce", Kind: "rest", Auth: "Bearer token", Version: 7, Paused: true, Minutes: quarter(0, 0, 0), LastSuccess: at(6 * time.Hour)},
-			{Slug: "slack", Name: "Slack alerts", Kind: "webhook", Auth: "None", Version: 2, Minutes: quarter(0, 0, 0)},
+		NotClosed: 3, Breakers: 31, Troubled: 4, Incidents: incidentSamples(), Rows: rowSamples(),
+	}
+}
+
+func rowSamples() []Row {
+	at := func(ago time.Duration) time.Time { return now().Add(-ago) }
+	minutes := func(state State, last int) []State {
+		out := make([]State, 15)
+		for i := range out {
+			out[i] = StateHealthy
+			if i >= len(out)-last {
+				out[i] = state
+			}
+		}
+		return out
+	}
+	return []Row{
+		{
+			Done: 9, Items: 12, Slug: "stripe", Name: "Stripe live", Kind: "rest", Auth: "Bearer token", Version: 18, Calls: 60, Failed: 60, Minutes: quarter(4, 15, 4),
+			State: StateDown, Why: "Open because 38 of 60 calls failed: 63 % of 50 %.", Since: at(14 * time.Minute), States: minutes(StateDown, 14),
+			Breaker: &breakers.Status{State: breakers.StateOpen, Since: at(14 * time.Minute), Until: at(-22 * time.Second)},
+			Limit:   breakers.Meter{Label: "90 per 1 s", Value: 90, Max: 90, Text: "90 of 90 per 1 s"}, InFlight: 25, MaxInFlight: 25, Repeats: 12, MostRepeats: 12, Stale: 390,
+			P95: 8100 * time.Millisecond, LastSuccess: at(44 * time.Minute), LastFailure: at(2 * time.Second), LastError: "Unavailable",
+		},
+		{
+			Slug: "hubspot", Name: "HubSpot CRM", Kind: "rest", Auth: "OAuth 2.0", Version: 4, Calls: 911, Failed: 37, Minutes: quarter(60, 5, 7),
+			State: StateHeld, Why: "Calls wait until 09:27:34 UTC because the vendor asked for it: Retry-After.", Since: at(20 * time.Second), Until: at(-41 * time.Second), States: minutes(StateHeld, 3),
+			Limit: breakers.Meter{Label: "50 per 1 s", Value: 40, Max: 50, Text: "40 of 50 per 1 s"}, Pace: "effective 12/s", Quota: "240 of 10,000 left", InFlight: 3, MaxInFlight: 25,
+			P95: 412 * time.Millisecond, LastSuccess: at(3 * time.Second), LastFailure: at(time.Minute), LastError: "Throttled",
+		},
+		{
+			Slug: "github", Name: "GitHub", Kind: "rest", Auth: "OAuth 2.0", Version: 9, Calls: 320, Failed: 38, Minutes: quarter(20, 8, 9),
+			State: StateDegraded, Operation: "listIssues", Why: "listIssues: 1 of 3 probes used, 1 succeeded.", Since: at(6 * time.Minute), States: minutes(StateDegraded, 6),
+			Breaker: &breakers.Status{State: breakers.StateHalfOpen, Since: at(3 * time.Second), Probes: 1, ProbesWanted: 3},
+			P95:     190 * time.Millisecond, InFlight: 1, MaxInFlight: 25, LastSuccess: at(3 * time.Second), LastFailure: at(2 * time.Minute), LastError: "Timed out",
+		},
+		{
+			Slug: "ads", Name: "Google Ads", Kind: "rest", Auth: "OAuth 2.0", Version: 2, Minutes: quarter(0, 0, 0), State: StateCredential, Since: at(3 * time.Hour),
+			Why: "Account default: The service no longer accepts the credential. Connect the account again.", States: minutes(StateCredential, 15),
+			LastSuccess: at(4 * time.Hour), LastFailure: at(3 * time.Hour), LastError: "Credential not accepted",
+		},
+		{
+			Slug: "legacy", Name: "Legacy ERP", Kind: "rest", Auth: "Basic", Version: 1, Minutes: quarter(0, 0, 0), State: StateDown, Since: at(50 * time.Hour),
+			Why: "This release cannot use the definition of the connection. Edit it, or go back to an older version.",
+		},
+		{
+			Slug: "warehouse", Name: "Warehouse", Kind: "rest", Auth: "Basic", Version: 1, Calls: 186_204, Minutes: quarter(12_000, 0, 0), State: StateHealthy,
+			Why: "60,201 calls in the last 5 minutes, none failed.", Since: at(20 * time.Hour), InFlight: 4, MaxInFlight: 50,
+			P95: 28 * time.Millisecond, LastSuccess: at(time.Second),
+		},
+		{
+			Slug: "salesforce", Name: "Salesforce", Kind: "rest", Auth: "Bearer token", Version: 7, Minutes: quarter(0, 0, 0), LastSuccess: at(6 * time.Hour),
+			State: StatePaused, Why: "It is paused: calls are refused until it is resumed.", Since: at(5 * time.Hour),
+		},
+		{
+			Slug: "slack", Name: "Slack alerts", Kind: "webhook", Auth: "None", Version: 2, Minutes: quarter(0, 0, 0), State: StateIdle,
+			Why: "No call for 6 h. Nothing is known about it.", Since: at(6 * time.Hour),
 		},
 	}
 }
 
+// incidentSamples are one of each kind; more of them are in the list.
+func incidentSamples() []Incident {
+	at := func(ago time.Duration) time.Time { return now().Add(-ago) }
+	return []Incident{
+		{
+			Slug: "stripe", Name: "Stripe live", Operation: "createCharge", State: StateDown, Since: at(14 * time.Minute), Until: at(-22 * time.Second),
+			Breaker:  &breakers.Status{State: breakers.StateOpen},
+			Failures: 38, Judged: 60, Window: time.Minute, Outcomes: []Outcome{{"Unavailable", 31}, {"Timed out", 7}},
+			Refused: 412, Stale: 390, Lost: 22, Oldest: 9 * time.Minute, More: 1, MayOperate: true, MayConfigure: true,
+			Changed: &Changed{Version: 18, Before: 17, Author: "ops@example.com", At: at(19 * time.Minute)},
+		},
+		{
+			Slug: "hubspot", Name: "HubSpot CRM", State: StateHeld, Since: at(20 * time.Second), Until: at(-41 * time.Second), MayOperate: true,
+			Why: "Calls wait until 09:27:34 UTC because the vendor asked for it: Retry-After.",
+		},
+		{
+			Slug: "ads", Name: "Google Ads", State: StateCredential, Account: "default", Since: at(3 * time.Hour), MayOperate: true, MayConfigure: true,
+			Why: "Account default: The service no longer accepts the credential. Connect the account again.",
+		},
+	}
+}
+
+// watchedImpact is what somebody sees who may only look.
+func watchedImpact() Impact {
+	v := impactSample()
+	v.Troubled = len(v.Incidents)
+	for i := range v.Incidents {
+		v.Incidents[i].MayOperate, v.Incidents[i].MayConfigure = false, false
+	}
+	return v
+}
+
 func oneConnection() Impact {
 	one := impactSample()
-	one.Rows, one.Total, one.All, one.Attention, one.Idle = one.Rows[6:], 1, 1, 0, 1
+	one.Rows, one.Total, one.All, one.Attention, one.Idle = one.Rows[7:], 1, 1, 0, 1
+	one.Incidents, one.Troubled, one.NotClosed, one.Breakers = nil, 0, 0, 1
 	one.Calls, one.Failed, one.P95, one.Points, one.FailedPoints, one.LatencyPoints = 0, 0, 0, make([]float64, 15), make([]float64, 15), make([]float64, 15)
 	return one
 }
@@ -82,6 +149,7 @@ func manyConnections() Impact {
 func nothing(show string) Impact {
 	none := impactSample()
 	none.Show, none.Rows, none.Total = show, nil, 0
+	none.Incidents, none.Troubled = nil, 0
 	return none
 }
 
@@ -101,6 +169,8 @@ func longConnections() Impact {
 		r.Calls, r.Failed = r.Calls*1_000_000, r.Failed*1_000_000
 		r.LastError = strings.Repeat("refused by a proxy in between ", 3)
 	}
+	long.Incidents = long.Incidents[:1]
+	long.Incidents[0].Name, long.Incidents[0].Operation = long.Rows[0].Name, strings.Repeat("createCharge", 8)
 	long.Rows[0].Slug, long.Rows[1].Slug = "a", "b"
 	return long
 }

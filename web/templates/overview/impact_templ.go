@@ -10,6 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"switchgear/web/templates/calls"
@@ -68,7 +69,7 @@ func Connections(v Impact) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = ui.Stats{Tiles: v.figures()}.Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = v.incidents().Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -76,11 +77,19 @@ func Connections(v Impact) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = ui.Filters{URL: v.url(v.Number), Region: ImpactRegion, Pills: []ui.Pills{{Name: "show", Label: "Connections by impact", Options: v.choices()}}}.Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Stats{Tiles: v.figures()}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, " ")
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+					templ_7745c5c3_Err = ui.Filters{URL: v.url(v.Number), Region: ImpactRegion, Pills: []ui.Pills{{Name: "show", Label: "Connections by impact", Options: v.choices()}}}.Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " ")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -99,15 +108,14 @@ func Connections(v Impact) templ.Component {
 						templ_7745c5c3_Err = ui.Table{
 							ID: "impact", Caption: "Connections by impact", Rows: v.rows(), Empty: v.empty(), Roomy: true,
 							Columns: []ui.Column{
-								{Label: "Connection"}, {Label: "State"}, {Label: "Last 15 min"}, {Label: "Calls", Numeric: true}, {Label: "Failed", Numeric: true}, {Label: "Errors", Numeric: true},
-								{Label: "p50", Numeric: true, Desktop: true}, {Label: "p95", Numeric: true}, {Label: "Latency", Desktop: true},
-								{Label: "Last success"}, {Label: "Last failure"}, {Label: "Checklist"},
+								{Label: "Connection"}, {Label: "State"}, {Label: "Last 15 min"}, {Label: "Calls"}, {Label: "Errors", Numeric: true},
+								{Label: "p95", Numeric: true}, {Label: "Rate of limit"}, {Label: "In flight", Numeric: true}, {Label: "Last success"}, {Label: "Last failure"}, {Label: "Checklist"},
 							},
 						}.Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " ")
+						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, " ")
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -117,7 +125,7 @@ func Connections(v Impact) templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = ui.Card{Title: "Connections by impact", Sub: "Failing calls first, then traffic. The last 15 minutes.", Flush: true}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Card{Title: "Connections by impact", Sub: "What needs somebody first, then traffic. The last 15 minutes.", Flush: true}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -130,7 +138,7 @@ func Connections(v Impact) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.LiveRegion(ImpactRegion, "connections calls checklist", v.url(v.Number)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.LiveRegion(ImpactRegion, "connections calls health checklist", v.url(v.Number)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -172,11 +180,29 @@ func (v Impact) figures() []ui.StatTile {
 		attention = ui.ToneBad
 	}
 	return []ui.StatTile{
-		{ID: "figure-calls", Label: "Calls in 15 min", Value: ui.Thousands(v.Calls), Points: v.Points, Href: "/calls"},
+		{ID: "figure-calls", Label: "Calls / min", Value: perMinute(v.Calls), Points: v.Points, Href: "/calls"},
 		{ID: "figure-failed", Label: "Failed", Value: failed, Unit: unitOf(failed), Points: v.FailedPoints, Tone: failureTone(v.Calls, v.Failed)},
 		{ID: "figure-p95", Label: "p95 latency", Value: p95, Unit: unit, Points: v.LatencyPoints},
+		{ID: "figure-breakers", Label: "Breakers not closed", Value: ui.Thousands(int64(v.NotClosed)), Unit: "of " + ui.Thousands(int64(v.Breakers)), Href: "/breakers", Tone: breakersTone(v.NotClosed)},
 		{ID: "figure-attention", Label: "Need attention", Value: ui.Thousands(int64(v.Attention)), Unit: "of " + ui.Thousands(int64(v.All)), Href: ui.URL("/", "show", ShowAttention), Tone: attention},
 	}
+}
+
+// perMinute is the mean of the window.
+func perMinute(calls int64) string {
+	if calls > 0 && calls < window {
+		return "<1"
+	}
+	return ui.Thousands((calls + window/2) / window)
+}
+
+const window = 15
+
+func breakersTone(open int) ui.Tone {
+	if open > 0 {
+		return ui.ToneBad
+	}
+	return ui.ToneNone
 }
 
 // share is how many of a hundred calls failed: with one decimal, and never 0 when there was one.
@@ -215,17 +241,17 @@ func (v Impact) empty() ui.EmptyState {
 	case v.Total > 0:
 		return ui.EmptyState{Icon: "list", Title: "This page is empty.", Text: "There are connections on the pages before.", Actions: []templ.Component{ui.Button{Label: "First page", Href: v.url(1)}}}
 	case v.Show == ShowAttention:
-		return ui.EmptyState{Icon: "check", Title: "Nothing needs attention.", Text: "No call failed in the last 15 minutes, and every credential can be used.", Actions: []templ.Component{all}}
+		return ui.EmptyState{Icon: "check", Title: "Nothing needs attention.", Text: "No breaker is open, calls do not fail lately, and every credential can be used.", Actions: []templ.Component{all}}
 	}
-	return ui.EmptyState{Icon: "activity", Title: "None is idle.", Text: "Every connection was called in the last 15 minutes, is paused, or needs attention.", Actions: []templ.Component{all}}
+	return ui.EmptyState{Icon: "activity", Title: "None is idle.", Text: "Every connection was called or checked lately, is paused, or needs attention.", Actions: []templ.Component{all}}
 }
 
 func (v Impact) rows() []ui.Row {
 	out := make([]ui.Row, len(v.Rows))
 	for i, r := range v.Rows {
-		out[i] = ui.Row{ID: r.Slug, Dim: r.Paused, Cells: []templ.Component{
-			ui.Name(r.Name, "/connections/"+r.Slug, r.sub()), r.state(), r.course(), ui.Number(r.Calls), r.failures(), r.errors(),
-			r.took(r.P50), r.took(r.P95), r.latency(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"), r.lastFailure(v.Now), r.checklist(),
+		out[i] = ui.Row{ID: r.Slug, Dim: r.State == StatePaused, Cells: []templ.Component{
+			ui.Name(r.Name, "/connections/"+r.Slug, r.sub()), r.state(v.Now), r.course(), r.calls(), r.errors(),
+			r.took(r.P95), r.limit(), r.inFlight(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"), r.lastFailure(v.Now), r.checklist(),
 		}}
 	}
 	return out
@@ -240,32 +266,63 @@ func (r Row) checklist() templ.Component {
 
 func (r Row) sub() string { return r.Kind + " · " + r.Auth + " · v" + strconv.Itoa(r.Version) }
 
-// state is what the last minutes say, and nothing more: without traffic nothing is known to work.
-func (r Row) state() ui.Chip {
-	switch {
-	case r.Paused:
-		return ui.Chip{Label: "Paused", Tone: ui.ToneHeld, Title: "Calls are refused until it is resumed."}
-	case r.Problem != "" && r.Credential:
-		return ui.Chip{Label: "Credential problem", Tone: ui.ToneBad, Icon: "lock", Title: r.Problem}
-	case r.Problem != "":
-		return ui.Chip{Label: "Unusable", Tone: ui.ToneBad, Icon: "ban", Title: r.Problem}
-	case r.Calls == 0:
-		return ui.Chip{Label: "Idle · no traffic", Tone: ui.ToneIdle, Title: "No call in the last 15 minutes, so nothing is known about it."}
-	case r.Failed == r.Calls:
-		return ui.Chip{Label: "Down", Tone: ui.ToneBad, Title: "Every call failed. The last one: " + r.LastError}
-	case r.Failed > 0:
-		return ui.Chip{Label: "Degraded", Tone: failureTone(r.Calls, r.Failed), Icon: "alert", Title: "Some calls failed. The last one: " + r.LastError}
+// state is the sign of how it is, with what comes next; its sentence is the title.
+func (r Row) state(now time.Time) templ.Component {
+	c := r.chip(now)
+	c.Title = r.Why
+	if r.Breaker == nil && r.Until.After(now) {
+		c.More = ui.Countdown(r.Until, now)
 	}
-	return ui.Chip{Label: "Healthy", Tone: ui.ToneOK, Title: "No call failed in the last 15 minutes."}
+	if r.Since.IsZero() || r.State == StateHealthy {
+		return c
+	}
+	return ui.Lines(c, ui.RelTime(r.Since, now))
 }
 
-// course draws how the calls of each minute went.
+func (r Row) chip(now time.Time) ui.Chip {
+	if r.Breaker != nil {
+		c := r.Breaker.Chip(now)
+		if r.Operation != "" {
+			c.Label = r.Operation + ": " + c.Label
+		}
+		return c
+	}
+	return r.State.chip()
+}
+
+// chip is the sign of a state. None that is not known is taken for a good one.
+func (s State) chip() ui.Chip {
+	switch s {
+	case StatePaused:
+		return ui.Chip{Label: "Paused", Tone: ui.ToneHeld}
+	case StateCredential:
+		return ui.Chip{Label: "Credential problem", Tone: ui.ToneBad, Icon: "lock"}
+	case StateIdle:
+		return ui.Chip{Label: "Idle · no traffic", Tone: ui.ToneIdle}
+	case StateDown:
+		return ui.Chip{Label: "Down", Tone: ui.ToneBad}
+	case StateHeld:
+		return ui.Chip{Label: "Held by vendor", Tone: ui.ToneHeld}
+	case StateDegraded:
+		return ui.Chip{Label: "Degraded", Tone: ui.ToneWarn, Icon: "alert"}
+	case StateHealthy:
+		return ui.Chip{Label: "Healthy", Tone: ui.ToneOK}
+	}
+	return ui.Chip{Label: "Unknown", Tone: ui.ToneWarn, Icon: "help"}
+}
+
+// course draws how each minute was: what stood still, and how the calls went otherwise.
 func (r Row) course() ui.Ribbon {
 	out := ui.Ribbon{Slices: make([]ui.Slice, len(r.Minutes)), Label: "No calls in 15 minutes"}
 	bad := 0
 	for i, m := range r.Minutes {
 		s := &out.Slices[i]
 		ago := strconv.Itoa(len(r.Minutes)-1-i) + " min ago: "
+		if state := r.stateAt(i); state == StateDown || state == StateHeld || state == StateCredential {
+			bad++
+			s.Tone, s.Title = state.chip().Tone, ago+strings.ToLower(state.chip().Label)+", "+ui.Thousands(int64(m.Calls))+" calls, "+ui.Thousands(int64(m.Failed))+" failed"
+			continue
+		}
 		switch {
 		case m.Calls == 0:
 			*s = ui.Slice{Tone: ui.ToneIdle, Title: ago + "no calls"}
@@ -278,17 +335,65 @@ func (r Row) course() ui.Ribbon {
 		}
 		s.Title = ago + ui.Thousands(int64(m.Calls)) + " calls, " + ui.Thousands(int64(m.Failed)) + " failed"
 	}
-	if r.Calls > 0 {
-		out.Label = "Calls failed in " + strconv.Itoa(bad) + " of the last " + strconv.Itoa(len(r.Minutes)) + " minutes"
+	if r.Calls > 0 || bad > 0 {
+		out.Label = "Trouble in " + strconv.Itoa(bad) + " of the last " + strconv.Itoa(len(r.Minutes)) + " minutes"
 	}
 	return out
 }
 
-func (r Row) failures() templ.Component {
+func (r Row) stateAt(minute int) State {
+	if minute >= len(r.States) {
+		return ""
+	}
+	return r.States[minute]
+}
+
+// calls is the number with its course, and how many were answered from the cache past their time.
+func (r Row) calls() templ.Component {
 	if r.Calls == 0 {
 		return ui.Text("")
 	}
-	return ui.Number(r.Failed)
+	points, t := make([]float64, len(r.Minutes)), ui.ToneAccent
+	for i, m := range r.Minutes {
+		points[i] = float64(m.Calls)
+	}
+	if r.Failed > 0 {
+		t = failureTone(r.Calls, r.Failed)
+	}
+	parts := []templ.Component{ui.Sparkline{Points: points, Tone: t, Small: true, Label: "Calls by the minute"}, ui.Number(r.Calls)}
+	if r.Stale > 0 {
+		parts = append(parts, ui.Muted(ui.Thousands(r.Stale)+" stale"))
+	}
+	return ui.Lines(parts...)
+}
+
+// limit is how much of the rate that is allowed is used, and what the vendor says is left.
+func (r Row) limit() templ.Component {
+	var parts []templ.Component
+	if r.Limit.Label != "" {
+		parts = append(parts, ui.Meter{Value: r.Limit.Value, Max: r.Limit.Max, Label: r.Limit.Label, Text: r.Limit.Text})
+	}
+	for _, more := range []string{r.Pace, r.Quota} {
+		if more != "" {
+			parts = append(parts, ui.Muted(more))
+		}
+	}
+	if len(parts) == 0 {
+		return ui.Text("")
+	}
+	return ui.Lines(parts...)
+}
+
+// inFlight is how many places are taken, and how much of the budget of retries; none of that is no news.
+func (r Row) inFlight() templ.Component {
+	if r.MaxInFlight == 0 {
+		return ui.Text("")
+	}
+	places := ui.Text(ui.Thousands(int64(r.InFlight)) + "/" + ui.Thousands(int64(r.MaxInFlight)))
+	if r.Repeats == 0 {
+		return places
+	}
+	return ui.Lines(places, ui.Muted(strconv.Itoa(r.Repeats)+" of "+strconv.Itoa(r.MostRepeats)+" retries"))
 }
 
 // errors is how many of a hundred calls failed.
@@ -307,13 +412,6 @@ func (r Row) took(d time.Duration) templ.Component {
 		return ui.Text("")
 	}
 	return ui.Text(calls.Took(d))
-}
-
-func (r Row) latency() templ.Component {
-	if r.Calls == 0 {
-		return ui.Text("")
-	}
-	return ui.Sparkline{Points: r.Latency, Tone: ui.ToneAccent, Small: true, Label: "Mean latency by the minute; p95 " + calls.Took(r.P95)}
 }
 
 // lastFailure is when and how a call last failed.

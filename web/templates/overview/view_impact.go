@@ -1,6 +1,10 @@
 package overview
 
-import "time"
+import (
+	"time"
+
+	"switchgear/web/templates/breakers"
+)
 
 // The choices of what the table of connections shows; all is the empty one.
 const (
@@ -22,24 +26,98 @@ type Impact struct {
 	Points, FailedPoints []float64
 	P95                  time.Duration
 	LatencyPoints        []float64
-	Rows                 []Row
+	// NotClosed of Breakers do not let every call pass.
+	NotClosed, Breakers int
+	// Incidents are the connections that stand still, the worst first; Troubled counts all of them.
+	Incidents []Incident
+	Troubled  int
+	Rows      []Row
 }
+
+// Incident is a connection that stands still, in part or whole.
+type Incident struct {
+	Slug, Name string
+	// Operation is the one whose breaker is not closed; empty for the whole connection.
+	Operation string
+	State     State
+	// Breaker is the one that decided, nil when none did.
+	Breaker *breakers.Status
+	// Account is the one whose credential it is about.
+	Account string
+	// Why is a sentence; it is shown where Failures and Judged are not known.
+	Why          string
+	Since, Until time.Time
+	// Failures of Judged calls within Window opened the breaker; Outcomes says how calls failed around then.
+	Failures, Judged int
+	Window           time.Duration
+	Outcomes         []Outcome
+	// Refused calls since then were not let out: Stale of them were answered from the cache, the oldest
+	// answer Oldest past its time, and Lost were not answered.
+	Refused, Stale, Lost int64
+	Oldest               time.Duration
+	// More counts the other breakers of the connection that are not closed.
+	More int
+	// Changed is the last change of the connection before it, nil when there was none lately.
+	Changed *Changed
+	// MayOperate offers what operators may do, MayConfigure what needs more.
+	MayOperate, MayConfigure bool
+}
+
+// Outcome is how many calls ended in one way.
+type Outcome struct {
+	Label string
+	N     int64
+}
+
+// Changed is a version that was active when a connection broke.
+type Changed struct {
+	Version, Before int // Before is the version to go back to, 0 when there is none
+	Author          string
+	At              time.Time
+}
+
+// State is how a connection is.
+type State string
+
+// The states.
+const (
+	StateHealthy    State = "healthy"
+	StateDegraded   State = "degraded"
+	StateDown       State = "down"
+	StateHeld       State = "held"
+	StateCredential State = "credential_problem" //nolint:gosec // It is a name.
+	StateIdle       State = "idle"
+	StatePaused     State = "paused"
+)
 
 // Row is one connection.
 type Row struct {
 	Slug, Name, Kind, Auth string
 	Version                int
-	Paused                 bool
-	// Problem says why calls are refused whatever the upstream does; empty when they are not. Credential is
-	// true when it is about one.
-	Problem    string
-	Credential bool
+	// State is how it is, since when, and Why in a sentence.
+	State State
+	Why   string
+	Since time.Time
+	// Until is when it may change by itself; zero when it is not known.
+	Until time.Time
+	// Breaker is the one that decided, nil when none did; Operation is its, empty for the connection's.
+	Breaker   *breakers.Status
+	Operation string
+	// States are the worst of each minute, oldest first; empty where none is known.
+	States []State
+	// Limit is the fullest of the rate limits, empty without any; Pace says what slows calls down beyond it.
+	Limit breakers.Meter
+	Pace  string
+	// Quota is what the vendor says is left, empty where it does not.
+	Quota                 string
+	InFlight, MaxInFlight int
+	// Repeats of MostRepeats attempts were made again lately; Stale answers came from the cache since the start.
+	Repeats, MostRepeats int
+	Stale                int64
 	// Calls and Failed are those of the last 15 minutes, and by the minute in Minutes, oldest first.
 	Calls, Failed int64
 	Minutes       []Minute
-	// P50 and P95 are zero without calls; Latency is the mean by the minute.
-	P50, P95 time.Duration
-	Latency  []float64
+	P95           time.Duration // zero without calls
 	// LastSuccess and LastFailure are zero when none is known. LastError says how the last failure ended.
 	LastSuccess, LastFailure time.Time
 	LastError                string

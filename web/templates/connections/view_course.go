@@ -1,0 +1,25 @@
+package connections
+
+import "time"
+
+// CourseRegion is the id of the part with the charts, which refreshes itself.
+const CourseRegion = "connection-course"
+
+// Ranges are the times that the charts may show, the first one without a choice.
+func Ranges() []string { return []string{"1h", "15m", "6h", "24h", "7d", "30d"} }
+
+// Course is the traffic of a connection over a time.
+type Course struct {
+	Slug, Range string
+	// Points are one for each step, oldest first.
+	Points []CoursePoint
+}
+
+// CoursePoint is one step.
+type CoursePoint struct {
+	At                               time.Time
+	Answered, Rejected, Failed, Held int64 // Rejected are client errors, Held were refused by us
+	P50, P95, P99                    time.Duration
+	// Notes are what changed then: versions, breakers, credentials.
+	Notes []string
+}
