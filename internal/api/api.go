@@ -22,6 +22,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
+	"switchgear/internal/runtime"
 	"switchgear/internal/telemetry"
 )
 
@@ -62,6 +63,21 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // Health answers /livez and /readyz. Both are public: they name conditions, never data.
 func Health(ready func(ctx context.Context) []Check, logger *slog.Logger) http.Handler {
 	r := newRouter(logger)
+	mountHealth(r, ready)
+	return r
+}
+
+// Sealed answers in place of every machine route while the master key does not fit the database: health as
+// it is, and everything else 503, because nothing can be said about what is sealed.
+func Sealed(ready func(ctx context.Context) []Check, logger *slog.Logger) http.Handler {
+	r := newRouter(logger)
+	sealed := handle(logger, func(w http.ResponseWriter, _ *http.Request) error {
+		err := fault.New(fault.Unavailable, "SEALED", "The master key does not fit the database, so nothing can be called or read until an operator brings it back.")
+		runtime.SetErrorHeader(w.Header(), err)
+		return err
+	})
+	r.NotFound(sealed)
+	r.MethodNotAllowed(sealed)
 	mountHealth(r, ready)
 	return r
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -129,6 +130,14 @@ func TestAPIOnItsOwnListener(t *testing.T) {
 	}
 	if got := visitor.get(machine + "/api/v1/connections"); got.status != http.StatusUnauthorized {
 		t.Errorf("API: %d", got.status)
+	}
+	// What the pages tell to copy leads to the listener that answers it.
+	owner := p.owner(t)
+	owner.post("/connections/new", url.Values{
+		"provider": {"generic-rest"}, "name": {"Orders"}, "slug": {"orders"}, "base_url": {"https://api.example.com"}, "auth_type": {"none"},
+	})
+	if got := owner.get("/connections/orders"); !strings.Contains(got.body, machine+"/proxy/orders/") {
+		t.Errorf("the page of the connection does not name %s", machine)
 	}
 	if got := p.browser(t).get("/api/v1/openapi.json"); got.status == http.StatusOK && strings.Contains(got.body, "openapi") {
 		t.Errorf("on the console's listener: %d", got.status)

@@ -185,6 +185,12 @@ func TestSealedProcessExplainsItself(t *testing.T) {
 			t.Errorf("%s: %d", path, got.status)
 		}
 	}
+	// What a program asks for is not missing, it is sealed.
+	for _, path := range []string{"/proxy/stripe/v1/charges", "/api/v1/connections", "/metrics"} {
+		if got := b.get(path); got.status != http.StatusServiceUnavailable || got.header.Get("Switchgear-Error") != "SEALED" || !strings.Contains(got.body, `"code":"SEALED"`) {
+			t.Errorf("%s: %d %v %s", path, got.status, got.header, got.body)
+		}
+	}
 	if got := b.get("/", "Accept", "application/json"); !strings.Contains(got.body, `"SEALED"`) {
 		t.Errorf("as JSON: %s", got.body)
 	}

@@ -37,11 +37,11 @@ func (a *App) routes() (routes, error) {
 	}
 	health := api.Health(a.checks, a.logger)
 	if a.core.sealed != nil {
-		// The machine paths are among those of health: a program gets JSON, also about what is sealed.
-		sealed := a.wrap(splitPaths(health, console.NewSealed(console.SealedDeps{
+		machine := api.Sealed(a.checks, a.logger) // a program gets JSON, also about what is sealed
+		sealed := a.wrap(splitPaths(machine, console.NewSealed(console.SealedDeps{
 			Assets: assets, Sealed: *a.core.sealed, KeyFile: absolute(a.cfg.EffectiveKeyFile()), Now: time.Now, Logger: a.logger,
-		}), "/livez", "/readyz", "/metrics", "/api/"))
-		return routes{main: sealed, gateway: a.wrap(health), metrics: a.wrap(health)}, nil
+		}), "/livez", "/readyz", "/metrics", "/api/", "/proxy/"))
+		return routes{main: sealed, gateway: a.wrap(machine), metrics: a.wrap(machine)}, nil
 	}
 	exposition := promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{Registry: a.registry})
 	proxy := a.core.newProxy(a.core.breakers)
@@ -59,7 +59,7 @@ func (a *App) routes() (routes, error) {
 		Demo: a.demo, About: a.about, SetupDone: a.removeSetupLink,
 	}, console.Config{
 		Origin: a.cfg.Origin(), Secure: a.cfg.SecureCookies(), Dev: a.cfg.Dev, Version: telemetry.Version(),
-		KeyFile: a.keyFile(), Fingerprint: a.core.keyring.Fingerprint(), LinkFile: a.setupLinkFile(), BaseURL: a.baseURL,
+		KeyFile: a.keyFile(), Fingerprint: a.core.keyring.Fingerprint(), LinkFile: a.setupLinkFile(), BaseURL: a.baseURL, GatewayURL: a.callURL,
 	})
 	if err != nil {
 		return routes{}, err

@@ -65,9 +65,21 @@ func (a *App) baseURL() string {
 	if a.cfg.PublicURL != "" {
 		return strings.TrimSuffix(a.cfg.PublicURL, "/")
 	}
-	host, port, err := net.SplitHostPort(a.Addr())
+	return urlOf(a.Addr())
+}
+
+// callURL is how an application reaches the gateway: on its own listener where it has one.
+func (a *App) callURL() string {
+	if address := a.GatewayAddr(); address != "" {
+		return urlOf(address)
+	}
+	return a.baseURL()
+}
+
+func urlOf(address string) string {
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return "http://" + a.Addr()
+		return "http://" + address
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "localhost"

@@ -126,7 +126,7 @@ func (p callPages) detail(r *http.Request, rec runtime.Record) callsview.CallVie
 		FirstByte: rec.FirstByte, ErrorCode: rec.ErrorCode, Error: rec.ErrorText, KeyID: rec.KeyID, ClientIP: rec.ClientIP,
 		RequestHeader: headerRows(rec.RequestHeader), ResponseHeader: headerRows(rec.ResponseHeader),
 		RequestBody: callsview.Body{Note: callsview.NotRecorded}, ResponseBody: callsview.Body{Note: callsview.NotRecorded},
-		Curl: command{base: p.cfg.BaseURL(), slug: rec.Slug, account: rec.Account, method: rec.Method, path: row.Path, query: query}.curl(),
+		Curl: command{base: p.cfg.GatewayURL(), slug: rec.Slug, account: rec.Account, method: rec.Method, path: row.Path, query: query}.curl(),
 	}
 	if c, ok := p.Connections.Peek(rec.Slug); !ok || c.ID != rec.ConnectionID {
 		view.Gone = true

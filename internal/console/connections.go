@@ -243,8 +243,8 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 	view := connectionsview.DetailView{
 		Page: p.frame(r, c.Name, "connections", "calls"), Now: p.Now(), Head: head, ID: c.ID, Provider: p.providerName(c.Provider), Kind: c.Kind,
 		Environment: c.Environment, BaseURL: c.BaseURL, Auth: authLabel(c.AuthType), LogBodies: c.LogBodies, LastKnownGood: c.LastKnownGood,
-		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, ProxyURL: p.cfg.BaseURL() + "/proxy/" + c.Slug + "/",
-		Example: fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.BaseURL(), c.Slug),
+		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, ProxyURL: p.cfg.GatewayURL() + "/proxy/" + c.Slug + "/",
+		Example: fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.GatewayURL(), c.Slug),
 		Calls:   int64(traffic.Calls), Failed: int64(traffic.Failed), Points: points(traffic.PerMinute[:]), FailedPoints: points(traffic.FailedPerMinute[:]),
 		LastSuccess: traffic.LastSuccess, LastFailure: traffic.LastFailure, LastError: traffic.LastError, P95: traffic.P95,
 		Latency:    course(traffic.Latency[:]),

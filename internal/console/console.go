@@ -76,6 +76,8 @@ type Config struct {
 	KeyFile, Fingerprint string
 	// LinkFile is where the set-up link can be read on the server.
 	LinkFile string
+	// GatewayURL is how an application reaches the gateway, in the form of BaseURL.
+	GatewayURL func() string
 	// BaseURL is how a browser reaches the console: scheme and authority, no trailing slash. It starts
 	// the links that are sent to people.
 	BaseURL func() string

@@ -147,7 +147,7 @@ func newSite(t *testing.T, rules ...string) *site {
 		}, runtime.ProxyConfig{}),
 		Access: svc, Audit: log, Live: hub, Assets: assets, Logger: telemetry.Discard(), Now: time.Now, SetupDone: func() {},
 		About: func(context.Context) (aboutview.View, error) { return aboutview.View{Version: "test"}, nil },
-	}, Config{Version: "test", BaseURL: func() string { return server.URL }})
+	}, Config{Version: "test", BaseURL: func() string { return server.URL }, GatewayURL: func() string { return server.URL }})
 	if err != nil {
 		t.Fatal(err)
 	}

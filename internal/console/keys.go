@@ -149,13 +149,13 @@ func (p keyPages) make(r *http.Request, view accessview.KeyNewView, ticked []str
 func (p keyPages) example(key access.Key) string {
 	for _, scope := range key.Scopes {
 		if slug, ok := strings.CutPrefix(string(scope), "call:"); ok && slug != "*" {
-			return fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.BaseURL(), slug)
+			return fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.GatewayURL(), slug)
 		}
 	}
 	if !key.Allows("api:read") {
 		return ""
 	}
-	return fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/metrics`, p.cfg.BaseURL())
+	return fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/metrics`, p.cfg.GatewayURL())
 }
 
 // expiry turns the choice of the form into a moment; zero means never.

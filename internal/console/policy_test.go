@@ -136,7 +136,7 @@ func TestKeyForAConnection(t *testing.T) {
 	if !strings.Contains(page, `name="connections" value="stripe"`) {
 		t.Error(page)
 	}
-	pages := keyPages{Console: &Console{cfg: Config{BaseURL: func() string { return s.URL }}}}
+	pages := keyPages{Console: &Console{cfg: Config{GatewayURL: func() string { return s.URL }}}}
 	for scope, want := range map[access.Scope]string{"call:stripe": "/proxy/stripe/", "api:read": "/metrics", "call:*": ""} {
 		if got := pages.example(access.Key{Scopes: []access.Scope{scope}}); !strings.HasSuffix(got, want) || (want == "") != (got == "") {
 			t.Errorf("%s: %q", scope, got)

@@ -209,7 +209,7 @@ func (p tryPages) callView(r *http.Request, rec runtime.Record) callsview.CallVi
 
 func (p tryPages) commandOf(slug string, entered tryForm, request *http.Request) command {
 	c := command{
-		base: p.cfg.BaseURL(), slug: slug, account: entered.account, method: request.Method, path: "/" + entered.escapedPath(),
+		base: p.cfg.GatewayURL(), slug: slug, account: entered.account, method: request.Method, path: "/" + entered.escapedPath(),
 		query: request.URL.RawQuery, headers: entered.headerLines(), body: entered.body,
 	}
 	if kind := request.Header.Get("Content-Type"); kind != "" && !strings.Contains(strings.ToLower(entered.headers), "content-type:") {
