@@ -56,6 +56,8 @@ func (noTargets) Target(slug, _ string) (runtime.Target, error) {
 	return runtime.Target{}, fault.Newf(fault.NotFound, "no connection %q", slug)
 }
 
+func (noTargets) Refused(*http.Request, runtime.Target, string, error) {}
+
 func (noTargets) Serve(http.ResponseWriter, *http.Request, runtime.Target, string) error {
 	return fault.New(fault.Internal, "", "nothing to serve")
 }

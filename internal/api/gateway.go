@@ -18,7 +18,8 @@ import (
 // gatewayPrefix is where applications call connections: /proxy/{connection}/{path…}.
 const gatewayPrefix = "/proxy/"
 
-// targets finds what a connection calls. It reads memory only: a call never waits for the database.
+// targets finds what a connection calls. It reads memory only: a call never waits for the database. With an
+// error about a connection that exists comes a target that names it.
 type targets interface {
 	Target(slug, account string) (runtime.Target, error)
 }
@@ -26,6 +27,8 @@ type targets interface {
 // proxy carries one call out and its answer back.
 type proxy interface {
 	Serve(w http.ResponseWriter, r *http.Request, t runtime.Target, path string) error
+	// Refused records a call that cannot be made.
+	Refused(r *http.Request, t runtime.Target, path string, err error)
 }
 
 // mountGateway serves every method on /proxy/{connection}/…: the caller shows a key of ours and never
@@ -113,8 +116,12 @@ func gatewayCall(w http.ResponseWriter, r *http.Request, deps Deps) error {
 	if account == "" {
 		account = "default"
 	}
+	call := r.WithContext(runtime.WithCaller(r.Context(), runtime.Caller{KeyID: key.ID, KeyName: key.Name, ClientIP: middleware.GetClientIP(r.Context())}))
 	target, err := deps.Targets.Target(slug, account)
 	if err != nil {
+		if target.ConnectionID != "" {
+			deps.Proxy.Refused(call, target, rest, err)
+		}
 		return err
 	}
 	// The server's time limits are meant for pages; a call is bounded by the policy of its connection.
@@ -122,8 +129,7 @@ func gatewayCall(w http.ResponseWriter, r *http.Request, deps Deps) error {
 	if err := errors.Join(rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{})); err != nil {
 		return err
 	}
-	ctx := runtime.WithCaller(r.Context(), runtime.Caller{KeyID: key.ID, KeyName: key.Name, ClientIP: middleware.GetClientIP(r.Context())})
-	err = deps.Proxy.Serve(w, r.WithContext(ctx), target, rest)
+	err = deps.Proxy.Serve(w, call, target, rest)
 	if err == nil || fault.Is(err, fault.Internal) {
 		return err
 	}

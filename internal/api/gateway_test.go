@@ -20,6 +20,8 @@ type failing struct{ err error }
 
 func (failing) Target(string, string) (runtime.Target, error) { return runtime.Target{}, nil }
 
+func (failing) Refused(*http.Request, runtime.Target, string, error) {}
+
 func (f failing) Serve(http.ResponseWriter, *http.Request, runtime.Target, string) error {
 	return f.err
 }

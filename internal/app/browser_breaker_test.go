@@ -13,7 +13,7 @@ import (
 func breakerJourney(j *journey) {
 	up := newUpstream(j.T)
 	p := start(j.T, map[string]string{"EGRESS_ALLOW": up.egressRule(j.T)})
-	makeConnection(j, p.owner(j.T), up.Server, "orders")
+	makeOrders(j, p.owner(j.T), up.Server)
 	made, err := Administer(j.Context(), p.cfg, telemetry.Discard(), CreateKey(), KeyCreate{Name: "deploy", Scopes: []string{"call:*"}})
 	if err != nil {
 		j.Fatal(err)

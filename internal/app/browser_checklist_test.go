@@ -5,7 +5,7 @@ func checklistJourney(j *journey) {
 	up := newUpstream(j.T)
 	p := start(j.T, map[string]string{"EGRESS_ALLOW": up.egressRule(j.T)})
 	owner := p.owner(j.T)
-	makeConnection(j, owner, up.Server, "orders")
+	makeOrders(j, owner, up.Server)
 	b := j.signedIn(p, owner).inspector()
 
 	b.open("/connections/orders/checklist")

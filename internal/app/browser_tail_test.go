@@ -15,7 +15,7 @@ func tailJourney(j *journey) {
 	up := newUpstream(j.T)
 	p := start(j.T, map[string]string{"EGRESS_ALLOW": up.egressRule(j.T)})
 	owner := p.owner(j.T)
-	makeConnection(j, owner, up.Server, "orders")
+	makeOrders(j, owner, up.Server)
 	key, err := Administer(j.Context(), p.cfg, telemetry.Discard(), CreateKey(), KeyCreate{Name: "shop", Scopes: []string{"call:orders"}})
 	if err != nil {
 		j.Fatal(err)

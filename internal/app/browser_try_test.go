@@ -25,7 +25,7 @@ func tryJourney(j *journey) {
 	})
 	p := start(j.T, map[string]string{"EGRESS_ALLOW": up.egressRule(j.T)})
 	owner := p.owner(j.T)
-	makeConnection(j, owner, up.Server, "orders")
+	makeOrders(j, owner, up.Server)
 	b := j.signedIn(p, owner).inspector()
 	b.allowClipboard()
 
@@ -99,13 +99,13 @@ func tryJourney(j *journey) {
 	plain.sees("Write the path only")
 }
 
-// makeConnection makes a connection that records bodies.
-func makeConnection(j *journey, owner *browser, up *httptest.Server, slug string) {
+// makeOrders makes a connection that records bodies.
+func makeOrders(j *journey, owner *browser, up *httptest.Server) {
 	j.Helper()
 	made := owner.post("/connections/new", url.Values{
-		"provider": {"generic-rest"}, "name": {"The " + slug}, "slug": {slug}, "base_url": {up.URL}, "auth_type": {"bearer"}, "auth.token": {upstreamSecret}, "log_bodies": {"on"},
+		"provider": {"generic-rest"}, "name": {"The orders"}, "slug": {"orders"}, "base_url": {up.URL}, "auth_type": {"bearer"}, "auth.token": {upstreamSecret}, "log_bodies": {"on"},
 	})
-	if made.path != "/connections/"+slug {
+	if made.path != "/connections/orders" {
 		j.Fatalf("create: %d at %s", made.status, made.path)
 	}
 }

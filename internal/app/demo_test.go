@@ -37,6 +37,27 @@ func (p *process) calledSince(t *testing.T, slug string, moment time.Time) strin
 	return ""
 }
 
+// The set-up page loads it as well, for who ticks the box.
+func TestDemonstrationFromTheSetUp(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	link, err := url.Parse(p.setupLink(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := p.browser(t)
+	if got := b.get("/setup?" + link.RawQuery); !strings.Contains(got.body, `name="demo"`) {
+		t.Error("the set-up page does not offer the demonstration")
+	}
+	got := b.post("/setup", url.Values{
+		"token": {link.Query().Get("token")}, "email": {"owner@example.com"}, "password": {ownerPassword}, "repeat": {ownerPassword}, "key_saved": {"on"}, "demo": {"on"},
+	})
+	if got.path != "/" || !strings.Contains(got.body, "The demonstration is running") {
+		t.Fatalf("set-up: %d at %s", got.status, got.path)
+	}
+	p.calledSince(t, "demo-shop", time.Time{})
+}
+
 // One button makes connections that are called through the gateway; another removes them, and nothing else.
 func TestDemonstrationFromTheBrowser(t *testing.T) {
 	t.Parallel()

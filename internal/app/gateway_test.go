@@ -136,6 +136,8 @@ func TestConnectionFromTheBrowserThroughTheGateway(t *testing.T) {
 	owner.post("/connections/orders/pause", url.Values{"reason": {"maintenance"}})
 	if got := call("/proxy/orders/v1"); got.status != http.StatusConflict || got.header.Get("Switchgear-Error") != "CONNECTION_PAUSED" || up.calls.Load() != before {
 		t.Errorf("paused: %d %s", got.status, got.body)
+	} else if entry := owner.waitFor("/calls/"+got.header.Get("X-Request-Id"), http.StatusOK); !strings.Contains(entry.body, "CONNECTION_PAUSED") {
+		t.Error("the log does not say why the call was refused")
 	}
 	owner.post("/connections/orders/resume", url.Values{"reason": {"done"}})
 	owner.post("/connections/orders/accounts", url.Values{"account": {"default"}, "auth_type": {"bearer"}, "auth.token": {"wrong"}, "reason": {"rotation"}})

@@ -67,23 +67,26 @@ func (t *transport) retire() {
 //
 // Errors: CONNECTION_NOT_FOUND, CONNECTION_PAUSED, CONNECTION_NOT_CALLABLE (it has no address),
 // CONNECTION_UNUSABLE (this release cannot read its definition), ACCOUNT_NOT_FOUND, and those of
-// [credentials.Set.Authorizer] about a credential that is missing, revoked, damaged or to be renewed.
+// [credentials.Set.Authorizer] about a credential that is missing, revoked, damaged or to be renewed. With
+// an error about a connection that exists comes a target that names it, for the record of the call.
 func (s *Service) Target(slug, account string) (runtime.Target, error) {
 	e, ok := s.snapshot.Load().entries[slug]
-	switch {
-	case !ok:
+	if !ok {
 		return runtime.Target{}, fault.New(fault.NotFound, "CONNECTION_NOT_FOUND", "There is no such connection.")
-	case e.State == StatePaused:
-		return runtime.Target{}, fault.New(fault.Conflict, "CONNECTION_PAUSED", "The connection is paused. Resume it to let calls through.")
-	case e.problem != nil:
-		return runtime.Target{}, e.problem
 	}
 	if account == "" {
 		account = credentials.DefaultAccount
 	}
+	named := runtime.Target{ConnectionID: e.ID, Slug: e.Slug, Account: account, Version: e.Version, BaseURL: e.base}
+	switch {
+	case e.State == StatePaused:
+		return named, fault.New(fault.Conflict, "CONNECTION_PAUSED", "The connection is paused. Resume it to let calls through.")
+	case e.problem != nil:
+		return named, e.problem
+	}
 	authorize, err := e.set.Authorizer(account)
 	if err != nil {
-		return runtime.Target{}, err
+		return named, err
 	}
 	credential, version := e.set.Identity(account)
 	return runtime.Target{

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"log/slog"
 	"net/http"
 
 	"switchgear/internal/access"
@@ -41,6 +42,7 @@ func (p setupPages) submit(w http.ResponseWriter, r *http.Request) error {
 	}
 	view := p.view(r, token)
 	view.Email, view.Name, view.KeySaved = form.Get("email"), form.Get("name"), form.Get("key_saved") != ""
+	view.Demo = form.Get("demo") != ""
 	invalid := func(err error) error {
 		messages, status, ok := formErrors(r, err)
 		if !ok {
@@ -65,7 +67,17 @@ func (p setupPages) submit(w http.ResponseWriter, r *http.Request) error {
 	if err := p.Access.StartSession(r.Context(), origin(r), user); err != nil {
 		return err
 	}
-	p.Access.PutFlash(r.Context(), "ok", "Welcome. The console is yours: you are its first owner.")
+	welcome := "Welcome. The console is yours: you are its first owner."
+	if form.Get("demo") != "" && !p.Demo.On() {
+		// The owner exists whatever becomes of it; the overview offers it again.
+		if err := p.Demo.Load(r.Context(), access.Actor{Kind: access.KindUser, ID: user.ID, Name: user.Email, Role: user.Role, IP: origin(r).IP}); err != nil {
+			p.Logger.LogAttrs(r.Context(), slog.LevelError, "demonstration not loaded", slog.Any("error", err))
+			welcome += " The demonstration could not be loaded: " + fault.PublicMessage(err)
+		} else {
+			welcome += " The demonstration is running; one button below removes it."
+		}
+	}
+	p.Access.PutFlash(r.Context(), "ok", welcome)
 	seeOther(w, r, "/")
 	return nil
 }
@@ -73,7 +85,7 @@ func (p setupPages) submit(w http.ResponseWriter, r *http.Request) error {
 func (p setupPages) view(r *http.Request, token string) accessview.SetupView {
 	return accessview.SetupView{
 		Page: p.bare(r, "Set up Switchgear"), Token: token, MinPassword: minPassword,
-		KeyFile: p.cfg.KeyFile, Fingerprint: p.cfg.Fingerprint,
+		KeyFile: p.cfg.KeyFile, Fingerprint: p.cfg.Fingerprint, OfferDemo: !p.Demo.On(),
 	}
 }
 

@@ -107,14 +107,7 @@ func callersTrace(h http.Header) telemetry.TraceContext {
 // more; then Serve panics with http.ErrAbortHandler, so that the client sees a broken message instead of
 // a short one. Whatever happens, the call is recorded once.
 func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, t Target, path string) error {
-	started := p.now()
-	caller := callerOf(r.Context())
-	rec := Record{
-		ID: telemetry.RequestID(r.Context()), ConnectionID: t.ConnectionID, Slug: t.Slug, Account: t.Account,
-		Version: t.Version, Method: r.Method[:min(len(r.Method), longestMethod)], Path: "/" + path, Host: t.BaseURL.Host, StartedAt: started,
-		KeyID: caller.KeyID, KeyName: caller.KeyName, UserID: caller.UserID, UserName: caller.UserName, ClientIP: caller.ClientIP,
-		Trace: p.trace(r.Header),
-	}
+	rec := p.newRecord(r, &t, path)
 	begun, f := p.guarded(w, r, &t, path, &rec) //nolint:contextcheck // Its context is that of r.
 	if f != nil {
 		rec.Outcome, rec.ErrorCode, rec.ErrorText = f.outcome, fault.CodeOf(f.err), telemetry.Mask(f.text)
@@ -141,6 +134,31 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, t Target, path str
 		return nil
 	}
 	return f.err
+}
+
+// newRecord is what is known about a call before anything is done.
+func (p *Proxy) newRecord(r *http.Request, t *Target, path string) Record {
+	caller := callerOf(r.Context())
+	rec := Record{
+		ID: telemetry.RequestID(r.Context()), ConnectionID: t.ConnectionID, Slug: t.Slug, Account: t.Account,
+		Version: t.Version, Method: r.Method[:min(len(r.Method), longestMethod)], Path: "/" + path, StartedAt: p.now(),
+		KeyID: caller.KeyID, KeyName: caller.KeyName, UserID: caller.UserID, UserName: caller.UserName, ClientIP: caller.ClientIP,
+		Trace: p.trace(r.Header),
+	}
+	if t.BaseURL != nil {
+		rec.Host = t.BaseURL.Host
+	}
+	return rec
+}
+
+// Refused records a call that could not be made because of its connection: paused, without a credential,
+// unusable. t says as much as is known, and err is what the caller is answered.
+func (p *Proxy) Refused(r *http.Request, t Target, path string, err error) {
+	rec := p.newRecord(r, &t, path)
+	rec.Query = p.redactor.query(r.URL.RawQuery)
+	rec.Outcome, rec.ErrorCode, rec.ErrorText = OutcomeRejectedLocal, fault.CodeOf(err), fault.PublicMessage(err)
+	rec.Status = fault.KindOf(err).Status()
+	p.record(r.Context(), rec)
 }
 
 // guarded records a call that panics. The panic itself passes on to the server.

@@ -96,7 +96,7 @@ func galleryID(prefix string, n int) string {
 func setupStates() []ui.State {
 	plain := SetupView{
 		Page: galleryBare("Set up Switchgear"), Token: galleryID("", 7), KeyFile: "/var/lib/switchgear/switchgear.key",
-		Fingerprint: "3f9a-71c2-88d0-4be6", MinPassword: 12,
+		Fingerprint: "3f9a-71c2-88d0-4be6", MinPassword: 12, OfferDemo: true,
 	}
 	wrong := plain
 	wrong.Email, wrong.Name, wrong.KeySaved = "ada@", "Ada Lovelace", true
@@ -108,7 +108,7 @@ func setupStates() []ui.State {
 	unsaved.Email = "ada@example.com"
 	unsaved.Errors = Errors{"key_saved": "Confirm that the master key will be backed up: without it, nothing secret can be read again."}
 	environment := plain
-	environment.KeyFile = ""
+	environment.KeyFile, environment.OfferDemo = "", false // as under console demo, where it is on already
 	long := plain
 	long.Email, long.Name, long.KeyFile = longEmail, longName, "/srv/"+strings.Repeat("a-deeply-nested-directory/", 6)+"switchgear.key"
 	closed := SetupClosedView{Page: galleryBare("Set up Switchgear"), LinkFile: "/var/lib/switchgear/data/setup-link"}

@@ -13,7 +13,7 @@ func TestFormsSendWhatHandlersRead(t *testing.T) {
 	t.Parallel()
 	user, key, invitation := "/users/"+grace().ID, "/keys/"+galleryKeys()[0].ID, "/invitations/"+galleryInvitations()[0].ID
 	for _, tt := range []struct{ group, state, action, want string }{
-		{"Set-up page", "empty", "/setup", "email key_saved name password repeat token"},
+		{"Set-up page", "empty", "/setup", "demo email key_saved name password repeat token"},
 		{"Sign-in page", "empty", "/sign-in", "email next password"},
 		{"Join page", "empty", "/accept", "email name password repeat token"},
 		{"Users page", "many", "/users", "limit q role sort status"},

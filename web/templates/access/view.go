@@ -27,6 +27,8 @@ type SetupView struct {
 	// KeySaved keeps the tick of the last box when something else has to be corrected.
 	KeySaved    bool
 	MinPassword int
+	// OfferDemo shows the box that loads the demonstration, Demo keeps its tick.
+	OfferDemo, Demo bool
 }
 
 // SetupClosedView explains why there is no set-up form: the link is missing, wrong, used or too old.
