@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -235,6 +236,16 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(cause, a.stop(context.WithoutCancel(ctx), stopWorkers, workersDone))
 }
 
+// worker has a name. Without one, the supervisor prints the whole value to call it something, and reads
+// what others are writing.
+type worker struct {
+	name string
+	suture.Service
+}
+
+// String implements fmt.Stringer.
+func (w worker) String() string { return w.name }
+
 // supervise starts the background workers; the channel closes when all have ended.
 func (a *App) supervise(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{})
@@ -249,23 +260,20 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 		FailureBackoff: 2 * time.Second,
 		Timeout:        10 * time.Second,
 	})
-	root.Add(a.core.access)
-	for _, w := range a.core.protections.Workers() {
+	workers := []worker{
+		{"access", a.core.access}, {"breaker history", a.core.breakers}, {"connections", a.core.connections}, {"call log", a.core.calls},
+		{"health", a.core.health}, {"health checks", a.core.health.Checker()}, {"demonstration", a.demo}, {"known good versions", a.core.judge},
+		{"checklist", a.core.checklist}, {"idempotency", a.core.requests}, {"audit anchors", anchorLogger{audit: a.core.audit, logger: a.logger}},
+	}
+	for i, w := range a.core.protections.Workers() {
+		workers = append(workers, worker{"protections " + strconv.Itoa(i+1), w})
+	}
+	if a.core.tracer != nil {
+		workers = append(workers, worker{"traces", a.core.tracer})
+	}
+	for _, w := range workers {
 		root.Add(w)
 	}
-	root.Add(a.core.breakers)
-	root.Add(a.core.connections)
-	root.Add(a.core.calls)
-	root.Add(a.core.health)
-	root.Add(a.core.health.Checker())
-	if a.core.tracer != nil {
-		root.Add(a.core.tracer)
-	}
-	root.Add(a.demo)
-	root.Add(a.core.judge)
-	root.Add(a.core.checklist)
-	root.Add(a.core.requests)
-	root.Add(anchorLogger{audit: a.core.audit, logger: a.logger})
 	go func() {
 		defer close(done)
 		if err := root.Serve(ctx); err != nil && !errors.Is(err, context.Canceled) {
