@@ -261,9 +261,17 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 		Timeout:        10 * time.Second,
 	})
 	workers := []worker{
-		{"access", a.core.access}, {"breaker history", a.core.breakers}, {"connections", a.core.connections}, {"call log", a.core.calls},
-		{"health", a.core.health}, {"health checks", a.core.health.Checker()}, {"demonstration", a.demo}, {"known good versions", a.core.judge},
-		{"checklist", a.core.checklist}, {"idempotency", a.core.requests}, {"audit anchors", anchorLogger{audit: a.core.audit, logger: a.logger}},
+		{"access", a.core.access},
+		{"breaker history", a.core.breakers},
+		{"connections", a.core.connections},
+		{"call log", a.core.calls},
+		{"health", a.core.health},
+		{"health checks", a.core.health.Checker()},
+		{"demonstration", a.demo},
+		{"known good versions", a.core.judge},
+		{"checklist", a.core.checklist},
+		{"idempotency", a.core.requests},
+		{"audit anchors", anchorLogger{audit: a.core.audit, logger: a.logger}},
 	}
 	for i, w := range a.core.protections.Workers() {
 		workers = append(workers, worker{"protections " + strconv.Itoa(i+1), w})
