@@ -132,7 +132,7 @@ func pace(state runtime.ProtectionState) (effective, quota string) {
 				continue
 			}
 			if share := float64(q.Left) / float64(q.Limit); share < least {
-				least, quota = share, strconv.FormatInt(q.Left, 10)+" of "+strconv.FormatInt(q.Limit, 10)+" left at the vendor"
+				least, quota = share, strconv.FormatInt(q.Left, 10)+" of "+strconv.FormatInt(q.Limit, 10)+" left"
 			}
 		}
 	}
