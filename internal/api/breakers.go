@@ -82,13 +82,14 @@ type BreakersOfConnection struct {
 
 // BreakerCommand says why somebody gives a command, and for how long.
 type BreakerCommand struct {
-	Reason    string `json:"reason,omitempty" doc:"Required: for the history and the audit log; at most 500 bytes."`
-	For       string `json:"for,omitempty" example:"30m" doc:"How long it lasts, 24h at most. Forced modes and holds last 30m when it is left out; reset, auto and probe do not last."`
-	Operation string `json:"operation,omitempty" doc:"The id of an operation; left out: the breaker of the connection."`
+	Reason    string    `json:"reason,omitempty" doc:"Required: for the history and the audit log; at most 500 bytes."`
+	For       string    `json:"for,omitempty" example:"30m" doc:"How long it lasts, 24h at most. Forced modes and holds last 30m when neither this nor until is given; reset, auto and probe do not last."`
+	Until     time.Time `json:"until,omitzero" example:"2026-01-31T18:00:00Z" doc:"When it ends, instead of for: at most 24 hours ahead."`
+	Operation string    `json:"operation,omitempty" doc:"The id of an operation; left out: the breaker of the connection."`
 }
 
 func (c *BreakerCommand) order() (breakers.Order, error) {
-	o := breakers.Order{Reason: c.Reason}
+	o := breakers.Order{Reason: c.Reason, Until: c.Until}
 	if c.For == "" {
 		return o, nil
 	}

@@ -149,6 +149,7 @@ func TestBreakerCommands(t *testing.T) {
 		t.Helper()
 		return w.do(http.MethodPost, path+"/"+verb, body)
 	}
+	until := time.Now().Add(3 * time.Hour).UTC().Truncate(time.Second)
 	for _, step := range []struct{ verb, body, state string }{
 		{"trip", `{"reason":"r"}`, "open"},
 		{"probe", `{"reason":"r"}`, "half_open"},
@@ -160,6 +161,7 @@ func TestBreakerCommands(t *testing.T) {
 		{"auto", `{"reason":"r"}`, "held"},
 		{"reset", `{"reason":"r"}`, "closed"},
 		{"force-open", `{"reason":"r","operation":"charge"}`, "forced_open"},
+		{"hold", `{"reason":"r","until":"` + until.Format(time.RFC3339) + `"}`, "held"},
 	} {
 		got := command(step.verb, step.body)
 		var done BreakerCommanded
@@ -173,7 +175,7 @@ func TestBreakerCommands(t *testing.T) {
 	var one BreakersOfConnection
 	w.get(path).decode(t, &one)
 	o := one.Operations[0]
-	if one.State != "closed" || o.State != "forced_open" || o.Override == nil || o.Override.Actor != "API key deploy" || o.Override.Reason != "r" || o.LastCommand == nil || o.LastCommand.Command != "force-open" || o.LastCommand.Of != 20 {
+	if one.State != "held" || one.Hold == nil || !one.Hold.Until.Equal(until) || o.State != "forced_open" || o.Override == nil || o.Override.Actor != "API key deploy" || o.Override.Reason != "r" || o.LastCommand == nil || o.LastCommand.Command != "force-open" || o.LastCommand.Of != 20 {
 		t.Errorf("%+v, %+v", one, o.LastCommand)
 	}
 	for _, tt := range []struct {
@@ -188,7 +190,12 @@ func TestBreakerCommands(t *testing.T) {
 		{"force-closed", `{"reason":"r","for":"25h"}`, 400, "INVALID_END", "for"},
 		{"reset", `{"reason":"r","for":"1m"}`, 400, "INVALID_END", "for"},
 		{"trip", `{"reason":"r","operation":"nothing"}`, 400, "UNKNOWN_OPERATION", "operation"},
-		{"trip", `{"reason":"r","until":"x"}`, 400, "UNKNOWN_FIELD", "until"},
+		{"trip", `{"reason":"r","until":"x"}`, 400, "INVALID_FIELD", "until"},
+		{"hold", `{"reason":"r","until":"2001-01-01T00:00:00Z"}`, 400, "INVALID_END", "until"},
+		{"hold", `{"reason":"r","until":"2201-01-01T00:00:00Z"}`, 400, "INVALID_END", "until"},
+		{"hold", `{"reason":"r","until":"2201-01-01T00:00:00Z","for":"1m"}`, 400, "INVALID_END", "for"},
+		{"auto", `{"reason":"r","until":"2201-01-01T00:00:00Z"}`, 400, "INVALID_END", "until"},
+		{"trip", `{"reason":"r","till":"x"}`, 400, "UNKNOWN_FIELD", "till"},
 		{"auto", `{"reason":"r"}`, 409, "BREAKER_STATE", ""},
 		{"explode", `{"reason":"r"}`, 404, "NOT_FOUND", ""},
 	} {

@@ -153,12 +153,12 @@ func TestOrders(t *testing.T) {
 		{"a reason that turns the line", Trip, Order{Reason: "a\u202Eb"}, "INVALID_REASON", "reason"},
 		{"no text", Trip, Order{Reason: "\xff"}, "INVALID_REASON", "reason"},
 		{"too long", ForceClosed, Order{Reason: "r", For: 25 * time.Hour}, "INVALID_END", "for"},
-		{"too long by a date", ForceOpen, Order{Reason: "r", Until: time.Now().Add(25 * time.Hour)}, "INVALID_END", "for"},
-		{"over", Hold, Order{Reason: "r", Until: time.Now().Add(-time.Hour)}, "INVALID_END", "for"},
+		{"too long by a date", ForceOpen, Order{Reason: "r", Until: time.Now().Add(25 * time.Hour)}, "INVALID_END", "until"},
+		{"over", Hold, Order{Reason: "r", Until: time.Now().Add(-time.Hour)}, "INVALID_END", "until"},
 		{"negative", Hold, Order{Reason: "r", For: -time.Hour}, "INVALID_END", "for"},
 		{"twice", Hold, Order{Reason: "r", For: time.Hour, Until: time.Now().Add(time.Hour)}, "INVALID_END", "for"},
 		{"a reset that lasts", Reset, Order{Reason: "r", For: time.Hour}, "INVALID_END", "for"},
-		{"a probe that lasts", Probe, Order{Reason: "r", Until: time.Now().Add(time.Hour)}, "INVALID_END", "for"},
+		{"a probe that lasts", Probe, Order{Reason: "r", Until: time.Now().Add(time.Hour)}, "INVALID_END", "until"},
 		{"no verb", "explode", Order{Reason: "r"}, "UNKNOWN_VERB", "verb"},
 	} {
 		_, err := w.Command(t.Context(), root(), "stripe", "", tt.verb, tt.order)

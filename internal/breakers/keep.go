@@ -99,6 +99,7 @@ func (s *Service) flush(ctx context.Context) error {
 		changed[e.Key.Connection] = true
 	}
 	if len(changed) > 0 {
+		s.pasts.forget(changed)
 		s.announce(keys(changed)...)
 	}
 	return nil

@@ -104,6 +104,7 @@ type Service struct {
 	cfg     Config
 	store   store
 	watches watches
+	pasts   pasts
 	// inTx is that of the database.
 	inTx func(ctx context.Context, fn func(tx *db.Tx) error) error
 

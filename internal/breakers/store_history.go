@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"switchgear/db"
 	"switchgear/internal/runtime/breaker"
@@ -117,4 +118,25 @@ func scanChange(rows *sql.Rows) (Change, position, error) {
 		return Change{}, position{}, fmt.Errorf("samples of %s: %w", p.id, err)
 	}
 	return c, p, nil
+}
+
+// steps calls fn with the newest changes of the breakers of a connection from since on, the newest first, at
+// most limit. It returns how many there were.
+func (s store) steps(ctx context.Context, connectionID string, since time.Time, limit int, fn func(operation string, st step)) (n int, err error) {
+	err = s.each(ctx, func(rows *sql.Rows) error {
+		var (
+			operation string
+			at        int64
+			st        step
+		)
+		if err := rows.Scan(&operation, &at, &st.from, &st.to); err != nil {
+			return err
+		}
+		st.at = db.Time(at)
+		n++
+		fn(operation, st)
+		return nil
+	}, `SELECT operation, at, from_state, to_state FROM breaker_events WHERE connection_id = $1 AND at >= $2 ORDER BY at DESC, seq DESC, id DESC LIMIT $3`,
+		connectionID, db.Micros(since), limit)
+	return n, err
 }

@@ -80,9 +80,13 @@ func (v Verb) complete(o Order, now time.Time) (Order, error) {
 		return o, fault.Field("INVALID_REASON", "reason", "Use letters, digits and signs only: it contains a character that cannot be shown.")
 	}
 	takes, needs := v.term()
+	field := "for"
+	if o.For == 0 && !o.Until.IsZero() {
+		field = "until"
+	}
 	switch {
 	case !takes && (o.For != 0 || !o.Until.IsZero()):
-		return o, fault.Field("INVALID_END", "for", "This happens at once and does not last: leave the time out.")
+		return o, fault.Field("INVALID_END", field, "This happens at once and does not last: leave the time out.")
 	case o.For != 0 && !o.Until.IsZero():
 		return o, fault.Field("INVALID_END", "for", "Say for how long or until when, not both.")
 	case o.For != 0:
@@ -93,9 +97,9 @@ func (v Verb) complete(o Order, now time.Time) (Order, error) {
 	switch {
 	case o.Until.IsZero():
 	case o.Until.Before(now.Add(minFor)):
-		return o, fault.Field("INVALID_END", "for", "The end must lie in the future.")
+		return o, fault.Field("INVALID_END", field, "The end must lie in the future.")
 	case o.Until.After(now.Add(MaxFor)):
-		return o, fault.Field("INVALID_END", "for", "At most 24 hours: whoever wants more has to look again.")
+		return o, fault.Field("INVALID_END", field, "At most 24 hours: whoever wants more has to look again.")
 	}
 	o.For = 0
 	return o, nil

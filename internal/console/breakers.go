@@ -47,8 +47,14 @@ func (p breakerPages) list(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	view.Total, view.All, view.Attention, view.Overridden = found.Total, found.All, found.Attention, found.Overridden
-	for _, b := range found.Breakers {
-		view.Rows = append(view.Rows, p.row(b))
+	courses, err := p.Breakers.Courses(r.Context(), actor(r), found.Breakers)
+	if err != nil {
+		return err
+	}
+	for i, b := range found.Breakers {
+		row := p.row(b)
+		row.Past = pastOf(courses[i])
+		view.Rows = append(view.Rows, row)
 	}
 	if isFragment(r) {
 		return p.render(w, r, http.StatusOK, breakersview.Table(view))
@@ -167,7 +173,7 @@ func (p breakerPages) question(w http.ResponseWriter, r *http.Request, status in
 	}
 	return p.render(w, r, status, breakersview.Command(breakersview.CommandView{
 		Page: connectionPages(p).frame(r, c.Name), Now: p.Now(), Slug: c.Slug, Name: c.Name, Verb: breakersview.Verb(verb), Operation: tab.Operation,
-		Thresholds: thresholds(policy), Before: breakersview.Interventions(tab.History.Events), For: form.Get("for"), Reason: form.Get("reason"), Errors: problems,
+		Thresholds: thresholds(policy), Before: breakersview.Interventions(tab.History.Events), For: form.Get("for"), Until: form.Get("until"), Reason: form.Get("reason"), Errors: problems,
 	}))
 }
 
@@ -213,7 +219,12 @@ func (p breakerPages) give(r *http.Request, operation string, verb breakers.Verb
 		return breakers.Done{}, err
 	}
 	order := breakers.Order{Reason: why}
-	if text := form.Get("for"); text != "" {
+	// A time that was entered counts instead of the duration, of which one is always chosen.
+	if text := form.Get("until"); text != "" {
+		if order.Until, err = time.Parse("2006-01-02T15:04", text); err != nil {
+			return breakers.Done{}, fault.Field("INVALID_END", "until", "Write a time in UTC like 2026-01-31T18:00.").WithValue(text)
+		}
+	} else if text := form.Get("for"); text != "" {
 		if order.For, err = time.ParseDuration(text); err != nil || order.For <= 0 {
 			return breakers.Done{}, fault.Field("INVALID_END", "for", "Write a time like 30m or 2h.").WithValue(text)
 		}

@@ -228,6 +228,9 @@ func TestBreakerCommands(t *testing.T) {
 		"without a reason":        {"force-open", url.Values{"for": {"15m"}}, http.StatusBadRequest, "Say why."},
 		"for no time that is":     {"force-open", url.Values{"reason": {"x"}, "for": {"soon"}}, http.StatusBadRequest, "Write a time like 30m"},
 		"for too long":            {"hold", url.Values{"reason": {"x"}, "for": {"25h"}}, http.StatusBadRequest, "24 hours"},
+		"until no time that is":   {"hold", url.Values{"reason": {"x"}, "until": {"tomorrow"}}, http.StatusBadRequest, "Write a time in UTC"},
+		"until the past":          {"hold", url.Values{"reason": {"x"}, "for": {"30m"}, "until": {"2001-01-01T00:00"}}, http.StatusBadRequest, "The end must lie in the future."},
+		"until too far ahead":     {"hold", url.Values{"reason": {"x"}, "for": {"30m"}, "until": {"2201-01-01T00:00"}}, http.StatusBadRequest, "24 hours"},
 		"what changes nothing":    {"auto", url.Values{"reason": {"x"}}, http.StatusConflict, "decides by itself already"},
 		"one that does not exist": {"explode", url.Values{"reason": {"x"}}, http.StatusNotFound, "There is no such command"},
 	} {
@@ -271,6 +274,16 @@ func TestBreakerCommands(t *testing.T) {
 		t.Fatalf("%d %s", status, text)
 	}
 	says(t, "the tab after a probe", g.page(t, g.operator, location), "The probe GET /health was answered with 204 (Success) in 12 ms.", "Guarded is half-open")
+
+	until := time.Now().Add(5 * time.Hour).UTC().Truncate(time.Minute)
+	if status, _, text := g.command(t, g.operator, "hold", url.Values{"reason": {"maintenance"}, "for": {"30m"}, "until": {until.Format("2006-01-02T15:04")}}); status != http.StatusSeeOther {
+		t.Fatalf("%d %s", status, text)
+	}
+	if s, _ := g.guards.Breakers().Snapshot(breaker.Key{Connection: g.id(t)}); s.State != breaker.StateHeld || !s.Hold.Until.Equal(until) {
+		t.Errorf("held %+v, not until %s", s.Hold, until)
+	}
+	g.settled(t)
+	says(t, "the list", g.page(t, viewer, "/breakers"), "Not closed in 1 of the last 48 steps of 30 min", " ago: open", "of 30 d")
 }
 
 func (g *guarded) id(t *testing.T) string {

@@ -132,9 +132,20 @@ func (p breakerPages) present(r *http.Request, c connections.Connection, view *b
 		return err
 	}
 	state, _ := p.Protections.State(c.ID)
+	sorted := sortedBreakers(d)
+	all := make([]breakers.Breaker, len(sorted))
+	for i := range sorted {
+		all[i] = sorted[i].Breaker
+	}
+	courses, err := p.Breakers.Courses(r.Context(), actor(r), all)
+	if err != nil {
+		return err
+	}
 	found := false
-	for _, b := range sortedBreakers(d) {
-		view.Breakers = append(view.Breakers, breakerRow(b.Breaker, policies, state))
+	for i, b := range sorted {
+		row := breakerRow(b.Breaker, policies, state)
+		row.Past = pastOf(courses[i])
+		view.Breakers = append(view.Breakers, row)
 		if b.Operation == view.Operation {
 			found = true
 			view.Breaker, view.Watch = breakerDetail(b.Breaker, policies[b.Operation]), watchOf(b.Watch)
@@ -153,6 +164,14 @@ func (p breakerPages) present(r *http.Request, c connections.Connection, view *b
 		view.Settings = append(view.Settings, breakersview.Setting(s))
 	}
 	return nil
+}
+
+func pastOf(c breakers.Course) breakersview.Past {
+	out := breakersview.Past{Step: breakers.CourseStep, Open: c.OpenTime, Since: c.Since}
+	for _, s := range c.Slices {
+		out.States = append(out.States, string(s))
+	}
+	return out
 }
 
 func breakerDetail(b breakers.Breaker, policy runtime.Policy) breakersview.Breaker {

@@ -186,6 +186,14 @@ func (v CommandView) duration(fieldID string) *ui.Field {
 	return &f
 }
 
+// end is the free choice beside the usual durations. A browser sends the time as it was entered, so it is in UTC.
+func (v CommandView) end(fieldID string) ui.Field {
+	return ui.Field{
+		Name: "until", Label: "Or until (UTC)", Type: ui.FieldDateTime, Value: v.Until, Optional: true, Error: v.Errors["until"], ID: fieldID + "-until",
+		Hint: "Counts instead of the choice above. At most 24 hours ahead.",
+	}
+}
+
 // extra are the fields above the reason, and what was done before.
 func (v CommandView) extra(fieldID string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
@@ -210,6 +218,14 @@ func (v CommandView) extra(fieldID string) templ.Component {
 		ctx = templ.ClearChildren(ctx)
 		if f := v.duration(fieldID); f != nil {
 			templ_7745c5c3_Err = f.Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, " ")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = v.end(fieldID).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -54,10 +54,12 @@ func sampleRows() []Row {
 		{
 			Slug: "stripe", Name: "Stripe live", Operation: "createCharge", Failures: 38, Judged: 60, Window: time.Minute, Refused: 412, Limit: limit,
 			Status: Status{State: StateOpen, Since: ago(14 * time.Minute), Until: ahead(22 * time.Second)}, InFlight: 25, MaxInFlight: 25,
+			Past: samplePast(StateOpen, 3, 7*time.Hour+12*time.Minute),
 		},
 		{
 			Slug: "hubspot", Name: "HubSpot", Window: time.Minute, Refused: 90, MaxInFlight: 100,
 			Status: Status{State: StateHeld, Since: ago(20 * time.Second), Until: ahead(41 * time.Second), Quiet: true},
+			Past:   samplePast(StateHeld, 1, 41*time.Second),
 		},
 		{
 			Slug: "salesforce", Name: "Salesforce", Window: time.Minute, Refused: 3, InFlight: 2,
@@ -79,10 +81,19 @@ func sampleRows() []Row {
 			Slug: "zendesk", Name: "Zendesk", Failures: 1, Judged: 12, Window: time.Minute, InFlight: 3, MaxInFlight: 50,
 			Status: Status{State: StateClosed, Since: ago(4 * time.Second), Admitted: .46},
 		},
-		{Slug: "stripe", Name: "Stripe live", Judged: 911, Failures: 4, Window: time.Minute, Limit: limit, Status: Status{State: StateClosed, Since: ago(26 * time.Hour)}, InFlight: 31, MaxInFlight: 100},
-		{Slug: "jira", Name: "Jira", Window: time.Minute, Status: Status{State: StateClosed, Quiet: true, Since: ago(6 * time.Hour)}, MaxInFlight: 100},
+		{Slug: "stripe", Name: "Stripe live", Judged: 911, Failures: 4, Window: time.Minute, Limit: limit, Status: Status{State: StateClosed, Since: ago(26 * time.Hour)}, InFlight: 31, MaxInFlight: 100, Past: samplePast(StateClosed, 0, 0)},
+		{Slug: "jira", Name: "Jira", Window: time.Minute, Status: Status{State: StateClosed, Quiet: true, Since: ago(6 * time.Hour)}, MaxInFlight: 100, Past: Past{States: make([]string, 48), Step: 30 * time.Minute}},
 		{Slug: "legacy", Name: "Legacy ERP", Judged: 5, Window: time.Minute, Status: Status{State: StateClosed, Off: true, Since: ago(6 * time.Hour)}},
 	}
+}
+
+// samplePast was in state for the last steps of a day.
+func samplePast(state string, steps int, open time.Duration) Past {
+	states := slices.Repeat([]string{StateClosed}, 48)
+	for i := range steps {
+		states[47-i] = state
+	}
+	return Past{States: states, Step: 30 * time.Minute, Open: open, Since: ago(30 * 24 * time.Hour)}
 }
 
 func listStates() []ui.State {
@@ -98,7 +109,7 @@ func listStates() []ui.State {
 	past.Rows, past.Number = nil, 2001
 	long.Rows, long.Total = []Row{{
 		Slug: "payments-live", Name: longName, Operation: longOperation, Failures: 1234567, Judged: 1234568, Window: time.Hour, Refused: 123456789,
-		Status: Status{State: "of-a-later-version", Since: ago(400 * 24 * time.Hour)}, InFlight: 12345, MaxInFlight: 123456,
+		Status: Status{State: "of-a-later-version", Since: ago(400 * 24 * time.Hour)}, InFlight: 12345, MaxInFlight: 123456, Past: samplePast("of-a-later-version", 48, 29*24*time.Hour),
 	}}, 1
 	return []ui.State{
 		page(group, "many", List(many)), page(group, "empty", List(empty)), page(group, "one", List(one)), page(group, "search without hits", List(searched)),
@@ -119,7 +130,8 @@ func commandStates() []ui.State {
 	}
 	first, wrong, long, unknown := ask(VerbHold), ask(VerbForceOpen), ask(VerbReset), ask("of-a-later-version")
 	first.Before, first.Operation, first.For = nil, "createCharge", "1h"
-	wrong.Errors = map[string]string{"reason": "Say why. The reason goes into the audit log.", "for": "At most 24 hours: whoever wants more has to look again."}
+	wrong.Errors = map[string]string{"reason": "Say why. The reason goes into the audit log.", "until": "At most 24 hours: whoever wants more has to look again."}
+	wrong.Until = "2026-03-20T12:00"
 	long.Name, long.Operation, long.Reason = longName, longOperation, longText
 	long.Before = slices.Repeat([]Event{{ID: "1", At: ago(time.Hour), From: StateClosed, To: StateForcedOpen, Cause: CauseManual, Actor: longName, Reason: longText}}, 3)
 	return append(out, page(group, "first, of an operation", Command(first)), page(group, "errors", Command(wrong)), page(group, "long text", Command(long)), page(group, "unknown", Command(unknown)))

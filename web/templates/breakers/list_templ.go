@@ -175,8 +175,8 @@ func Table(v ListView) templ.Component {
 
 func columns() []ui.Column {
 	return []ui.Column{
-		{Label: "Breaker"}, {Label: "State", Wrap: true}, {Label: "Since"}, {Label: "Failed in its window"}, {Label: "Refused", Numeric: true},
-		{Label: "Rate limit", Desktop: true}, {Label: "In flight", Desktop: true},
+		{Label: "Breaker"}, {Label: "State", Wrap: true}, {Label: "Since"}, {Label: "Last 24 h"}, {Label: "Failed in its window"}, {Label: "Refused", Numeric: true},
+		{Label: "Rate limit", Desktop: true}, {Label: "In flight", Desktop: true}, {Label: "Open, 30 days", Desktop: true},
 	}
 }
 

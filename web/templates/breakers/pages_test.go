@@ -86,7 +86,7 @@ func controls(all []*html.Node, action string) []string {
 
 func TestCommandsSendWhatTheServerReads(t *testing.T) {
 	t.Parallel()
-	lasting, atOnce := []string{"for", "reason"}, []string{"reason"}
+	lasting, atOnce := []string{"for", "reason", "until"}, []string{"reason"}
 	for verb, want := range map[Verb][]string{
 		VerbProbe: atOnce, VerbTrip: lasting, VerbHold: lasting, VerbForceOpen: lasting, VerbForceClosed: lasting, VerbObserve: lasting,
 		VerbAuto: atOnce, VerbReset: atOnce,

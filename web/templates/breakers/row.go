@@ -12,7 +12,7 @@ import (
 func (r Row) row(now time.Time, title, sub string) ui.Row {
 	return ui.Row{
 		ID: r.Slug + "-" + r.Operation, Tone: r.edge(), Cells: []templ.Component{
-			ui.Name(title, r.href(), sub), r.Status.Chip(now), ui.RelTime(r.Status.Since, now), r.failed(), r.refused(), r.limit(), r.inFlight(),
+			ui.Name(title, r.href(), sub), r.Status.Chip(now), ui.RelTime(r.Status.Since, now), r.past(), r.failed(), r.refused(), r.limit(), r.inFlight(), r.open(now),
 		},
 	}
 }

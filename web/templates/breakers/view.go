@@ -71,6 +71,7 @@ type Row struct {
 	Limit Meter
 	// MaxInFlight is 0 when nothing bounds it.
 	InFlight, MaxInFlight int
+	Past                  Past
 }
 
 // Meter is how much of a limit is used.
@@ -307,7 +308,7 @@ func Verbs() []Verb {
 	return []Verb{VerbProbe, VerbTrip, VerbHold, VerbForceOpen, VerbForceClosed, VerbObserve, VerbAuto, VerbReset}
 }
 
-// CommandView asks before a command is given. It posts operation, for and reason to
+// CommandView asks before a command is given. It posts operation, for, until and reason to
 // /connections/{slug}/breaker/{verb}.
 type CommandView struct {
 	Page       layout.Page
@@ -318,7 +319,7 @@ type CommandView struct {
 	Thresholds Thresholds
 	// Before are the last interventions, newest first.
 	Before []Event
-	// For is the chosen duration ("30m").
-	For, Reason string
-	Errors      map[string]string
+	// For is the chosen duration ("30m"), Until the time that was entered instead ("2006-01-02T15:04", in UTC).
+	For, Until, Reason string
+	Errors             map[string]string
 }
