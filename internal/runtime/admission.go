@@ -72,7 +72,25 @@ func (a *admission) take(ctx context.Context, p *Protections, t *Target, op *Ope
 	}
 	a.placed = true
 	a.placeWait = now().Sub(got)
+	if a.limit.Waited() || a.place.Waited() {
+		return a.askAgain(p, t, key)
+	}
 	return nil
+}
+
+// askAgain asks the breakers once more after a wait, for what they allowed before it may not hold any more.
+func (a *admission) askAgain(p *Protections, t *Target, key breaker.Key) (err error) {
+	if !a.account.Stands() {
+		a.account.Cancel()
+		if a.account, err = p.account(t, a.guard); err != nil {
+			return err
+		}
+	}
+	if !a.breaker.Stands() {
+		a.breaker.Cancel()
+		a.breaker, err = p.breakers.Allow(key)
+	}
+	return err
 }
 
 // account asks the breaker of the credential.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	goruntime "runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -281,6 +282,57 @@ func TestBulkheadRefuses(t *testing.T) {
 	wg.Wait()
 	if resp, _ := send(t, g, newRequest(t, http.MethodGet, g.URL+"/fast", nil)); resp.StatusCode != 200 {
 		t.Errorf("%d once there is room", resp.StatusCode)
+	}
+}
+
+// A call that waits for its turn when calls are stopped is not sent when its turn comes.
+func TestStoppedWhileWaiting(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(b *breaker.Breaker) error{
+		"tripped": func(b *breaker.Breaker) error { return b.Trip(breaker.Order{Actor: "test", Reason: "down"}) },
+		"forced open": func(b *breaker.Breaker) error {
+			return b.SetMode(breaker.ModeForcedOpen, breaker.Order{Actor: "test", Reason: "maintenance", Until: time.Now().Add(time.Hour)})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inside, leave := make(chan struct{}), make(chan struct{})
+			var seen atomic.Int64
+			upstream := newUpstream(t, func(_ http.ResponseWriter, r *http.Request) {
+				if seen.Add(1); r.URL.Path == "/slow" {
+					close(inside)
+					<-leave
+				}
+			})
+			g := newGateway(t, upstream.URL, egress.TransportConfig{}, policy(func(p *runtime.Policy) {
+				p.Bulkhead = runtime.Bulkhead{MaxInFlight: 1, MaxWait: runtime.Duration(time.Minute)}
+			}))
+			var callers sync.WaitGroup
+			callers.Go(func() { send(t, g, newRequest(t, http.MethodGet, g.URL+"/slow", nil)) })
+			<-inside
+			callers.Go(func() {
+				resp, body := send(t, g, newRequest(t, http.MethodGet, g.URL+"/", nil))
+				wantError(t, resp, body, http.StatusServiceUnavailable, breaker.CodeOpen)
+			})
+			for g.protections.Guards()[0].Bulkhead.Waiting == 0 {
+				goruntime.Gosched()
+			}
+			b, err := g.protections.Breakers().Breaker(breaker.Key{Connection: "con_1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := stop(b); err != nil {
+				t.Fatal(err)
+			}
+			close(leave)
+			callers.Wait()
+			if n := seen.Load(); n != 1 {
+				t.Errorf("%d calls arrived", n)
+			}
+			if guard := g.protections.Guards()[0]; guard.Bulkhead.InFlight != 0 || guard.Limits.Stats.Refunded != 1 {
+				t.Errorf("what it had is not given back: %d places, %d refunds", guard.Bulkhead.InFlight, guard.Limits.Stats.Refunded)
+			}
+		})
 	}
 }
 

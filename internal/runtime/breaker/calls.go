@@ -39,6 +39,17 @@ func (b *Breaker) admit(t *ticket) *RejectedError {
 	}
 }
 
+// stands reports whether a call that was admitted may still be made.
+func (b *Breaker) stands(t *ticket) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.advance(time.Now())
+	if b.mode == ModeForcedOpen {
+		return false
+	}
+	return b.mode.passes() || t.breaker != nil && t.generation == b.generation
+}
+
 // ask puts the call to the automatic state.
 func (b *Breaker) ask(t *ticket, now time.Time) refusal {
 	if b.state == StateOpen || b.state == StateHeld {

@@ -222,3 +222,56 @@ func TestConfigure(t *testing.T) {
 		r.wantStory("closed→closed config", "closed→open auto", "open→open config")
 	})
 }
+
+// What was allowed before a wait holds after it only in the state in which it was, whoever changed that.
+func TestStands(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		from State
+		then func(r *rig, connection, operation *Breaker)
+		want bool
+	}{
+		"nothing happens":              {StateClosed, func(_ *rig, _, _ *Breaker) { pass(time.Hour) }, true},
+		"others succeed":               {StateClosed, func(r *rig, _, b *Breaker) { r.calls(b, "sssss") }, true},
+		"others open it":               {StateClosed, func(r *rig, _, b *Breaker) { r.calls(b, "ffff") }, false},
+		"others open the connection's": {StateClosed, func(r *rig, b, _ *Breaker) { r.calls(b, "ffff") }, false},
+		"tripped":                      {StateClosed, func(r *rig, b, _ *Breaker) { r.ok(b.Trip(order("down"))) }, false},
+		"held":                         {StateClosed, func(r *rig, b, _ *Breaker) { r.ok(b.Hold(orderFor("down", time.Hour))) }, false},
+		"reset":                        {StateClosed, func(r *rig, b, _ *Breaker) { r.ok(b.Reset(order("well"))) }, false},
+		"forced open":                  {StateClosed, func(r *rig, b, _ *Breaker) { r.ok(b.SetMode(ModeForcedOpen, orderFor("stop", time.Hour))) }, false},
+		"forced open, but that is over": {StateClosed, func(r *rig, b, _ *Breaker) {
+			r.ok(b.SetMode(ModeForcedOpen, orderFor("stop", time.Hour)))
+			pass(time.Hour)
+		}, true},
+		"forced closed":                  {StateClosed, func(r *rig, b, _ *Breaker) { r.ok(b.SetMode(ModeForcedClosed, orderFor("go", time.Hour))) }, true},
+		"the time of the probes is over": {StateHalfOpen, func(r *rig, _, b *Breaker) { r.allow(b); pass(30 * time.Second) }, false},
+		"the other probe fails":          {StateHalfOpen, func(r *rig, _, b *Breaker) { r.calls(b, "f") }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, small(), func(r *rig, connection *Breaker) {
+				operation := r.breaker(charges)
+				r.into(operation, c.from)
+				p := r.allow(operation)
+				c.then(r, connection, operation)
+				if got := p.Stands(); got != c.want {
+					t.Errorf("stands: %v", got)
+				}
+				p.Cancel()
+			})
+		})
+	}
+	// What passes an open breaker without being counted does so as long as the override lasts.
+	bubble(t, small(), func(r *rig, b *Breaker) {
+		r.into(b, StateOpen)
+		r.ok(b.SetMode(ModeForcedClosed, orderFor("go", time.Minute)))
+		p := r.allow(b)
+		if !p.Stands() {
+			t.Error("it does not stand")
+		}
+		pass(time.Minute)
+		if p.Stands() {
+			t.Error("it stands although the override ended")
+		}
+	})
+}

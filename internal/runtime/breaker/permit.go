@@ -20,6 +20,7 @@ const soon = time.Second
 // Permit is the leave to make one call. It is finished by Done or Cancel, whichever comes first.
 type Permit struct {
 	finished        atomic.Bool
+	of              *Breaker
 	connection, own ticket
 }
 
@@ -41,7 +42,7 @@ func (t *ticket) report(r Result) {
 // [*RejectedError]; the call must not be made then. Otherwise the permit must be finished, also when the
 // call panics or is given up: defer permit.Cancel().
 func (b *Breaker) Allow() (*Permit, error) {
-	p := &Permit{}
+	p := &Permit{of: b}
 	if b.parent != nil {
 		if rejected := b.parent.admit(&p.connection); rejected != nil {
 			rejected.Operation = b.key.Operation
@@ -54,6 +55,13 @@ func (b *Breaker) Allow() (*Permit, error) {
 		return nil, rejected
 	}
 	return p, nil
+}
+
+// Stands reports whether the leave still holds. Whoever waits for something between Allow and the call asks
+// before the call: a breaker that opened or was commanded meanwhile stops it, too. A permit that does not
+// stand has to be finished like any other.
+func (p *Permit) Stands() bool {
+	return (p.of.parent == nil || p.of.parent.stands(&p.connection)) && p.of.stands(&p.own)
 }
 
 // Done says how the call ended. Only the first finish of a permit counts.

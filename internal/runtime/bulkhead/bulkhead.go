@@ -167,7 +167,11 @@ type Permit struct {
 	bulkhead   *Bulkhead
 	index      int32
 	generation uint32
+	waited     bool
 }
+
+// Waited reports whether there was no room at first.
+func (p Permit) Waited() bool { return p.waited }
 
 // Release ends the attempt. Releasing again does nothing.
 func (p Permit) Release() {
@@ -266,6 +270,7 @@ func (b *Bulkhead) await(ctx context.Context, w *waiter, maxWait time.Duration) 
 	if !w.queued {
 		b.mu.Unlock()
 		if !canceled {
+			w.permit.waited = true
 			return w.permit, nil
 		}
 		w.permit.Release() // It came too late.
@@ -293,7 +298,7 @@ func (b *Bulkhead) take(c *compartment) Permit {
 		b.free = b.permits[i].next
 	}
 	b.permits[i].group = c
-	return Permit{b, i, b.permits[i].generation}
+	return Permit{bulkhead: b, index: i, generation: b.permits[i].generation}
 }
 
 func (b *Bulkhead) reject(c *compartment, group string, waited time.Duration) *RejectedError {

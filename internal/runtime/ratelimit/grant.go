@@ -16,8 +16,12 @@ type Grant struct {
 	route   *route
 	at      int64
 	probe   bool
+	waited  bool
 	settled bool
 }
+
+// Waited reports whether the request was in the queue.
+func (g *Grant) Waited() bool { return g.waited }
 
 // Probe reports whether this request goes first after a hold, while others wait for its answer.
 func (g *Grant) Probe() bool { return g.probe }

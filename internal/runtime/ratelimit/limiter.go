@@ -314,6 +314,7 @@ func (l *Limiter) await(ctx context.Context, w *waiter, maxWait time.Duration) (
 	}
 	if !w.queued {
 		if !canceled {
+			w.grant.waited = true
 			return w.grant, nil
 		}
 		w.grant.refund() // It came too late.
