@@ -267,6 +267,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 		{"call log", a.core.calls},
 		{"health", a.core.health},
 		{"health checks", a.core.health.Checker()},
+		{"alert notifications", a.core.sender},
 		{"demonstration", a.demo},
 		{"known good versions", a.core.judge},
 		{"checklist", a.core.checklist},

@@ -8,6 +8,7 @@ import (
 
 	"switchgear/db"
 	"switchgear/internal/access"
+	"switchgear/internal/alerts"
 	"switchgear/internal/audit"
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
@@ -35,6 +36,8 @@ type core struct {
 	protections *runtime.Protections
 	breakers    *breakers.Service
 	health      *health.Service
+	alerts      *alerts.Service
+	sender      *alerts.Sender
 	connections *connections.Service
 	calls       *calls.Log
 	judge       *calls.Judge
@@ -151,6 +154,9 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		Notify: notify, Logger: logger, Now: time.Now,
 	}, health.Config{})
 	if err != nil {
+		return err
+	}
+	if err := c.openAlerts(ctx, sealer, guard, notify); err != nil {
 		return err
 	}
 	if c.judge, err = calls.NewJudge(calls.JudgeDeps{Log: c.calls, Marks: c.connections, Logger: logger}); err != nil {

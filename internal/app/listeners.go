@@ -10,12 +10,17 @@ import (
 // the egress rules say: a call could otherwise go round in circles, or reach what is meant for people.
 type ownListeners struct {
 	open atomic.Pointer[[]netip.AddrPort]
+	// console is the address of the one for people.
+	console atomic.Pointer[string]
 }
 
 // set replaces the addresses; listeners that are not TCP are left out.
 func (o *ownListeners) set(servers []server) {
 	var open []netip.AddrPort
 	for _, s := range servers {
+		if s.name == "console" {
+			o.console.Store(&s.address)
+		}
 		if tcp, ok := s.listener.Addr().(*net.TCPAddr); ok {
 			open = append(open, tcp.AddrPort())
 		}

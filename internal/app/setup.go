@@ -62,10 +62,21 @@ func (a *App) removeSetupLink() {
 
 // baseURL is how a browser reaches the console: the public URL, or the listener's own address.
 func (a *App) baseURL() string {
-	if a.cfg.PublicURL != "" {
-		return strings.TrimSuffix(a.cfg.PublicURL, "/")
+	if base := a.core.baseURL(); base != "" {
+		return base
 	}
 	return urlOf(a.Addr())
+}
+
+// baseURL is that of the App, empty before it listens.
+func (c *core) baseURL() string {
+	if c.cfg.PublicURL != "" {
+		return strings.TrimSuffix(c.cfg.PublicURL, "/")
+	}
+	if address := c.listeners.console.Load(); address != nil {
+		return urlOf(*address)
+	}
+	return ""
 }
 
 // callURL is how an application reaches the gateway: on its own listener where it has one.

@@ -22,7 +22,7 @@ func layers() map[string][]string {
 	always := []string{"internal/fault", "internal/telemetry"}
 	features := []string{
 		"internal/access", "internal/audit", "internal/credentials", "internal/providers", "internal/connections", "internal/calls", "internal/runtime",
-		"internal/breakers", "internal/health", "internal/checklist",
+		"internal/breakers", "internal/health", "internal/alerts", "internal/checklist",
 	}
 	with := func(more ...string) []string { return slices.Concat(always, more) }
 
@@ -47,9 +47,10 @@ func layers() map[string][]string {
 		"internal/calls":         with("db", "internal/runtime"),
 		"internal/observability": with("internal/runtime"),
 		"internal/demo":          with("db", "internal/audit", "internal/access", "internal/credentials", "internal/connections", "internal/sandbox"),
-		"internal/checklist":     with("db", "internal/audit", "internal/access", "internal/connections", "internal/calls", "internal/providers", "internal/runtime"),
+		"internal/checklist":     with("db", "internal/audit", "internal/access", "internal/alerts", "internal/connections", "internal/calls", "internal/providers", "internal/runtime"),
 		"internal/idempotency":   with("db"),
 		"internal/health":        with("db", "internal/access", "internal/credentials", "internal/connections", "internal/calls", "internal/breakers", "internal/runtime"),
+		"internal/alerts":        with("db", "internal/audit", "internal/access", "internal/credentials", "internal/connections", "internal/calls", "internal/health", "internal/runtime"),
 
 		// Views see view models only, so that a page can be drawn, tested and changed without the product.
 		"web/static":    {},
@@ -260,7 +261,7 @@ func TestLayersCatches(t *testing.T) {
 		"internal/access must not import github.com/mattn/go-sqlite3, only db does: cmd/console → internal/app → internal/access → github.com/mattn/go-sqlite3",
 		"internal/access must not import internal/dbtest (it may import ",
 		"internal/access must not import internal/dbtest, only tests do",
-		"internal/console must not import db (it may import internal/access, internal/audit, ",
+		"internal/console must not import db (it may import internal/access, internal/alerts, internal/audit, ",
 		"internal/fault must not import internal/telemetry (it may import nothing of ours): cmd/console → internal/app → ",
 		"internal/novelty is not in the table of layers",
 		"internal/telemetry must not import testing",

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"switchgear/internal/access"
+	"switchgear/internal/alerts"
 	"switchgear/internal/breakers"
 	"switchgear/internal/checklist"
 	"switchgear/internal/health"
@@ -34,7 +35,7 @@ func topicPermission(topic string) (guard, bool) {
 		return needs(access.PermissionKeysRead), true
 	case "audit":
 		return needs(access.PermissionAuditRead), true
-	case "connections", "calls", breakers.Topic, checklist.Topic, health.Topic:
+	case "connections", "calls", breakers.Topic, checklist.Topic, health.Topic, alerts.Topic:
 		return needs(access.PermissionSystemRead), true
 	case "sessions":
 		return signedIn(), true

@@ -305,3 +305,28 @@ func TestCheckURL(t *testing.T) {
 		t.Error("no URL passes")
 	}
 }
+
+// WithPorts opens its ports on public addresses of the guard that it returns, and nowhere else.
+func TestWithPorts(t *testing.T) {
+	t.Parallel()
+	plain := New(Config{})
+	mail := plain.WithPorts(587)
+	for _, tt := range []struct {
+		guard   *Guard
+		address string
+		reason  string
+	}{
+		{mail, "93.184.216.34:587", ""},
+		{mail, "93.184.216.34:443", ""},
+		{mail, "93.184.216.34:25", "port 25 is not 80, 443 or 587"},
+		{mail, "127.0.0.1:587", "loopback"},
+		{mail, "10.0.0.1:587", "not a public address"},
+		{plain, "93.184.216.34:587", "port 587 is not 80 or 443"},
+	} {
+		err := tt.guard.check("tcp4", tt.address, "mail.example.com")
+		denied, _ := errors.AsType[*DeniedError](err)
+		if tt.reason == "" && err != nil || tt.reason != "" && (denied == nil || denied.Reason != tt.reason) {
+			t.Errorf("%s: %v, want %q", tt.address, err, tt.reason)
+		}
+	}
+}

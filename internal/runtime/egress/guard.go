@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,18 +56,32 @@ type Guard struct {
 	admit    func(netip.AddrPort) bool
 	timeout  time.Duration
 	resolver *net.Resolver
+	ports    []uint16 // of public addresses
 }
 
 // New makes a guard.
 func New(cfg Config) *Guard {
 	g := &Guard{
 		rules: append([]Rule(nil), cfg.Rules...), closed: alwaysClosed(),
-		deny: cfg.Deny, admit: cfg.Admit, timeout: cfg.DialTimeout, resolver: cfg.Resolver,
+		deny: cfg.Deny, admit: cfg.Admit, timeout: cfg.DialTimeout, resolver: cfg.Resolver, ports: []uint16{80, 443},
 	}
 	if g.timeout <= 0 {
 		g.timeout = 5 * time.Second
 	}
 	return g
+}
+
+// WithPorts returns a guard that opens further ports of public addresses, for a protocol that is at home there.
+// Everything else stays as it is.
+func (g *Guard) WithPorts(ports ...uint16) *Guard {
+	next := *g
+	next.ports = append(slices.Clone(g.ports), ports...)
+	return &next
+}
+
+// Dial connects to host:port over TCP where the guard allows it, for protocols that are not HTTP.
+func (g *Guard) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return g.dial(ctx, network, addr)
 }
 
 // dial connects to addr if every address that is tried passes the check. The host is remembered here
@@ -125,10 +140,19 @@ func (g *Guard) check(network, address, host string) error {
 		return refuse("loopback")
 	case !public(to.Addr()):
 		return refuse("not a public address")
-	case to.Port() != 80 && to.Port() != 443:
-		return refuse("port " + strconv.Itoa(int(to.Port())) + " is not 80 or 443")
+	case !slices.Contains(g.ports, to.Port()):
+		return refuse("port " + strconv.Itoa(int(to.Port())) + " is not " + g.openPorts())
 	}
 	return nil
+}
+
+func (g *Guard) openPorts() string {
+	names := make([]string, len(g.ports))
+	for i, p := range g.ports {
+		names[i] = strconv.Itoa(int(p))
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // CheckURL judges a base URL when it is written, so that a mistake shows beside the field. It is a hint:

@@ -55,3 +55,11 @@ func (g *Guard) NewTransport(cfg TransportConfig) *http.Transport {
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 	}
 }
+
+// NewClient makes a client of a transport of its own. It follows no redirect: the answer is the redirect.
+func (g *Guard) NewClient(cfg TransportConfig) *http.Client {
+	return &http.Client{
+		Transport:     g.NewTransport(cfg),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}

@@ -1,0 +1,102 @@
+package channels
+
+import (
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Event is what a message tells.
+type Event string
+
+// The events.
+const (
+	EventFiring   Event = "firing"   // a condition began to hold, or holds again
+	EventResolved Event = "resolved" // it ended
+	EventReminder Event = "reminder" // it still holds
+	EventFlapping Event = "flapping" // it comes and goes: silence until it is stable
+	EventTest     Event = "test"     // somebody pressed the button
+)
+
+// Events lists every event.
+func Events() []Event {
+	return []Event{EventFiring, EventResolved, EventReminder, EventFlapping, EventTest}
+}
+
+// Message is what is sent. It holds no secret.
+type Message struct {
+	// ID is the same over all attempts.
+	ID    string    `json:"id"`
+	Event Event     `json:"event"`
+	At    time.Time `json:"at"`
+	// Rest is about the alert; a test has none of it but the sentence.
+	AlertID        string    `json:"alert_id,omitempty"`
+	Rule           string    `json:"rule,omitempty"`
+	RuleKind       string    `json:"rule_kind,omitempty"`
+	Severity       string    `json:"severity,omitempty"`
+	State          string    `json:"state,omitempty"`
+	Connection     string    `json:"connection,omitempty"`
+	ConnectionName string    `json:"connection_name,omitempty"`
+	Environment    string    `json:"environment,omitempty"`
+	Operation      string    `json:"operation,omitempty"`
+	Why            string    `json:"why"`
+	OpenedAt       time.Time `json:"opened_at,omitzero"`
+	ResolvedAt     time.Time `json:"resolved_at,omitzero"`
+	Flaps          int       `json:"flaps,omitempty"`
+	URL            string    `json:"url,omitempty"`
+}
+
+// Title is a line that tells what happened to what.
+func (m Message) Title() string {
+	if m.Event == EventTest {
+		return "Test of an alert channel"
+	}
+	what := strings.ToUpper(string(m.Event))
+	subject := m.ConnectionName
+	if subject == "" {
+		subject = m.Connection
+	}
+	if m.Operation != "" {
+		subject += " / " + m.Operation
+	}
+	return oneLine("[" + what + "] " + m.Rule + ": " + subject)
+}
+
+// oneLine makes text fit for a header: no line break, no other control character.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool {
+		return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == ' '
+	}), " ")
+}
+
+// clip bounds text, in characters.
+func clip(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
+}
+
+func (m Message) facts() []fact {
+	all := []fact{
+		{"Severity", m.Severity},
+		{"Connection", m.Connection},
+		{"Environment", m.Environment},
+		{"Operation", m.Operation},
+	}
+	if !m.OpenedAt.IsZero() {
+		all = append(all, fact{"Opened", m.OpenedAt.UTC().Format(time.RFC3339)})
+	}
+	if !m.ResolvedAt.IsZero() {
+		all = append(all, fact{"Resolved", m.ResolvedAt.UTC().Format(time.RFC3339)})
+	}
+	var out []fact
+	for _, f := range all {
+		if f.value != "" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+type fact struct{ name, value string }

@@ -1,0 +1,22 @@
+package alerts
+
+import (
+	"context"
+
+	"switchgear/internal/connections"
+	"switchgear/internal/health"
+)
+
+// credentialProblem: a person has to do something about a credential.
+type credentialProblem struct{}
+
+func (credentialProblem) Info() KindInfo {
+	return KindInfo{
+		ID: "credential_problem", Title: "Credential problem", Severity: SeverityCritical,
+		About: "A credential of a connection is missing, cannot be used, or is not accepted by the upstream.",
+	}
+}
+
+func (credentialProblem) Judge(_ context.Context, f *Facts, _ Params, in func(*connections.Connection) bool) ([]Condition, error) {
+	return inState(f, health.StateCredential, in, func(health.Item) bool { return true }), nil
+}

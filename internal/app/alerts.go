@@ -1,0 +1,26 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"switchgear/internal/alerts"
+	"switchgear/internal/credentials"
+	"switchgear/internal/runtime/egress"
+)
+
+// openAlerts builds what watches, and what tells people of it.
+func (c *core) openAlerts(ctx context.Context, sealer *credentials.Sealer, guard *egress.Guard, notify func(topic string)) error {
+	var err error
+	c.sender, err = alerts.NewSender(alerts.SenderDeps{
+		DB: c.db, Sealer: sealer, Guard: guard, Notify: notify, Logger: c.logger, Now: time.Now,
+	}, alerts.SenderConfig{})
+	if err != nil {
+		return err
+	}
+	c.alerts, err = alerts.New(ctx, alerts.Deps{
+		DB: c.db, Audit: c.audit, Sealer: sealer, Connections: c.connections, Health: c.health, Breakers: c.protections.Breakers(),
+		Calls: c.calls, Outbox: c.sender, BaseURL: c.baseURL, Notify: notify, Logger: c.logger, Now: time.Now,
+	}, alerts.Config{})
+	return err
+}
