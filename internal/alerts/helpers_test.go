@@ -182,7 +182,9 @@ func (w *world) start() {
 	quiet := func(string) {}
 	w.health, err = health.New(w.t.Context(), health.Deps{
 		DB: w.db, Connections: w, Traffic: w, Protections: w, Notify: quiet, Logger: telemetry.Discard(), Now: w.now,
-		Probe: func(context.Context, runtime.Target, string, string) runtime.ProbeResult { return runtime.ProbeResult{} },
+		Probe: func(context.Context, runtime.Target, string, string) runtime.ProbeResult {
+			return runtime.ProbeResult{}
+		},
 	}, health.Config{Every: time.Nanosecond, Least: time.Nanosecond})
 	must(w.t, err)
 	w.sender, err = NewSender(SenderDeps{DB: w.db, Sealer: w.sealer, Guard: w.guard, Notify: quiet, Logger: logger, Now: w.now}, SenderConfig{})
