@@ -48,6 +48,7 @@ type Deps struct {
 	Providers   catalog
 	Calls       callLog
 	Breakers    circuitBreakers
+	Limiters    limiters
 	Checklists  readiness
 	Requests    requests
 	Assets      assets
@@ -103,6 +104,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	one.providerRoutes()
 	one.callRoutes()
 	one.breakerRoutes()
+	one.rateLimitRoutes()
 	one.checklistRoutes()
 	if err := one.close(); err != nil {
 		return nil, err

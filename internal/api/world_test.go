@@ -149,6 +149,7 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 		Requests: w.requests, Assets: files, Metrics: http.NotFoundHandler(), Ready: allGood, Logger: logger, Now: time.Now,
 	}
 	deps.Breakers = w.openBreakers(log)
+	deps.Limiters = w.limiters
 	deps.Checklists, err = checklist.New(checklist.Deps{
 		DB: w.db, Audit: log, Connections: w.connections, Calls: w.calls, Providers: catalog, Notify: quiet, Logger: logger, Now: time.Now,
 	}, checklist.Config{})

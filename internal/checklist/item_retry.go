@@ -36,13 +36,12 @@ func (retry) Configured(f Facts) Finding {
 	case r.BudgetRatio <= 0 || r.BudgetRatio > maxBudget:
 		out.Measured, out.Threshold = percent(100*r.BudgetRatio), "over 0 %, at most "+percent(100*maxBudget)
 		out.Message = fmt.Sprintf("The retry budget is %s of the calls under way; it has to be over 0 %% and at most %s.", out.Measured, percent(100*maxBudget))
-	case f.Policy.AttemptTimeout == 0 || 2*f.Policy.AttemptTimeout > f.Policy.Timeout:
-		attempt := f.Policy.AttemptTimeout
-		if attempt == 0 {
-			attempt = f.Policy.Timeout
-		}
-		out.Measured, out.Threshold = attempt.String(), "at most half of "+f.Policy.Timeout.String()
-		out.Message = fmt.Sprintf("One attempt may take %s of the %s that a call has: no time is left for a second.", attempt, f.Policy.Timeout)
+	case 2*f.Policy.AttemptTimeout > f.Policy.Timeout:
+		out.Measured, out.Threshold = f.Policy.AttemptTimeout.String(), "at most half of "+f.Policy.Timeout.String()
+		out.Message = fmt.Sprintf("One attempt may take %s of the %s that a call has: no time is left for a second.", f.Policy.AttemptTimeout, f.Policy.Timeout)
+	case r.BaseDelay >= f.Policy.Timeout:
+		out.Measured, out.Threshold = r.BaseDelay.String(), "less than "+f.Policy.Timeout.String()
+		out.Message = fmt.Sprintf("The wait before the second attempt is up to %s, and a call has %s.", r.BaseDelay, f.Policy.Timeout)
 	default:
 		out.Verdict, out.Fix = VerdictPass, PlaceNone
 		out.Measured, out.Threshold = count(int64(r.MaxAttempts), "attempt"), "2 attempts"
@@ -50,7 +49,12 @@ func (retry) Configured(f Facts) Finding {
 		if r.IdempotencyKey != "" {
 			what = r.IdempotencyKey + " makes every method safe to repeat"
 		}
-		out.Message = fmt.Sprintf("%s of %s each, budget %s; %s.", count(int64(r.MaxAttempts), "attempt"), f.Policy.AttemptTimeout, percent(100*r.BudgetRatio), what)
+		bound := "of " + f.Policy.AttemptTimeout.String() + " each"
+		if f.Policy.AttemptTimeout == 0 {
+			// The total deadline bounds them. Refusals and broken connections leave time; a hang does not.
+			bound = "within " + f.Policy.Timeout.String() + " together, and without an attempt_timeout none after an upstream that hangs"
+		}
+		out.Message = fmt.Sprintf("%s %s, budget %s; %s.", count(int64(r.MaxAttempts), "attempt"), bound, percent(100*r.BudgetRatio), what)
 	}
 	return out
 }

@@ -170,8 +170,12 @@ func TestFindings(t *testing.T) {
 				"off":        {func(f *Facts) { f.Policy.Retry.MaxAttempts = 1 }, VerdictFail, "1", "nothing is tried again"},
 				"no budget":  {func(f *Facts) { f.Policy.Retry.BudgetRatio = 0 }, VerdictFail, "0 %", "budget"},
 				"flood":      {func(f *Facts) { f.Policy.Retry.BudgetRatio = 0.9 }, VerdictFail, "90 %", "at most 50 %"},
-				"no time":    {func(f *Facts) { f.Policy.AttemptTimeout = 0 }, VerdictFail, "10s", "no time is left"},
-				"little":     {func(f *Facts) { f.Policy.AttemptTimeout = runtime.Duration(6 * time.Second) }, VerdictFail, "6s", "no time is left"},
+				"as the product has it": {func(f *Facts) {
+					p := runtime.DefaultPolicy()
+					f.Policy.Retry, f.Policy.Timeout, f.Policy.AttemptTimeout = p.Retry, p.Timeout, p.AttemptTimeout
+				}, VerdictPass, "3 attempts", "none after an upstream that hangs"},
+				"no time": {func(f *Facts) { f.Policy.Retry.BaseDelay = f.Policy.Timeout }, VerdictFail, "10s", "a call has 10s"},
+				"little":  {func(f *Facts) { f.Policy.AttemptTimeout = runtime.Duration(6 * time.Second) }, VerdictFail, "6s", "no time is left"},
 			},
 			map[string]judged{
 				"few":   {nil, VerdictPass, "1", "1,000 attempts"},

@@ -38,7 +38,7 @@ func (shelf) Find(slug string) (providers.Provider, error) {
 	switch slug {
 	case "acme":
 		return providers.Provider{
-			Slug: "acme", Name: "Acme", Kind: KindREST, BaseURL: "https://api.acme.example",
+			Slug: "acme", Name: "Acme", Kind: KindREST, BaseURL: "https://api.acme.example", RateLimit: providers.RateLimit{Dialect: "github"},
 			Auth: []providers.Auth{
 				{Type: "api_key", Fields: map[string]string{"in": "header", "name": "X-Acme", "prefix": "Key"}},
 				{Type: "basic", Fields: map[string]string{"username": "api"}},

@@ -30,9 +30,8 @@ type entry struct {
 	Connection
 	base   *url.URL
 	policy runtime.Policy
-	// operations are those of policy, resolved; dialect is how the provider tells its limits.
+	// operations are those of policy, resolved.
 	operations []runtime.OperationPolicy
-	dialect    string
 	set        *credentials.Set
 	transport  *transport
 	problem    error
@@ -91,7 +90,7 @@ func (s *Service) Target(slug, account string) (runtime.Target, error) {
 	credential, version := e.set.Identity(account)
 	return runtime.Target{
 		ConnectionID: e.ID, Slug: e.Slug, Account: account, Version: e.Version,
-		BaseURL: e.base, Policy: e.policy, Operations: e.operations, Dialect: e.dialect,
+		BaseURL: e.base, Policy: e.policy, Operations: e.operations,
 		Authorize: authorize, CredentialID: credential, CredentialVersion: version,
 		Transport: e.transport.get(), LogBodies: e.LogBodies,
 	}, nil
@@ -129,7 +128,7 @@ func (s *Service) Settings(c Connection, operation string) ([]runtime.Setting, e
 	if err != nil {
 		return nil, err
 	}
-	layers := []runtime.Layer{{Name: "provider", Patch: provider.Policy}, {Name: "connection", Patch: c.Policy}}
+	layers := []runtime.Layer{{Name: "provider", Patch: providerPolicy(provider)}, {Name: "connection", Patch: c.Policy}}
 	if operation == "" {
 		return runtime.Explain(policy, "product", layers...), nil
 	}
@@ -190,7 +189,6 @@ func (s *Service) newEntry(r row, set *credentials.Set, old *entry) *entry {
 	if err == nil {
 		e.base, err = url.Parse(r.BaseURL)
 	}
-	e.dialect = provider.RateLimit.Dialect
 	switch {
 	case err != nil:
 		e.problem = fault.Wrap(err, fault.Unavailable, "CONNECTION_UNUSABLE",
@@ -236,7 +234,7 @@ func (s *Service) protect(old, next *entry) {
 }
 
 func (e *entry) policySet() runtime.PolicySet {
-	return runtime.PolicySet{ConnectionID: e.ID, Version: e.Version, Policy: e.policy, Operations: e.operations, Dialect: e.dialect}
+	return runtime.PolicySet{ConnectionID: e.ID, Version: e.Version, Policy: e.policy, Operations: e.operations}
 }
 
 // Refresh reads every connection and credential again. Credentials that do not open are marked as corrupt

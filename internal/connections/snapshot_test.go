@@ -456,6 +456,14 @@ func TestSettings(t *testing.T) {
 			}
 		}
 	}
+	c.Provider = "acme" // The catalogue has its dialect among the facts.
+	settings, err := w.Settings(c, "")
+	must(t, err)
+	for _, s := range settings {
+		if s.Path == "rate_limit_dialect" && (s.Value != "github" || s.Origin != "provider") {
+			t.Errorf("%+v", s)
+		}
+	}
 	if _, err := w.Settings(c, "refund"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("an operation that is not there: %v", err)
 	}

@@ -352,7 +352,7 @@ func withoutNulls(object map[string]any) map[string]any {
 
 // effectivePolicy is the product's policy under the provider's under the connection's.
 func effectivePolicy(own json.RawMessage, provider providers.Provider) (runtime.Policy, error) {
-	base, err := runtime.MergePolicy(runtime.DefaultPolicy(), provider.Policy)
+	base, err := runtime.MergePolicy(runtime.DefaultPolicy(), providerPolicy(provider))
 	if err != nil {
 		return runtime.Policy{}, fmt.Errorf("connections: the policy of provider %s: %w", provider.Slug, err)
 	}
@@ -360,6 +360,26 @@ func effectivePolicy(own json.RawMessage, provider providers.Provider) (runtime.
 		base.HealthCheck.Method, base.HealthCheck.Path = cmp.Or(h.Method, base.HealthCheck.Method), h.Path
 	}
 	return runtime.MergePolicy(base, own)
+}
+
+// providerPolicy is the policy of a provider with what its facts say about one: how it tells its limits.
+func providerPolicy(p providers.Provider) json.RawMessage {
+	if p.RateLimit.Dialect == "" {
+		return p.Policy
+	}
+	policy := map[string]any{}
+	if len(p.Policy) > 0 && json.Unmarshal(p.Policy, &policy) != nil {
+		return p.Policy // The merge says what is wrong with it.
+	}
+	if _, own := policy["rate_limit_dialect"]; own {
+		return p.Policy
+	}
+	policy["rate_limit_dialect"] = p.RateLimit.Dialect
+	whole, err := json.Marshal(policy)
+	if err != nil {
+		return p.Policy
+	}
+	return whole
 }
 
 // line makes text of a person fit for one line: trimmed, without control characters and without the

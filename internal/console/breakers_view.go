@@ -246,10 +246,15 @@ func outcomeRows(counts map[runtime.Outcome]int64) []breakersview.Outcome {
 
 func limitsOf(s runtime.ProtectionState) breakersview.Limits {
 	out := breakersview.Limits{Waiting: s.Limits.Waiting, MaxWaiting: s.Limits.MaxWaiting}
+	var scopes []ratelimit.ScopeSnapshot
 	for _, scope := range s.Limits.Scopes {
 		if len(scope.Windows) == 0 && len(scope.Quotas) == 0 && scope.Hold.Until.IsZero() && scope.Key != (ratelimit.Key{}) {
 			continue
 		}
+		scopes = append(scopes, scope)
+	}
+	scopes, out.MoreAccounts = scarcest(scopes)
+	for _, scope := range scopes {
 		out.Scopes = append(out.Scopes, scopeOf(scope))
 	}
 	whole := s.Bulkhead.CompartmentSnapshot
@@ -269,6 +274,45 @@ func limitsOf(s runtime.ProtectionState) breakersview.Limits {
 		}
 	}
 	return out
+}
+
+// shownAccounts is how many sets of limits of accounts a page shows: there may be one for each customer.
+const shownAccounts = 20
+
+// scarcest leaves out the limits of accounts that have most left, and says how many those are. The order stays.
+func scarcest(scopes []ratelimit.ScopeSnapshot) (kept []ratelimit.ScopeSnapshot, more int) {
+	var accounts []ratelimit.ScopeSnapshot
+	for _, s := range scopes {
+		if s.Key.Credential != "" {
+			accounts = append(accounts, s)
+		}
+	}
+	if more = len(accounts) - shownAccounts; more <= 0 {
+		return scopes, 0
+	}
+	slices.SortStableFunc(accounts, func(a, b ratelimit.ScopeSnapshot) int { return cmp.Compare(fullness(b), fullness(a)) })
+	out := map[ratelimit.Key]bool{}
+	for _, s := range accounts[shownAccounts:] {
+		out[s.Key] = true
+	}
+	return slices.DeleteFunc(scopes, func(s ratelimit.ScopeSnapshot) bool { return out[s.Key] }), more
+}
+
+// fullness is the used part of the fullest limit, above 1 while held.
+func fullness(s ratelimit.ScopeSnapshot) float64 {
+	if !s.Hold.Until.IsZero() {
+		return 2
+	}
+	most := 0.0
+	for _, w := range s.Windows {
+		most = max(most, float64(w.Used)/float64(max(1, w.Requests)))
+	}
+	for _, q := range s.Quotas {
+		if q.Limit > 0 {
+			most = max(most, 1-float64(q.Left)/float64(q.Limit))
+		}
+	}
+	return most
 }
 
 func scopeOf(s ratelimit.ScopeSnapshot) breakersview.Scope {

@@ -48,6 +48,13 @@ func rateLimits(limits []runtime.RateLimit) string {
 	out := make([]string, len(limits))
 	for i, l := range limits {
 		out[i] = strconv.Itoa(l.Requests) + " per " + l.Per.String()
+		switch l.Scope {
+		case runtime.ScopeCredential:
+			out[i] += " for each account"
+		case runtime.ScopeOperation:
+			out[i] += " for each operation"
+		case runtime.ScopeConnection, "":
+		}
 	}
 	return strings.Join(out, ", ")
 }

@@ -62,9 +62,9 @@ func TestPolicyFacts(t *testing.T) {
 	}
 	p := runtime.DefaultPolicy()
 	p.AttemptTimeout, p.Breaker.Enabled, p.Cache.StaleIfError = runtime.Duration(time.Second), false, runtime.Duration(time.Hour)
-	p.RateLimits = []runtime.RateLimit{{Requests: 90, Per: runtime.Duration(time.Second)}, {Requests: 1000, Per: runtime.Duration(time.Hour)}}
+	p.RateLimits = []runtime.RateLimit{{Requests: 90, Per: runtime.Duration(time.Second)}, {Requests: 1000, Per: runtime.Duration(time.Hour), Scope: runtime.ScopeCredential}}
 	p.Operations = make([]runtime.Operation, 2)
-	want["Attempt timeout"], want["Breaker"], want["Cache"], want["Rate limits"], want["Operations"] = "1s", "off", "on", "90 per 1s, 1000 per 1h", "2"
+	want["Attempt timeout"], want["Breaker"], want["Cache"], want["Rate limits"], want["Operations"] = "1s", "off", "on", "90 per 1s, 1000 per 1h for each account", "2"
 	if diff := cmp.Diff(want, said(p)); diff != "" {
 		t.Error(diff)
 	}

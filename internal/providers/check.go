@@ -118,6 +118,15 @@ func (f *file) checkPolicy() {
 		switch key {
 		case "timeout", "attempt_timeout", "rate_limit_wait":
 			f.duration(at, value)
+		case "rate_limit_max_hold":
+			f.duration(at, value)
+		case "rate_limit_reserve":
+			if n, ok := value.(uint64); !ok || n == 0 {
+				f.addf(at, "is not a positive number")
+			}
+		case "rate_limit_hold":
+			text, _ := value.(string)
+			f.oneOf(at, text, []string{"connection", "credential"})
 		case "outcomes", "operations":
 			if _, ok := value.([]any); !ok {
 				f.addf(at, "is not a list")
@@ -146,6 +155,10 @@ func (f *file) rateLimit(at string, item any) {
 		f.addf(at+".requests", "is not a positive number")
 	}
 	f.duration(at+".per", limit["per"])
+	if scope, ok := limit["scope"]; ok {
+		text, _ := scope.(string)
+		f.oneOf(at+".scope", text, []string{"connection", "operation", "credential"})
+	}
 }
 
 func (f *file) duration(at string, value any) {

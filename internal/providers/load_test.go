@@ -232,6 +232,8 @@ func TestLoadCatches(t *testing.T) {
 		"policy part":                {"  bulkhead:\n    max_in_flight: 3", "  bulkhead: 3", "acme.yaml:34: policy.bulkhead: is not a mapping"},
 		"policy duration":            {"timeout: 5s", "timeout: 5", "acme.yaml:30: policy.timeout: is not a positive duration"},
 		"policy limit":               {"requests: 10", "requests: -1", "acme.yaml:32: policy.rate_limits[0].requests: is not a positive number"},
+		"policy limit scope":         {"      per: 1s\n", "      per: 1s\n      scope: planet\n", "policy.rate_limits[0].scope: \"planet\" is not one of connection, operation, credential"},
+		"policy hold":                {"  rate_limits:", "  rate_limit_hold: planet\n  rate_limits:", "policy.rate_limit_hold: \"planet\" is not one of connection, credential"},
 		"policy limit without per":   {"      per: 1s\n", "", "policy.rate_limits[0].per: is not a positive duration"},
 		"policy limits are a number": {part(t, "  rate_limits:", "  bulkhead:"), "  rate_limits: 3\n", "acme.yaml:31: policy.rate_limits: is not a list"},
 		"empty":                      {acme, "", "acme.yaml:1: "},

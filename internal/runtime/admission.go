@@ -37,9 +37,7 @@ func (p *Protections) admit(ctx context.Context, t *Target, op *OperationPolicy,
 		if op.Effective.Breaker.Enabled {
 			key.Operation = op.ID
 		}
-		if op.OwnRateLimits {
-			limits.Group = op.LimitGroup()
-		}
+		limits.Group = op.limitGroup
 	}
 	if err := a.take(ctx, p, t, op, key, limits, now, left); err != nil {
 		a.cancel()

@@ -97,7 +97,7 @@ func (a *attempt) receive(resp *http.Response, err error, sends int, late error)
 	c.sends += sends
 	if err != nil {
 		a.failure = a.failed(a.ctx, err)
-		if a.outcome = a.failure.outcome; a.outcome != OutcomeRejectedLocal {
+		if a.outcome = a.failure.outcome; a.outcome != OutcomeRejectedLocal && !a.expiredUnasked() {
 			sends = max(1, sends)
 		}
 		c.rec.Attempts += sends
@@ -128,6 +128,13 @@ func (a *attempt) receive(resp *http.Response, err error, sends int, late error)
 	}
 }
 
+// expiredUnasked reports whether the time was over before the transport did anything: then nothing was tried.
+func (x *exchange) expiredUnasked() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.expired && x.askedAt.IsZero()
+}
+
 // peekBytes is how much of an answer is read to find out what it means.
 const peekBytes = 64 << 10
 
@@ -142,11 +149,7 @@ func (a *attempt) meaning() Outcome {
 			return rule.Outcome
 		}
 	}
-	outcome := Classify(a.resp, nil, true)
-	if a.reading.Throttled && (outcome == OutcomeForbidden || outcome == OutcomeUnavailable) {
-		return OutcomeThrottled
-	}
-	return outcome
+	return classifyStatus(a.resp.StatusCode, a.reading.Throttled)
 }
 
 // peek reads the beginning of the answer's body and puts it back.

@@ -96,6 +96,11 @@ func (c *call) attempts() (begun bool, f *failure) {
 			// No further attempt may be made, so what the upstream said last is the answer.
 			c.note("refused", err.Error())
 			return c.finish(last)
+		case last != nil && c.left() <= 0:
+			// The time went by while it waited for its turn: an attempt without any would be none.
+			admission.cancel()
+			c.note("no retry", "not repeated: the call has no time left")
+			return c.finish(last)
 		}
 		before := last
 		last = c.attempt(admission) // From here on its places are given back, even by a panic.
@@ -363,9 +368,11 @@ func (p *Proxy) refresher(t Target, op *OperationPolicy, u *url.URL) cache.Refre
 			return nil, f.err
 		}
 		resp, err := t.Transport.RoundTrip(r)
-		outcome := Classify(resp, err, true)
+		var outcome Outcome
 		if err == nil {
-			admission.answered(resp)
+			outcome = classifyStatus(resp.StatusCode, admission.answered(resp).Throttled)
+		} else {
+			outcome = Classify(nil, err, true)
 		}
 		admission.done(outcome, "", false, outcome != OutcomeConnectFailed && outcome != OutcomeTLSFailed)
 		return resp, err

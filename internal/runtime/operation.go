@@ -31,7 +31,9 @@ type OperationPolicy struct {
 	// OwnRateLimits and OwnBulkhead say that it has limits beside those of the connection.
 	OwnRateLimits, OwnBulkhead bool
 
-	segments []string
+	// limitGroup names the limits that count its calls apart from others, empty for none.
+	limitGroup string
+	segments   []string
 }
 
 // LimitGroup names whose rate limits the operation has.
@@ -66,6 +68,16 @@ func (p Policy) operations(root string) ([]OperationPolicy, error) {
 		}
 		resolved := OperationPolicy{Operation: o, Effective: effective, segments: segments(o.Path)}
 		resolved.OwnRateLimits, resolved.OwnBulkhead = names(o.Policy, "rate_limits"), names(o.Policy, "bulkhead")
+		if resolved.OwnRateLimits {
+			resolved.Effective.RateLimits = v.ownRateLimits(at, effective.RateLimits)
+			effective = resolved.Effective
+		}
+		if resolved.OwnRateLimits || len(scoped(base.RateLimits, ScopeOperation)) > 0 {
+			resolved.limitGroup = resolved.LimitGroup()
+		}
+		if v.err != nil {
+			return nil, v.err
+		}
 		if o.Group != "" {
 			if first, seen := groups[o.Group]; seen && !slices.Equal(first, effective.RateLimits) {
 				v.fail(at+".group", o.Group, "The operations of a group share their rate limits, so all of them must have the same.")
@@ -79,6 +91,20 @@ func (p Policy) operations(root string) ([]OperationPolicy, error) {
 		return nil, v.err
 	}
 	return out, nil
+}
+
+// ownRateLimits are those of an operation, each with its scope.
+func (v *validation) ownRateLimits(at string, limits []RateLimit) []RateLimit {
+	at += ".policy.rate_limits"
+	v.rateLimits(at, limits, ScopeOperation)
+	out := slices.Clone(limits)
+	for i := range out {
+		if out[i].Scope == ScopeConnection {
+			v.fail(fmt.Sprintf("%s[%d].scope", at, i), string(ScopeConnection), "An operation has no limits for the whole connection: set them in the policy of the connection.")
+		}
+		out[i].Scope = out[i].Scope.or(ScopeOperation)
+	}
+	return out
 }
 
 func (v *validation) operation(at string, o Operation, ids map[string]bool) {

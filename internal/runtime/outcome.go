@@ -8,9 +8,10 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
+	"time"
 
 	"switchgear/internal/runtime/egress"
+	"switchgear/internal/runtime/ratelimit"
 )
 
 // Outcome is how one attempt ended. Breaker, retry and limiter decide by it, through its [Rule].
@@ -162,14 +163,22 @@ func Classify(resp *http.Response, err error, wrote bool) Outcome {
 	if resp == nil {
 		return OutcomeRejectedLocal
 	}
-	return classifyStatus(resp)
+	throttled := false
+	if resp.StatusCode == http.StatusForbidden {
+		// No dialect is named, so what several upstreams share is read; that one is known.
+		reading, _ := ratelimit.Read("", resp.StatusCode, resp.Header, time.Now())
+		throttled = reading.Throttled
+	}
+	return classifyStatus(resp.StatusCode, throttled)
 }
 
-func classifyStatus(resp *http.Response) Outcome {
-	switch s := resp.StatusCode; {
+// classifyStatus names the outcome of an answer. throttled says that its headers are those of a refusal for
+// a limit (see [ratelimit.Reading]): vendors send it as 403 too.
+func classifyStatus(s int, throttled bool) Outcome {
+	switch {
 	case s == http.StatusUnauthorized:
 		return OutcomeUnauthenticated
-	case s == http.StatusForbidden && saysLimited(resp.Header):
+	case s == http.StatusForbidden && throttled:
 		return OutcomeThrottled
 	case s == http.StatusForbidden:
 		return OutcomeForbidden
@@ -187,19 +196,6 @@ func classifyStatus(resp *http.Response) Outcome {
 		return OutcomeClientError
 	}
 	return OutcomeSuccess
-}
-
-// saysLimited recognises vendors that answer 403 when a limit is reached.
-func saysLimited(h http.Header) bool {
-	if h.Get("Retry-After") != "" {
-		return true
-	}
-	for _, name := range []string{"X-Ratelimit-Remaining", "Ratelimit-Remaining", "X-Rate-Limit-Remaining"} {
-		if strings.TrimSpace(h.Get(name)) == "0" {
-			return true
-		}
-	}
-	return false
 }
 
 func classifyError(err error, wrote bool) Outcome {

@@ -14,9 +14,19 @@ type Policy struct {
 	RateLimits     []RateLimit `json:"rate_limits"`
 	// RateLimitWait is how long a call may wait for its turn before it is refused.
 	RateLimitWait Duration `json:"rate_limit_wait"`
-	Breaker       Breaker  `json:"breaker"`
-	Bulkhead      Bulkhead `json:"bulkhead"`
-	Cache         Cache    `json:"cache"`
+	// RateLimitDialect names how the upstream tells its limits. Empty: as the provider has it, else every
+	// common way is tried. This and the next three are of the connection; operations have none of their own.
+	RateLimitDialect string `json:"rate_limit_dialect"`
+	// RateLimitReserve is how many requests of a quota that the upstream tells are left to others who use it.
+	RateLimitReserve int `json:"rate_limit_reserve"`
+	// RateLimitHold says what a refusal of the upstream holds: the connection, or only the credential that
+	// was refused.
+	RateLimitHold LimitScope `json:"rate_limit_hold"`
+	// RateLimitMaxHold is the longest that the upstream can hold it; after it one request tries again.
+	RateLimitMaxHold Duration `json:"rate_limit_max_hold"`
+	Breaker          Breaker  `json:"breaker"`
+	Bulkhead         Bulkhead `json:"bulkhead"`
+	Cache            Cache    `json:"cache"`
 	// HealthCheck belongs to the connection; operations have none of their own.
 	HealthCheck HealthCheck `json:"health_check,omitzero"`
 	// Outcomes say what answers of this upstream mean where the table of [Rules] does not fit it.
@@ -43,6 +53,29 @@ type Retry struct {
 type RateLimit struct {
 	Requests int      `json:"requests"`
 	Per      Duration `json:"per"`
+	// Scope says which requests count together. Empty is the widest that there is where it stands: the
+	// connection in its own policy, the operation in that of an operation.
+	Scope LimitScope `json:"scope,omitempty"`
+}
+
+// LimitScope says which requests count together.
+type LimitScope string
+
+// The scopes. In the policy of a connection, ScopeOperation is each operation by itself, and calls of no
+// operation are not counted. In the policy of an operation, ScopeCredential is each credential within it;
+// the connection's own limits hold beside those.
+const (
+	ScopeConnection LimitScope = "connection"
+	ScopeOperation  LimitScope = "operation"
+	ScopeCredential LimitScope = "credential"
+)
+
+// or is the scope, or usual where none is written.
+func (s LimitScope) or(usual LimitScope) LimitScope {
+	if s == "" {
+		return usual
+	}
+	return s
 }
 
 // Breaker says when calls stop for a while because too many of them fail.
@@ -111,7 +144,7 @@ func DefaultPolicy() Policy {
 			MaxAttempts: 3, BaseDelay: Duration(200 * time.Millisecond), MaxDelay: Duration(10 * time.Second), BudgetRatio: 0.2,
 		},
 		RateLimits:    []RateLimit{},
-		RateLimitWait: Duration(2 * time.Second),
+		RateLimitWait: Duration(2 * time.Second), RateLimitHold: ScopeConnection, RateLimitMaxHold: Duration(time.Hour),
 		Breaker: Breaker{
 			Enabled: true, FailureRatio: 0.5, MinCalls: 20, Window: Duration(time.Minute),
 			OpenFor: Duration(30 * time.Second), MaxOpenFor: Duration(5 * time.Minute), HalfOpenCalls: 3,

@@ -44,6 +44,8 @@ func policyFields(p *Policy) fields {
 	f["health_check"] = fields{
 		"enabled": &p.HealthCheck.Enabled, "every": &p.HealthCheck.Every, "method": &p.HealthCheck.Method, "path": &p.HealthCheck.Path,
 	}
+	f["rate_limit_dialect"], f["rate_limit_reserve"] = &p.RateLimitDialect, &p.RateLimitReserve
+	f["rate_limit_hold"], f["rate_limit_max_hold"] = &p.RateLimitHold, &p.RateLimitMaxHold
 	f["operations"] = list[Operation]{&p.Operations, func(o *Operation) fields {
 		return fields{"id": &o.ID, "method": &o.Method, "path": &o.Path, "group": &o.Group, "policy": &o.Policy}
 	}}
@@ -60,7 +62,7 @@ func operationFields(p *Policy) fields {
 			"budget_ratio": &p.Retry.BudgetRatio, "idempotency_key": &p.Retry.IdempotencyKey,
 		},
 		"rate_limits": list[RateLimit]{&p.RateLimits, func(l *RateLimit) fields {
-			return fields{"requests": &l.Requests, "per": &l.Per}
+			return fields{"requests": &l.Requests, "per": &l.Per, "scope": &l.Scope}
 		}},
 		"rate_limit_wait": &p.RateLimitWait,
 		"breaker": fields{
@@ -148,6 +150,8 @@ func mergeValue(field string, raw json.RawMessage, target any) error {
 		}
 		return nil
 	case *Outcome:
+		return mergeValue(field, raw, (*string)(target))
+	case *LimitScope:
 		return mergeValue(field, raw, (*string)(target))
 	case *Duration:
 		if err := target.UnmarshalJSON(raw); err != nil {

@@ -5,12 +5,14 @@ import (
 	"math"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"switchgear/internal/fault"
+	"switchgear/internal/runtime/ratelimit"
 )
 
 // Limits of a policy. They keep a slip of the finger from becoming an outage.
@@ -74,8 +76,16 @@ func (v *validation) calls(p Policy) {
 	if name := p.Retry.IdempotencyKey; name != "" && (!regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,99}$`).MatchString(name) || dropFromRequest(http.CanonicalHeaderKey(name))) {
 		v.fail("retry.idempotency_key", name, "It must be the name of a request header, such as Idempotency-Key.")
 	}
-	v.rateLimits(p.RateLimits)
+	v.rateLimits("rate_limits", p.RateLimits, ScopeConnection)
 	v.duration("rate_limit_wait", p.RateLimitWait, 0, maxWait)
+	if p.RateLimitDialect != "" && !slices.Contains(ratelimit.Dialects(), p.RateLimitDialect) {
+		v.fail("rate_limit_dialect", clip(p.RateLimitDialect), "It must be one of "+strings.Join(ratelimit.Dialects(), ", ")+".")
+	}
+	v.number("rate_limit_reserve", p.RateLimitReserve, 0, maxRequests)
+	if p.RateLimitHold != ScopeConnection && p.RateLimitHold != ScopeCredential {
+		v.fail("rate_limit_hold", clip(string(p.RateLimitHold)), "It must be connection or credential.")
+	}
+	v.duration("rate_limit_max_hold", p.RateLimitMaxHold, time.Second, maxRateWindow)
 	v.number("bulkhead.max_in_flight", p.Bulkhead.MaxInFlight, 1, maxInFlight)
 	v.duration("bulkhead.max_wait", p.Bulkhead.MaxWait, 0, maxWait)
 	v.duration("cache.ttl", p.Cache.TTL, 0, maxTTL)
@@ -83,19 +93,30 @@ func (v *validation) calls(p Policy) {
 	v.duration("cache.stale_while_revalidate", p.Cache.StaleWhileRevalidate, 0, maxStale)
 }
 
-func (v *validation) rateLimits(limits []RateLimit) {
+// rateLimits checks a list in which usual is the scope of those that name none.
+func (v *validation) rateLimits(at string, limits []RateLimit, usual LimitScope) {
 	if len(limits) > maxRateLimits {
-		v.fail("rate_limits", strconv.Itoa(len(limits)), fmt.Sprintf("There can be at most %d rate limits.", maxRateLimits))
+		v.fail(at, strconv.Itoa(len(limits)), fmt.Sprintf("There can be at most %d rate limits.", maxRateLimits))
 	}
-	windows := make(map[Duration]bool, len(limits))
+	type window struct {
+		scope LimitScope
+		per   Duration
+	}
+	windows := make(map[window]bool, len(limits))
 	for i, l := range limits {
-		path := fmt.Sprintf("rate_limits[%d]", i)
+		path := fmt.Sprintf("%s[%d]", at, i)
 		v.number(path+".requests", l.Requests, 1, maxRequests)
 		v.duration(path+".per", l.Per, time.Millisecond, maxRateWindow)
-		if windows[l.Per] {
+		w := window{l.Scope.or(usual), l.Per}
+		switch w.scope {
+		case ScopeConnection, ScopeOperation, ScopeCredential:
+		default:
+			v.fail(path+".scope", clip(string(l.Scope)), "It must be connection, operation or credential.")
+		}
+		if windows[w] {
 			v.fail(path+".per", l.Per.String(), "Another rate limit has the same window; keep the stricter one.")
 		}
-		windows[l.Per] = true
+		windows[w] = true
 	}
 }
 

@@ -26,8 +26,6 @@ type PolicySet struct {
 	Policy  Policy
 	// Operations are those of Policy, resolved.
 	Operations []OperationPolicy
-	// Dialect names how the upstream tells its rate limits.
-	Dialect string
 
 	repeats    *retry.Policy
 	operations map[string]*retry.Policy
@@ -261,7 +259,7 @@ func (p *Protections) guard(t *Target) (*guard, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	set := &PolicySet{ConnectionID: t.ConnectionID, Version: t.Version, Policy: t.Policy, Operations: t.Operations, Dialect: t.Dialect}
+	set := &PolicySet{ConnectionID: t.ConnectionID, Version: t.Version, Policy: t.Policy, Operations: t.Operations}
 	g, err := p.apply(set)
 	if err != nil {
 		return nil, err
@@ -301,13 +299,22 @@ func (p *Protections) breakerConfig(key breaker.Key) (breaker.Config, error) {
 }
 
 func limiterConfig(set *PolicySet) ratelimit.Config {
-	cfg := ratelimit.Config{Limits: limits(set.Policy.RateLimits), Dialect: set.Dialect}
+	p := &set.Policy
+	cfg := ratelimit.Config{
+		Limits: scoped(p.RateLimits, ScopeConnection), Credential: scoped(p.RateLimits, ScopeCredential),
+		Dialect: p.RateLimitDialect, Reserve: p.RateLimitReserve, MaxHold: p.RateLimitMaxHold.Std(), HoldCredential: p.RateLimitHold == ScopeCredential,
+	}
 	for i := range set.Operations {
-		if o := &set.Operations[i]; o.OwnRateLimits {
-			if cfg.Groups == nil {
-				cfg.Groups = map[string][]ratelimit.Limit{}
-			}
-			cfg.Groups[o.LimitGroup()] = limits(o.Effective.RateLimits)
+		o := &set.Operations[i]
+		if o.limitGroup == "" {
+			continue
+		}
+		if cfg.Groups == nil {
+			cfg.Groups, cfg.GroupCredential = map[string][]ratelimit.Limit{}, map[string][]ratelimit.Limit{}
+		}
+		cfg.Groups[o.limitGroup] = scoped(o.Effective.RateLimits, ScopeOperation)
+		if o.OwnRateLimits { // Otherwise they are the connection's, which count whatever the operation is.
+			cfg.GroupCredential[o.limitGroup] = scoped(o.Effective.RateLimits, ScopeCredential)
 		}
 	}
 	return cfg
@@ -326,13 +333,13 @@ func bulkheadConfig(set *PolicySet) bulkhead.Config {
 	return cfg
 }
 
-func limits(list []RateLimit) []ratelimit.Limit {
-	if len(list) == 0 {
-		return nil
-	}
-	out := make([]ratelimit.Limit, len(list))
-	for i, l := range list {
-		out[i] = ratelimit.Limit{Requests: l.Requests, Per: l.Per.Std()}
+// scoped are the limits of one scope. What names none is the connection's: those of an operation name theirs.
+func scoped(list []RateLimit, scope LimitScope) []ratelimit.Limit {
+	var out []ratelimit.Limit
+	for _, l := range list {
+		if l.Scope.or(ScopeConnection) == scope {
+			out = append(out, ratelimit.Limit{Requests: l.Requests, Per: l.Per.Std()})
+		}
 	}
 	return out
 }

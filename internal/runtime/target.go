@@ -20,8 +20,6 @@ type Target struct {
 	Policy  Policy
 	// Operations are those of the policy, resolved.
 	Operations []OperationPolicy
-	// Dialect names how the upstream tells its rate limits, in the words of the catalogue.
-	Dialect string
 	// CredentialID and CredentialVersion say which credential Authorize puts on. Another version is another
 	// credential: what is known about the old one, and answers kept for it, do not count for it.
 	CredentialID      string

@@ -24,6 +24,8 @@ type Config struct {
 	Groups map[string][]Limit
 	// Credential limits hold for each credential by itself.
 	Credential []Limit
+	// GroupCredential limits hold for each credential by itself within the operations of a group.
+	GroupCredential map[string][]Limit
 	// Dialect names how the upstream tells its limits, in the words of the provider catalogue. Empty means
 	// unknown: every dialect without a vendor's name is tried.
 	Dialect string
@@ -67,6 +69,11 @@ func (c Config) Validate(path string) error {
 	}
 	if err := validateLimits(path+".credential_rate_limits", c.Credential); err != nil {
 		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.GroupCredential)) {
+		if err := validateLimits(path+".credential_rate_limit_groups."+name, c.GroupCredential[name]); err != nil {
+			return err
+		}
 	}
 	if _, ok := dialectOf(c.Dialect); !ok {
 		return invalid(path+".rate_limit_dialect", c.Dialect, "There is no such rate-limit dialect.")
@@ -115,14 +122,19 @@ func (c Config) filled() Config {
 		c.MaxWaiting = defaultMaxWaiting
 	}
 	c.Limits, c.Credential = slices.Clone(c.Limits), slices.Clone(c.Credential)
-	groups := make(map[string][]Limit, len(c.Groups))
-	for name, limits := range c.Groups {
+	c.Groups, c.GroupCredential = ownGroups(c.Groups), ownGroups(c.GroupCredential)
+	return c
+}
+
+// ownGroups is a copy without those that have no limits.
+func ownGroups(from map[string][]Limit) map[string][]Limit {
+	groups := make(map[string][]Limit, len(from))
+	for name, limits := range from {
 		if len(limits) > 0 {
 			groups[name] = slices.Clone(limits)
 		}
 	}
-	c.Groups = groups
-	return c
+	return groups
 }
 
 // peak is the limit of the shortest window: what a connection can be seen to do at its fastest.

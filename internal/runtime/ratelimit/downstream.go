@@ -73,6 +73,8 @@ func (l *Limiter) left(key Key) []allowance {
 	for _, s := range r.scopes[:r.n] {
 		kind := "connection"
 		switch {
+		case s.key.Group != "" && s.key.Credential != "" && s.key.Credential != noCredential:
+			kind = "group-account"
 		case s.key.Group != "":
 			kind = "group"
 		case s.key.Credential != "":

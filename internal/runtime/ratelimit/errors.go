@@ -73,7 +73,11 @@ func (l *Limiter) reject(v verdict, now int64) *RejectedError {
 		e.message = "Requests" + key.of() + " are slowed down: " + v.scope.why(&l.cfg, now, l.wall) + "."
 	case byHold:
 		e.Cause = CauseHold
-		e.message = "The connection is held for " + words(e.RetryAfter) + ": " + v.scope.hold.reason + "."
+		held := "The connection"
+		if key.Credential != "" {
+			held = "The account " + key.Credential
+		}
+		e.message = held + " is held for " + words(e.RetryAfter) + ": " + v.scope.hold.reason + "."
 	case byProbe:
 		e.Cause, e.RetryAfter = CauseProbe, time.Second
 		e.message = "After a hold one request goes first; its answer is not here yet."

@@ -107,7 +107,7 @@ func (l *Limiter) limitsOf(key Key) (limits []Limit, keep bool) {
 	case key.Group == "":
 		return l.cfg.Credential, true
 	}
-	return nil, true // What was learned about a group and credential.
+	return l.cfg.GroupCredential[key.Group], true // Or only what was learned about a group and credential.
 }
 
 func (l *Limiter) setWindows(s *scope, limits []Limit, now int64) {
@@ -140,6 +140,7 @@ func (l *Limiter) setWindows(s *scope, limits []Limit, now int64) {
 	}
 	if s.key.Credential != "" {
 		s.base = slower(s.base, peak(l.cfg.Credential))
+		s.base = slower(s.base, peak(l.cfg.GroupCredential[s.key.Group]))
 	}
 }
 
@@ -159,7 +160,9 @@ func (l *Limiter) routeOf(key Key) *route {
 	if key.Credential != "" {
 		r.add(l.scopeOf(Key{Credential: key.Credential}))
 	}
-	if s, ok := l.scopes[partition(key)]; ok && key.Group != "" {
+	if _, limited := l.cfg.GroupCredential[key.Group]; limited && key.Credential != "" {
+		r.add(l.scopeOf(key))
+	} else if s, ok := l.scopes[partition(key)]; ok && key.Group != "" {
 		r.add(s)
 	}
 	l.routes[key] = r

@@ -179,7 +179,7 @@ func longTab() TabView {
 		Quotas: []Quota{{Label: longOperation, Left: 123456789}},
 	})
 	v.Limits.Bulkheads = append(v.Limits.Bulkheads, Bulkhead{Name: longOperation, InFlight: 2, Most: 3})
-	v.Limits.Waiting, v.Limits.MaxWaiting = 800, 1000
+	v.Limits.Waiting, v.Limits.MaxWaiting, v.Limits.MoreAccounts = 800, 1000, 9980
 	v.Watch = &Watch{Command: "Reset", Actor: longName, Reason: longText, At: ago(time.Hour), Calls: 3, Wanted: 20, Failed: 1}
 	v.Outcomes = append(v.Outcomes, Outcome{longOperation, longText, 1, "of-a-later-version"})
 	v.Failures[0].ID, v.Failures[0].Outcome = "req_"+strings.Repeat("0123456789", 6), longText

@@ -102,6 +102,11 @@ func (l Limits) card() templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
+			} else if l.MoreAccounts > 0 {
+				templ_7745c5c3_Err = ui.Muted(ui.Thousands(int64(l.MoreAccounts))+" more limits of accounts have more left; the machine API lists them all.").Render(ctx, templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
 			}
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, " ")
 			if templ_7745c5c3_Err != nil {

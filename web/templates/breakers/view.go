@@ -172,6 +172,8 @@ const (
 type Limits struct {
 	// Scopes are the rate limits: of the connection, its operations and credentials.
 	Scopes []Scope
+	// MoreAccounts counts the limits of accounts that are left out because they have more left.
+	MoreAccounts int
 	// Waiting of MaxWaiting calls are in the queue for their turn.
 	Waiting, MaxWaiting int
 	// Bulkheads bound the calls under way; the first is that of the connection.

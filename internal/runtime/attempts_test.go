@@ -1,0 +1,117 @@
+package runtime_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"switchgear/internal/runtime"
+	"switchgear/internal/telemetry"
+)
+
+// played is a transport without sockets that tells the hooks of a trace what a real one would. Each send gets
+// the next answer, and the last for all that follow.
+type played struct {
+	answers []playedAnswer
+
+	mu      sync.Mutex
+	sends   int
+	cancels int
+}
+
+type playedAnswer struct {
+	after  time.Duration
+	status int
+	header http.Header
+}
+
+func (p *played) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := context.Cause(r.Context()); err != nil {
+		return nil, err
+	}
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil {
+		trace.GetConn("up.test:80")
+		trace.GotConn(httptrace.GotConnInfo{Reused: true})
+		trace.WroteHeaders()
+		trace.WroteRequest(httptrace.WroteRequestInfo{})
+	}
+	p.mu.Lock()
+	a := p.answers[min(p.sends, len(p.answers)-1)]
+	p.sends++
+	n := p.sends
+	p.mu.Unlock()
+	select {
+	case <-time.After(a.after):
+	case <-r.Context().Done():
+		p.mu.Lock()
+		p.cancels++
+		p.mu.Unlock()
+		return nil, context.Cause(r.Context())
+	}
+	header := a.header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	body := []byte{byte('0' + n)}
+	return &http.Response{StatusCode: a.status, Header: header, ContentLength: 1, Body: io.NopCloser(bytes.NewReader(body))}, nil
+}
+
+func (p *played) seen() (sends, cancels int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sends, p.cancels
+}
+
+// stage is a proxy before a transport that is played, for tests of time.
+type stage struct {
+	proxy       *runtime.Proxy
+	protections *runtime.Protections
+	records     *records
+	target      runtime.Target
+}
+
+func newStage(t *testing.T, transport http.RoundTripper, options ...option) *stage {
+	t.Helper()
+	s := &stage{protections: idleProtections(t), records: newRecords(), target: runtime.Target{
+		ConnectionID: "con_1", Slug: "up", Account: "default", Version: 1, BaseURL: &url.URL{Scheme: "http", Host: "up.test"},
+		Policy: runtime.DefaultPolicy(), Transport: transport,
+	}}
+	for _, o := range options {
+		o(&s.target)
+	}
+	s.proxy = runtime.NewProxy(runtime.ProxyDeps{Logger: telemetry.Discard(), Now: time.Now, Recorder: s.records, Protections: s.protections}, runtime.ProxyConfig{})
+	return s
+}
+
+// call makes a request and returns the answer with its record.
+func (s *stage) call(t *testing.T, method string, body io.Reader) (*httptest.ResponseRecorder, runtime.Record) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(t.Context(), method, "/things", body)
+	_ = s.proxy.Serve(w, r, s.target, "things") // An error is in the record.
+	return w, s.records.next(t)
+}
+
+// An attempt that begins when no time is left is none: the upstream saw nothing, and its last answer stands.
+func TestNoAttemptWithoutTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		up := &played{answers: []playedAnswer{{0, http.StatusServiceUnavailable, nil}}}
+		s := newStage(t, up, retries(2), policy(func(p *runtime.Policy) {
+			p.Timeout, p.RateLimitWait = runtime.Duration(100*time.Millisecond), runtime.Duration(time.Second)
+			p.RateLimits = []runtime.RateLimit{{Requests: 1, Per: runtime.Duration(100 * time.Millisecond)}}
+		}))
+		w, rec := s.call(t, http.MethodGet, nil)
+		if sends, _ := up.seen(); sends != 1 || rec.Attempts != 1 || w.Header().Get("Switchgear-Attempts") != "1" || rec.Status != http.StatusServiceUnavailable {
+			t.Errorf("%d sends, %d attempts recorded, %s told, status %d", sends, rec.Attempts, w.Header().Get("Switchgear-Attempts"), rec.Status)
+		}
+	})
+}
