@@ -105,6 +105,8 @@ func (s *Service) Acknowledge(ctx context.Context, a access.Actor, id, note stri
 	if err != nil {
 		return Alert{}, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var out Alert
 	err = s.change(ctx, a, access.PermissionOperate, func(tx *db.Tx, a access.Actor) (audit.Entry, error) {
 		alert, ok, err := s.store.alert(ctx, tx, id)
@@ -126,5 +128,8 @@ func (s *Service) Acknowledge(ctx context.Context, a access.Actor, id, note stri
 			Details: map[string]string{"connection": alert.Connection, "operation": alert.Operation},
 		}, nil
 	})
+	if followed := s.state.followed[out.Fingerprint]; err == nil && followed != nil && followed.ID == out.ID {
+		followed.Acknowledged = out.Acknowledged
+	}
 	return out, err
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -116,11 +117,7 @@ func signal(c chan struct{}) {
 func (s *Sender) Counts() map[Sent]int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make(map[Sent]int64, len(s.sent))
-	for k, n := range s.sent {
-		out[k] = n
-	}
-	return out
+	return maps.Clone(s.sent)
 }
 
 func (s *Sender) count(kind, result string) {
@@ -259,24 +256,22 @@ func (s *Sender) attempt(ctx context.Context, c claimed) error {
 	return s.finish(ctx, c, out)
 }
 
-func (s *Sender) send(ctx context.Context, c claimed, channel Channel) *channels.Failure {
+func (s *Sender) send(ctx context.Context, c claimed, channel Channel) *channels.SendError {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	kind, err := channels.Lookup(channel.Kind)
 	if err != nil {
-		return &channels.Failure{Text: "This release does not know the kind of the channel.", Permanent: true}
+		return &channels.SendError{Text: "This release does not know the kind of the channel.", Permanent: true}
 	}
 	opened, err := unseal(s.deps.Sealer, channel)
 	if err != nil {
-		return &channels.Failure{Text: "The secrets of the channel do not open. Enter them again."}
+		return &channels.SendError{Text: "The secrets of the channel do not open. Enter them again."}
 	}
 	target := channels.Target{Values: opened.Values}
 	if target.Values == nil {
 		target.Values = map[string]string{}
 	}
-	for key, value := range channel.Settings {
-		target.Values[key] = value
-	}
+	maps.Copy(target.Values, channel.Settings)
 	if s.deps.Now().Before(channel.PreviousUntil) {
 		target.Previous = opened.Previous
 	}
@@ -284,10 +279,10 @@ func (s *Sender) send(ctx context.Context, c claimed, channel Channel) *channels
 	if err == nil {
 		return nil
 	}
-	if failure, ok := errors.AsType[*channels.Failure](err); ok {
+	if failure, ok := errors.AsType[*channels.SendError](err); ok {
 		return failure
 	}
-	return &channels.Failure{Text: "The message was not sent."}
+	return &channels.SendError{Text: "The message was not sent."}
 }
 
 // finish stores the outcome, unless the lease was lost in the meantime.

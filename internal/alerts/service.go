@@ -115,7 +115,13 @@ type Service struct {
 	cfg   Config
 	store store
 	// set is what people decided: rules, channels and mutes.
-	set atomic.Pointer[settings]
+	set  atomic.Pointer[settings]
+	wake chan struct{}
+	// firing is how many alerts fire, by severity.
+	firing atomic.Pointer[map[Severity]int]
+	// mu guards state. It is held while alerts are changed and stored.
+	mu    sync.Mutex
+	state evaluator
 	// loading is held while set is read anew, so that an older reading never replaces a newer one.
 	loading sync.Mutex
 }
@@ -143,13 +149,13 @@ func (s *settings) channel(id string) (Channel, bool) {
 	return s.channels[i], true
 }
 
-// New returns a Service.
+// New returns a Service. Then run Serve.
 func New(ctx context.Context, d Deps, cfg Config) (*Service, error) {
 	if d.DB == nil || d.Audit == nil || d.Sealer == nil || d.Connections == nil || d.Health == nil || d.Breakers == nil || d.Calls == nil ||
 		d.Outbox == nil || d.BaseURL == nil || d.Notify == nil || d.Logger == nil || d.Now == nil {
 		return nil, errors.New("alerts: every dependency is required")
 	}
-	s := &Service{deps: d, cfg: cfg.withDefaults(), store: store{d.DB}}
+	s := &Service{deps: d, cfg: cfg.withDefaults(), store: store{d.DB}, wake: make(chan struct{}, 1), state: evaluator{followed: map[string]*Alert{}}}
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("alerts: load: %w", err)
 	}
@@ -205,6 +211,7 @@ func (s *Service) change(ctx context.Context, a access.Actor, p access.Permissio
 		// It is stored; the worker reads it again.
 		s.deps.Logger.LogAttrs(ctx, slog.LevelWarn, "alert settings are not read again yet", slog.Any("error", err))
 	}
+	s.Wake()
 	s.deps.Notify(Topic)
 	s.deps.Notify(topicAudit)
 	return nil

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -28,7 +29,7 @@ func TestDefaultRules(t *testing.T) {
 	w := newWorld(t)
 	rules, err := w.Rules(t.Context(), access.System())
 	must(t, err)
-	var got []string
+	got := make([]string, 0, len(rules))
 	for _, r := range rules {
 		got = append(got, fmt.Sprintf("%s %s %s %t %d channels", r.Kind, r.Severity, r.For, r.Enabled, len(r.Channels)))
 		if !r.CreatedAt.IsZero() || !r.NotifyResolved {
@@ -176,7 +177,7 @@ func TestAudit(t *testing.T) {
 	must(t, w.EndMute(t.Context(), a, m.ID))
 	page, err := w.audit.Search(t.Context(), audit.Query{Limit: 50})
 	must(t, err)
-	var got []string
+	got := make([]string, 0, len(page.Entries))
 	for _, e := range page.Entries {
 		got = append(got, e.Action)
 		if text := fmt.Sprint(e); strings.Contains(text, canary) || e.Actor.Name != a.Name {
@@ -253,22 +254,21 @@ func (w *world) dump() string {
 	w.t.Helper()
 	var b strings.Builder
 	for _, table := range []string{"alert_rules", "alert_channels", "alert_mutes", "alerts", "alert_notifications", "audit_entries"} {
-		rows, err := w.db.Query(w.t.Context(), "SELECT * FROM "+table)
-		must(w.t, err)
-		columns, err := rows.Columns()
-		must(w.t, err)
-		for rows.Next() {
+		must(w.t, each(w.t.Context(), w.db, func(rows *sql.Rows) error {
+			columns, err := rows.Columns()
+			if err != nil {
+				return err
+			}
 			values := make([]any, len(columns))
 			for i := range values {
 				values[i] = new(any)
 			}
-			must(w.t, rows.Scan(values...))
+			err = rows.Scan(values...)
 			for _, v := range values {
 				fmt.Fprintf(&b, "%s ", *v.(*any))
 			}
-		}
-		must(w.t, rows.Err())
-		must(w.t, rows.Close())
+			return err
+		}, "SELECT * FROM "+table))
 	}
 	return b.String()
 }

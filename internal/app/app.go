@@ -31,6 +31,7 @@ import (
 	"switchgear/internal/config"
 	"switchgear/internal/demo"
 	"switchgear/internal/fault"
+	"switchgear/internal/health"
 	"switchgear/internal/live"
 	"switchgear/internal/telemetry"
 )
@@ -92,6 +93,9 @@ func New(ctx context.Context, deps Deps) (_ *App, err error) {
 		}
 		if topic == "connections" && a.core != nil && a.core.health != nil {
 			a.core.health.Wake()
+		}
+		if (topic == "connections" || topic == health.Topic) && a.core != nil && a.core.alerts != nil {
+			a.core.alerts.Wake()
 		}
 		a.hub.Publish(topic)
 	}
@@ -267,6 +271,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 		{"call log", a.core.calls},
 		{"health", a.core.health},
 		{"health checks", a.core.health.Checker()},
+		{"alerts", a.core.alerts},
 		{"alert notifications", a.core.sender},
 		{"demonstration", a.demo},
 		{"known good versions", a.core.judge},

@@ -5,7 +5,7 @@
 //
 //   - an unknown kind is an error;
 //   - every connection is made by the [Wire], so that the egress guard judges it; no redirect is followed;
-//   - what a kind returns as an error is a *[Failure], whose text holds neither a secret nor what the other end
+//   - what a kind returns as an error is a *[SendError], whose text holds neither a secret nor what the other end
 //     wrote, so that it may be stored and shown.
 package channels
 
@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -74,7 +75,7 @@ type Kind interface {
 	Info() Info
 	// Check judges values that fit the fields one by one. Its error repeats no value.
 	Check(values map[string]string) error
-	// Send tries once. An error is a *Failure.
+	// Send tries once. An error is a *SendError.
 	Send(ctx context.Context, w Wire, t Target, m Message) error
 }
 
@@ -133,18 +134,16 @@ func (f Field) validate(value string) error {
 	case !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl):
 		return bad("It must be one line of text.")
 	case f.Type == FieldSelect && value != "":
-		for _, o := range f.Options {
-			if o == value {
-				return nil
-			}
+		if slices.Contains(f.Options, value) {
+			return nil
 		}
 		return bad("Use one of " + strings.Join(f.Options, ", ") + ".")
 	}
 	return nil
 }
 
-// Failure is why a message did not arrive.
-type Failure struct {
+// SendError is why a message did not arrive.
+type SendError struct {
 	// Text is a sentence without secrets and without words of the other end.
 	Text string
 	// Gone means that the other end wants nothing any more; Permanent that trying again is of no use.
@@ -154,4 +153,4 @@ type Failure struct {
 }
 
 // Error implements error.
-func (f *Failure) Error() string { return f.Text }
+func (f *SendError) Error() string { return f.Text }

@@ -13,6 +13,7 @@ import (
 	"net/mail"
 	"net/smtp"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,15 +71,15 @@ func (email) Check(values map[string]string) error {
 func (email) Send(ctx context.Context, w Wire, t Target, m Message) error {
 	from, err := mail.ParseAddress(t.Values["from"])
 	if err != nil {
-		return &Failure{Text: "The sender is not an e-mail address.", Permanent: true}
+		return &SendError{Text: "The sender is not an e-mail address.", Permanent: true}
 	}
 	to, err := mail.ParseAddressList(t.Values["to"])
 	if err != nil {
-		return &Failure{Text: "A recipient is not an e-mail address.", Permanent: true}
+		return &SendError{Text: "A recipient is not an e-mail address.", Permanent: true}
 	}
 	text, err := compose(from, to, m)
 	if err != nil {
-		return &Failure{Text: "The message cannot be encoded.", Permanent: true}
+		return &SendError{Text: "The message cannot be encoded.", Permanent: true}
 	}
 	if err := deliver(ctx, w, t.Values, from, to, text); err != nil {
 		return smtpFailure(err)
@@ -164,7 +165,7 @@ func deliver(ctx context.Context, w Wire, values map[string]string, from *mail.A
 	}
 	if values["security"] != securityTLS {
 		if ok, _ := client.Extension("STARTTLS"); !ok {
-			return &Failure{Text: "The mail server offers no STARTTLS, so nothing was sent.", Permanent: true}
+			return &SendError{Text: "The mail server offers no STARTTLS, so nothing was sent.", Permanent: true}
 		}
 		if err := client.StartTLS(encryption); err != nil {
 			return err
@@ -201,21 +202,12 @@ func signIn(client *smtp.Client, host, username, password string) error {
 	}
 	_, offered := client.Extension("AUTH")
 	switch methods := strings.Fields(strings.ToUpper(offered)); {
-	case contains(methods, "PLAIN"):
+	case slices.Contains(methods, "PLAIN"):
 		return client.Auth(smtp.PlainAuth("", username, password, host))
-	case contains(methods, "LOGIN"):
+	case slices.Contains(methods, "LOGIN"):
 		return client.Auth(&login{username, password})
 	}
-	return &Failure{Text: "The mail server offers no way to sign in with a password.", Permanent: true}
-}
-
-func contains(all []string, one string) bool {
-	for _, s := range all {
-		if s == one {
-			return true
-		}
-	}
-	return false
+	return &SendError{Text: "The mail server offers no way to sign in with a password.", Permanent: true}
 }
 
 // login is the method that some servers offer in place of PLAIN.
@@ -260,11 +252,11 @@ func (c *capped) Read(p []byte) (int, error) {
 
 // smtpFailure keeps the number of an answer and none of its words.
 func smtpFailure(err error) error {
-	if f, ok := errors.AsType[*Failure](err); ok {
+	if f, ok := errors.AsType[*SendError](err); ok {
 		return f
 	}
 	if answer, ok := errors.AsType[*textproto.Error](err); ok {
-		return &Failure{Text: fmt.Sprintf("The mail server answered %d.", answer.Code), Permanent: answer.Code >= 500}
+		return &SendError{Text: fmt.Sprintf("The mail server answered %d.", answer.Code), Permanent: answer.Code >= 500}
 	}
-	return &Failure{Text: words(err)}
+	return &SendError{Text: words(err)}
 }

@@ -28,14 +28,14 @@ const maxRetryAfter = 6 * time.Hour
 func post(ctx context.Context, w Wire, to string, body []byte, header http.Header) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
-		return &Failure{Text: "The URL cannot be used.", Permanent: true}
+		return &SendError{Text: "The URL cannot be used.", Permanent: true}
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("User-Agent", "switchgear")
 	r.Header = header
 	resp, err := w.Client.Do(r)
 	if err != nil {
-		return &Failure{Text: words(err)}
+		return &SendError{Text: words(err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	// The connection can be used again once the answer is read; what is longer is not read to its end.
@@ -45,7 +45,7 @@ func post(ctx context.Context, w Wire, to string, body []byte, header http.Heade
 
 func judge(resp *http.Response, now time.Time) error {
 	status := resp.StatusCode
-	f := &Failure{Text: fmt.Sprintf("The receiver answered %d %s.", status, http.StatusText(status))}
+	f := &SendError{Text: fmt.Sprintf("The receiver answered %d %s.", status, http.StatusText(status))}
 	switch {
 	case status >= 200 && status < 300:
 		return nil
@@ -67,7 +67,7 @@ func retryAfter(text string, now time.Time) time.Duration {
 	}
 	var d time.Duration
 	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
-		d = time.Duration(n) * time.Second //nolint:gosec // 31 bits of seconds fit.
+		d = time.Duration(n) * time.Second
 	} else if at, err := http.ParseTime(text); err == nil {
 		d = at.Sub(now)
 	}
@@ -104,8 +104,8 @@ func is[E error](err error) bool {
 }
 
 // checkURL judges the URL of a receiver. Where it may lead is judged whenever it is dialled.
-func checkURL(key, text string) error {
-	bad := func(message string) error { return fault.Field("INVALID_CHANNEL", FieldPath(key), message) }
+func checkURL(text string) error {
+	bad := func(message string) error { return fault.Field("INVALID_CHANNEL", FieldPath("url"), message) }
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Opaque != "" || u.Hostname() == "":

@@ -19,7 +19,7 @@ func (slack) Info() Info {
 	}
 }
 
-func (slack) Check(values map[string]string) error { return checkURL("url", values["url"]) }
+func (slack) Check(values map[string]string) error { return checkURL(values["url"]) }
 
 // The most that one text of a block, and the fallback text, may hold.
 const (
@@ -45,8 +45,9 @@ func (slack) Send(ctx context.Context, w Wire, t Target, m Message) error {
 		main += "\n<" + slackEscape(m.URL) + "|Open the alert>"
 	}
 	blocks := []slackBlock{{Type: "section", Text: &slackMark{"mrkdwn", main}}}
-	var marks []slackMark
-	for _, f := range m.facts() {
+	facts := m.facts()
+	marks := make([]slackMark, 0, len(facts))
+	for _, f := range facts {
 		marks = append(marks, slackMark{"mrkdwn", slackEscape(f.name + ": " + clip(oneLine(f.value), slackFact))})
 	}
 	if len(marks) > 0 {
@@ -57,7 +58,7 @@ func (slack) Send(ctx context.Context, w Wire, t Target, m Message) error {
 		Blocks []slackBlock `json:"blocks"`
 	}{title + ": " + slackEscape(clip(m.Why, slackText/2)), blocks})
 	if err != nil {
-		return &Failure{Text: "The message cannot be encoded.", Permanent: true}
+		return &SendError{Text: "The message cannot be encoded.", Permanent: true}
 	}
 	return post(ctx, w, t.Values["url"], body, http.Header{})
 }

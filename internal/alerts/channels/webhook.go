@@ -42,7 +42,7 @@ func (webhook) Info() Info {
 }
 
 func (webhook) Check(values map[string]string) error {
-	if err := checkURL("url", values["url"]); err != nil {
+	if err := checkURL(values["url"]); err != nil {
 		return err
 	}
 	if _, ok := secretBytes(values[SecretField]); values[SecretField] != "" && !ok {
@@ -67,7 +67,7 @@ type envelope struct {
 func (webhook) Send(ctx context.Context, w Wire, t Target, m Message) error {
 	body, err := json.Marshal(envelope{"alert." + string(m.Event), m.At.UTC(), m})
 	if err != nil {
-		return &Failure{Text: "The message cannot be encoded.", Permanent: true}
+		return &SendError{Text: "The message cannot be encoded.", Permanent: true}
 	}
 	stamp := strconv.FormatInt(w.Now().Unix(), 10)
 	var signatures []string
@@ -77,12 +77,12 @@ func (webhook) Send(ctx context.Context, w Wire, t Target, m Message) error {
 		}
 		key, ok := secretBytes(secret)
 		if !ok {
-			return &Failure{Text: "The signing secret cannot be used.", Permanent: true}
+			return &SendError{Text: "The signing secret cannot be used.", Permanent: true}
 		}
 		signatures = append(signatures, sign(key, m.ID, stamp, body))
 	}
 	if len(signatures) == 0 {
-		return &Failure{Text: "There is no signing secret.", Permanent: true}
+		return &SendError{Text: "There is no signing secret.", Permanent: true}
 	}
 	return post(ctx, w, t.Values["url"], body, http.Header{
 		"Webhook-Id": {m.ID}, "Webhook-Timestamp": {stamp}, "Webhook-Signature": {strings.Join(signatures, " ")},
