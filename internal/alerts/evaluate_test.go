@@ -377,9 +377,10 @@ func TestMute(t *testing.T) {
 	w.pass(time.Minute)
 	w.lookOnce()
 	w.down("stripe", false)
+	w.lookOnce()
 	w.down("github", true)
 	w.lookOnce()
-	w.want("the end is muted", w.told(), "firing suppressed", "firing", "firing", "resolved suppressed")
+	w.want("the end is muted", w.told(), "firing suppressed", "firing", "resolved suppressed", "firing")
 	must(t, w.EndMute(t.Context(), access.System(), m.ID))
 	w.lookOnce()
 	if n := len(w.told()); n != 4 {

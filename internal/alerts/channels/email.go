@@ -143,18 +143,18 @@ func thread(alertID, domain string) string {
 // deliver speaks to the mail server. What ends ctx ends the conversation.
 func deliver(ctx context.Context, w Wire, values map[string]string, from *mail.Address, to []*mail.Address, text []byte) (err error) {
 	host := values["host"]
-	conn, err := w.Dial(ctx, "tcp", net.JoinHostPort(host, values["port"]))
+	dialled, err := w.Dial(ctx, "tcp", net.JoinHostPort(host, values["port"]))
 	if err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	defer context.AfterFunc(ctx, func() { _ = dialled.Close() })()
 	defer func() {
-		_ = conn.Close()
+		_ = dialled.Close()
 		if ctx.Err() != nil && err != nil { // closed because the time was over
 			err = context.DeadlineExceeded
 		}
 	}()
-	conn = &capped{Conn: conn, left: maxAnswer}
+	var conn net.Conn = &capped{Conn: dialled, left: maxAnswer}
 	encryption := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, RootCAs: w.RootCAs}
 	if values["security"] == securityTLS {
 		conn = tls.Client(conn, encryption)
