@@ -112,6 +112,17 @@ func (w *world) Weights() func(string) calls.Weight {
 	}
 }
 
+// Touched implements health.Traffic: any of them may have been called.
+func (w *world) Touched() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := make([]string, 0, len(w.weights))
+	for id := range w.weights {
+		out = append(out, id)
+	}
+	return out
+}
+
 // Totals implements Calls.
 func (w *world) Totals(_ context.Context, q calls.RollupQuery) (calls.Figures, error) {
 	w.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"switchgear/internal/runtime"
@@ -57,6 +58,8 @@ type recent struct {
 	mu    sync.RWMutex // of the map; each line has its own
 	lines map[string]*line
 	total line
+	// touched are the connections whose weight may have changed and was not asked for yet.
+	touched touched
 	// proven are the versions that were seen to work and not fetched yet.
 	proven provenVersions
 }
@@ -69,6 +72,7 @@ type line struct {
 	// remembered is set when the log was asked for what happened before the process started.
 	remembered bool
 	proof      proof
+	touched    atomic.Bool // it is in the list of touched ones
 }
 
 // moments are when a connection was last called, and how that went.
@@ -106,9 +110,44 @@ func (r *recent) line(connectionID string, create bool) *line {
 
 func (r *recent) add(rec runtime.Record) {
 	r.total.add(rec)
-	if version, proven := r.line(rec.ConnectionID, true).add(rec); proven {
+	l := r.line(rec.ConnectionID, true)
+	if version, proven := l.add(rec); proven {
 		r.proven.put(rec.ConnectionID, version)
 	}
+	r.touched.put(rec.ConnectionID, l)
+}
+
+// touched lists lines, each once until it is taken: of a thousand calls of one connection only the first
+// waits for the list.
+type touched struct {
+	mu    sync.Mutex
+	lines map[string]*line
+}
+
+func (t *touched) put(connectionID string, l *line) {
+	if l.touched.Swap(true) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lines == nil {
+		t.lines = map[string]*line{}
+	}
+	t.lines[connectionID] = l
+}
+
+// take empties the list. What is put from now on is in the next one.
+func (t *touched) take() []string {
+	t.mu.Lock()
+	lines := t.lines
+	t.lines = nil
+	t.mu.Unlock()
+	out := make([]string, 0, len(lines))
+	for id, l := range lines {
+		l.touched.Store(false)
+		out = append(out, id)
+	}
+	return out
 }
 
 // add counts a call. It returns the version that this call proves to work, if it does.
@@ -200,6 +239,10 @@ func (l *Log) Weights() func(connectionID string) Weight {
 	}
 }
 
+// Touched returns the connections whose Weight may have changed since it was called last, for another reason
+// than that time passed. It is for one who follows all of them.
+func (l *Log) Touched() []string { return l.recent.touched.take() }
+
 // Remember looks up in the log when the connections last succeeded and failed, where that is not known from
 // memory. It asks once for each connection, and looks at a bounded number of its newest calls.
 func (l *Log) Remember(ctx context.Context, connectionIDs ...string) error {
@@ -213,6 +256,7 @@ func (l *Log) Remember(ctx context.Context, connectionIDs ...string) error {
 			return fmt.Errorf("calls: the last calls of %s: %w", id, err)
 		}
 		line.learned()
+		l.recent.touched.put(id, line)
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package calls
 
 import (
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,5 +109,62 @@ func TestRememberAsksTheLogOnce(t *testing.T) {
 	}
 	if err := again.Remember(t.Context(), "con_1", "con_unknown"); err != nil {
 		t.Errorf("the log was asked again: %v", err)
+	}
+}
+
+// A connection is named once for all its calls until somebody asks, and again for those after that.
+func TestTouched(t *testing.T) {
+	t.Parallel()
+	l := open(t, dbtest.New(t), Config{})
+	touched := func(want ...string) {
+		t.Helper()
+		got := l.Touched()
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("touched are %q, want %q", got, want)
+		}
+	}
+	call := func(connection string) {
+		l.Record(record(1, func(r *runtime.Record) { r.ConnectionID = connection }))
+	}
+	touched()
+	for range 100 {
+		call("con_1")
+		call("con_2")
+	}
+	touched("con_1", "con_2")
+	touched()
+	call("con_2")
+	touched("con_2")
+	if err := l.Remember(t.Context(), "con_3"); err != nil {
+		t.Fatal(err)
+	}
+	touched("con_3")
+
+	// No call is missed that ends while somebody asks.
+	const calls = 2000
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range calls / 4 {
+				call("con_4")
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() { all.Wait(); close(ended) }()
+	seen, last := 0, false
+	for !last {
+		select {
+		case <-ended:
+			last = true
+		default:
+		}
+		for range l.Touched() {
+			seen = l.Weights()("con_4").Calls
+		}
+	}
+	if seen != calls {
+		t.Errorf("%d of %d calls are seen", seen, calls)
 	}
 }

@@ -35,7 +35,7 @@ func topicPermission(topic string) (guard, bool) {
 		return needs(access.PermissionKeysRead), true
 	case "audit":
 		return needs(access.PermissionAuditRead), true
-	case "connections", "calls", breakers.Topic, checklist.Topic, health.Topic, alerts.Topic:
+	case "connections", "calls", breakers.Topic, checklist.Topic, health.Topic, health.BoardTopic, alerts.Topic:
 		return needs(access.PermissionSystemRead), true
 	case "sessions":
 		return signedIn(), true

@@ -5,6 +5,7 @@ import (
 
 	"switchgear/internal/access"
 	"switchgear/internal/breakers"
+	"switchgear/internal/health"
 )
 
 func TestTopics(t *testing.T) {
@@ -13,6 +14,7 @@ func TestTopics(t *testing.T) {
 		"users": access.PermissionUsersRead, "keys": access.PermissionKeysRead, "audit": access.PermissionAuditRead,
 		"connections": access.PermissionSystemRead, "calls": access.PermissionSystemRead,
 		breakers.Topic: access.PermissionSystemRead, breakers.TopicOf("con_1"): access.PermissionSystemRead,
+		health.Topic: access.PermissionSystemRead, health.BoardTopic: access.PermissionSystemRead,
 	} {
 		if g, ok := topicPermission(topic); !ok || g.permission != want || g.signedIn {
 			t.Errorf("%s: %+v, %t", topic, g, ok)

@@ -24,7 +24,7 @@ func (p overviewPages) show(w http.ResponseWriter, r *http.Request) error {
 	if asksFor(r, overviewview.ImpactRegion) {
 		return p.impactPart(w, r)
 	}
-	view := overviewview.View{Page: p.page(r, "Overview", "overview", "users", "keys", "audit", "connections", "calls", health.Topic, checklist.Topic), Now: p.Now(), Users: -1, Keys: -1, AuditEntries: -1}
+	view := overviewview.View{Page: p.page(r, "Overview", "overview", "users", "keys", "audit", "connections", health.BoardTopic, checklist.Topic), Now: p.Now(), Users: -1, Keys: -1, AuditEntries: -1}
 	a := actor(r)
 	if a.Role.Can(access.PermissionUsersRead) {
 		users, err := p.Access.Users(r.Context(), a, access.UserQuery{Page: 1, Limit: 1})

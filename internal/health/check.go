@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"switchgear/internal/access"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
 )
@@ -33,7 +34,8 @@ type checks struct {
 	due     map[string]time.Time // by connection id
 	running map[string]bool
 	last    map[string]*Check
-	fresh   []Check // not stored yet
+	fresh   []Check  // not stored yet
+	touched []string // connections with a result that was not looked at
 }
 
 // Check returns the last health check of a connection; false when there was none since the start.
@@ -63,6 +65,7 @@ func (c *checks) finished(r Check) {
 		}
 	}
 	c.last[r.ConnectionID] = &r
+	c.touched = append(c.touched, r.ConnectionID)
 	if len(c.fresh) < maxUnstored {
 		c.fresh = append(c.fresh, r)
 	}
@@ -85,6 +88,15 @@ func (c *checks) take() []Check {
 	return fresh
 }
 
+// takeTouched are the connections that were checked since it was called last.
+func (c *checks) takeTouched() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	touched := c.touched
+	c.touched = nil
+	return touched
+}
+
 func (c *checks) putBack(list []Check) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,30 +108,27 @@ func (c *checks) putBack(list []Check) {
 
 // plan returns the slugs of the connections that are to be asked now, by their id. An
 // interval that became shorter counts at once.
-func (c *checks) plan(b *Board, room int) map[string]string {
+func (c *checks) plan(l *ledger, now time.Time, room int) map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := map[string]string{}
-	wanted := make(map[string]bool, len(c.due))
-	for i := range b.items {
-		f := &b.items[i].facts
-		id, every := f.standing.ID, f.standing.Check.Every.Std()
-		if !f.standing.Check.Active() {
-			continue
-		}
+	wanted := make(map[string]bool, len(l.checked))
+	for _, i := range l.checked {
+		it := l.items[i]
+		id, every := it.standing.ID, it.standing.Check.Every.Std()
 		wanted[id] = true
 		due, planned := c.due[id]
-		if !planned || due.Sub(b.At) > every+every/parts {
-			c.due[id] = b.At.Add(firstIn(every))
+		if !planned || due.Sub(now) > every+every/parts {
+			c.due[id] = now.Add(firstIn(every))
 			continue
 		}
-		if b.At.Before(due) || c.running[id] || len(out) >= room {
+		if now.Before(due) || c.running[id] || len(out) >= room {
 			continue
 		}
-		c.due[id] = b.At.Add(nextIn(every))
-		if b.items[i].mayAsk(every) {
+		c.due[id] = now.Add(nextIn(every))
+		if it.mayAsk(now, every) {
 			c.running[id] = true
-			out[id] = f.standing.Slug
+			out[id] = it.standing.Slug
 		}
 	}
 	for id := range c.due {
@@ -133,9 +142,9 @@ func (c *checks) plan(b *Board, room int) map[string]string {
 
 // mayAsk reports whether a request of ours is welcome and would say something new: not where calls are held
 // back, and not where they tell more.
-func (i *item) mayAsk(every time.Duration) bool {
+func (i *item) mayAsk(now time.Time, every time.Duration) bool {
 	f := &i.facts
-	if f.now.Sub(f.traffic.LastCall) < every {
+	if now.Sub(f.traffic.LastCall) < every {
 		return false
 	}
 	switch i.status.State {
@@ -168,12 +177,12 @@ func (c *Checker) Serve(ctx context.Context) error {
 			return ctx.Err()
 		case <-tick.C:
 		}
-		board, err := s.board()
+		due, err := s.due(cap(places) - len(places))
 		if err != nil {
 			s.deps.Logger.LogAttrs(ctx, slog.LevelError, "health checks are not planned", slog.Any("error", err))
 			continue
 		}
-		for id, slug := range s.checks.plan(board, cap(places)-len(places)) {
+		for id, slug := range due {
 			places <- struct{}{}
 			running.Go(func() {
 				defer func() { <-places }()
@@ -181,6 +190,21 @@ func (c *Checker) Serve(ctx context.Context) error {
 			})
 		}
 	}
+}
+
+// due plans what is to be asked now, and is it room for.
+func (s *Service) due(room int) (map[string]string, error) {
+	all, err := s.deps.Connections.Standings(access.System())
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.deps.Now()
+	if l := &s.ledger; now.Sub(l.at) >= s.cfg.Every || l.places == nil || !sameList(l.standings, all) {
+		s.update(all, now)
+	}
+	return s.checks.plan(&s.ledger, now, room), nil
 }
 
 // ask sends one request. What stands in its way since it was planned cancels it.

@@ -21,12 +21,13 @@ import (
 // world is a Service with everything around it that a process would have.
 type world struct {
 	*Service
-	t *testing.T
+	t testing.TB
 
 	mu       sync.Mutex
 	at       time.Time // the clock; zero for the real one
 	list     []connections.Standing
 	weights  map[string]calls.Weight
+	touched  []string
 	rejected map[string]runtime.RejectedCredential
 	breakers *breaker.Registry
 	limiters *ratelimit.Registry
@@ -63,6 +64,14 @@ func (w *world) Weights() func(string) calls.Weight {
 	}
 }
 
+func (w *world) Touched() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	touched := w.touched
+	w.touched = nil
+	return touched
+}
+
 func (w *world) Breakers() *breaker.Registry   { return w.breakers }
 func (w *world) Limiters() *ratelimit.Registry { return w.limiters }
 
@@ -95,9 +104,9 @@ func (w *world) now() time.Time {
 
 // newWorld has the connections of those slugs; each has its slug as its id, and no health check. Without a
 // database nothing can be stored.
-func newWorld(t *testing.T, d *db.DB, slugs ...string) *world {
-	t.Helper()
-	w := &world{t: t, weights: map[string]calls.Weight{}, limiters: ratelimit.NewRegistry(), answers: runtime.ProbeResult{Status: 200, Outcome: runtime.OutcomeSuccess, Took: 120 * time.Millisecond}}
+func newWorld(tb testing.TB, d *db.DB, slugs ...string) *world {
+	tb.Helper()
+	w := &world{t: tb, weights: map[string]calls.Weight{}, limiters: ratelimit.NewRegistry(), answers: runtime.ProbeResult{Status: 200, Outcome: runtime.OutcomeSuccess, Took: 120 * time.Millisecond}}
 	var err error
 	w.breakers, err = breaker.NewRegistry(breaker.Deps{
 		Config: func(breaker.Key) (breaker.Config, error) {
@@ -105,7 +114,7 @@ func newWorld(t *testing.T, d *db.DB, slugs ...string) *world {
 		},
 		Record: func(context.Context, []breaker.Event) {},
 	}, breaker.Settings{})
-	must(t, err)
+	must(tb, err)
 	for _, slug := range slugs {
 		w.list = append(w.list, connections.Standing{Connection: &connections.Connection{ID: slug, Slug: slug, Name: slug, State: connections.StateActive}})
 	}
@@ -157,6 +166,7 @@ func (w *world) called(id string, weight calls.Weight) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.weights[id] = weight
+	w.touched = append(w.touched, id)
 }
 
 // of is a connection on a Board that is made now.
@@ -199,9 +209,9 @@ func (w *world) throttle(account string) {
 	grant.Answered(http.StatusTooManyRequests, http.Header{"Retry-After": {"60"}})
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

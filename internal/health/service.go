@@ -1,10 +1,13 @@
 // Package health says how connections are: one status for each, always with the sentence why and since when.
 //
 // A status is computed from memory: the calls of the last minutes, what the breakers and limiters published,
-// which credentials can be used, and what the last request of ours showed. It is computed for all connections
-// at once, by the worker and by whoever finds the last [Board] too old, and then shared by everybody who looks.
+// which credentials can be used, and what the last request of ours showed. The worker judges the connections
+// that may have changed, and no others, however many there are; from that it makes a [Board], which everybody
+// who looks shares, as long as somebody does. Whoever looks first, or before the worker did, does its work.
 // Invariants:
 //
+//   - A Board is never older than a second, and what [BoardTopic] announces is on the next one.
+//   - Where nothing happens nothing is computed, but for calls that grow old, once a minute.
 //   - Idle is not healthy: without a call or a check nothing is known to work.
 //   - Looking changes nothing: neither breakers nor limiters, and it sends no request.
 //   - A change of a status is stored by the worker, once; what it cannot store it tries again.
@@ -31,8 +34,14 @@ import (
 	"switchgear/internal/runtime/ratelimit"
 )
 
-// Topic is announced when the status of any connection changed.
-const Topic = "health"
+// What is announced, and may be followed.
+const (
+	// Topic is announced when the status of any connection changed.
+	Topic = "health"
+	// BoardTopic is announced when there is anything new to see on a [Board], a call that ended for one: at
+	// most once for each.
+	BoardTopic = "board"
+)
 
 // Directory knows the connections; *connections.Service is one.
 type Directory interface {
@@ -43,6 +52,8 @@ type Directory interface {
 // Traffic knows what was called; *calls.Log does.
 type Traffic interface {
 	Weights() func(connectionID string) calls.Weight
+	// Touched are the connections whose weight may have changed since it was asked last, but for time.
+	Touched() []string
 }
 
 // Protections are what guards calls; *runtime.Protections are some.
@@ -69,8 +80,9 @@ type Deps struct {
 
 // Config tunes a Service. A zero field stands for the value in its comment.
 type Config struct {
-	Every        time.Duration // 1s: how often every status is computed, and how long a Board is good
+	Every        time.Duration // 1s: how long a Board is good
 	Least        time.Duration // 200ms: how long after a Board the next one is made at the earliest, when something changed
+	Watched      time.Duration // 10s: how long after somebody looked Boards are made before they are asked for
 	Checks       int           // 4: health checks under way at once
 	CheckTimeout time.Duration // 10s: how long one may take
 	MaxAge       time.Duration // 2160h: changes older than this are deleted
@@ -89,10 +101,14 @@ type Service struct {
 	stale  atomic.Bool
 
 	published atomic.Pointer[Board]
-	mu        sync.Mutex // of what follows, and of making a Board
-	marks     map[string]*mark
-	pending   []Change
-	changed   bool // since the worker looked last
+	asked     atomic.Int64 // when a person or an application looked last, in nanoseconds
+
+	mu      sync.Mutex // of what follows
+	ledger  ledger
+	marks   map[string]*mark
+	pending []Change
+	// changed and fresh are what is not announced yet: that a status changed, that there is anything new.
+	changed, fresh bool
 }
 
 // New returns a Service that remembers how connections were. Then run Serve, and that of Checker.
@@ -111,6 +127,7 @@ func New(ctx context.Context, d Deps, cfg Config) (*Service, error) {
 func newService(d Deps, cfg Config) *Service {
 	cfg.Every = cmp.Or(cfg.Every, time.Second)
 	cfg.Least = cmp.Or(cfg.Least, 200*time.Millisecond)
+	cfg.Watched = cmp.Or(cfg.Watched, 10*time.Second)
 	cfg.Checks = cmp.Or(cfg.Checks, 4)
 	cfg.CheckTimeout = cmp.Or(cfg.CheckTimeout, 10*time.Second)
 	cfg.MaxAge = cmp.Or(cfg.MaxAge, 90*24*time.Hour)
@@ -132,10 +149,14 @@ func (s *Service) Wake() {
 	}
 }
 
-// Serve computes every status, and stores what changed, until ctx ends. It is a supervised worker.
+// Serve keeps every status up to date, and stores what changed, until ctx ends. It is a supervised worker.
 func (s *Service) Serve(ctx context.Context) error {
-	tick := time.NewTicker(s.cfg.Every)
+	// A little more often than a Board gets old, so that whoever looks finds a good one.
+	tick := time.NewTicker(s.cfg.Every * 4 / 5)
 	defer tick.Stop()
+	soon := time.NewTimer(0)
+	defer soon.Stop()
+	var looked time.Time
 	cleanup := time.NewTicker(s.cfg.Cleanup)
 	defer cleanup.Stop()
 	for {
@@ -149,9 +170,11 @@ func (s *Service) Serve(ctx context.Context) error {
 			}
 			return ctx.Err()
 		case <-s.wake:
-			err = s.look(ctx)
+			soon.Reset(s.cfg.Least - time.Since(looked))
+		case <-soon.C:
+			err, looked = s.look(ctx), time.Now()
 		case <-tick.C:
-			err = s.look(ctx)
+			err, looked = s.look(ctx), time.Now()
 		case <-cleanup.C:
 			err = s.cleanup(ctx)
 		}
@@ -162,17 +185,71 @@ func (s *Service) Serve(ctx context.Context) error {
 }
 
 func (s *Service) look(ctx context.Context) error {
-	if _, err := s.board(); err != nil {
+	all, err := s.deps.Connections.Standings(access.System())
+	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	changed := s.changed
-	s.changed = false
-	s.mu.Unlock()
+	changed, fresh := s.lookAt(all)
 	if changed {
 		s.deps.Notify(Topic)
 	}
+	if fresh {
+		s.deps.Notify(BoardTopic)
+	}
 	return s.save(ctx)
+}
+
+// lookAt brings everything up to date and, while somebody looks, makes a Board. It reports what to announce.
+func (s *Service) lookAt(all []connections.Standing) (changed, fresh bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.deps.Now()
+	s.update(all, now)
+	if now.Sub(time.Unix(0, s.asked.Load())) < s.cfg.Watched {
+		s.published.Store(s.ledger.board(now))
+	} else {
+		s.published.Store(nil)
+	}
+	changed, fresh = s.changed, s.fresh
+	s.changed, s.fresh = false, false
+	return changed, fresh
+}
+
+// Board returns every connection with its status. It needs system:read, and reads memory only.
+func (s *Service) Board(a access.Actor) (*Board, error) {
+	all, err := s.deps.Connections.Standings(a)
+	if err != nil {
+		return nil, err
+	}
+	now := s.deps.Now()
+	if a.Kind != access.KindSystem { // no worker of ours keeps Boards coming
+		s.asked.Store(now.UnixNano())
+	}
+	if b := s.published.Load(); s.good(b, all, now) {
+		return b, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now = s.deps.Now()
+	if b := s.published.Load(); s.good(b, all, now) { // somebody else was faster
+		return b, nil
+	}
+	s.update(all, now)
+	b := s.ledger.board(now)
+	s.published.Store(b)
+	return b, nil
+}
+
+// good reports whether a Board may still be shown.
+func (s *Service) good(b *Board, all []connections.Standing, now time.Time) bool {
+	if b == nil {
+		return false
+	}
+	age := now.Sub(b.At)
+	if age < 0 || age >= s.cfg.Every || !sameList(b.standings, all) {
+		return false
+	}
+	return age < s.cfg.Least || !s.stale.Load()
 }
 
 // save stores what waits for it.

@@ -60,9 +60,10 @@ type Status struct {
 
 // facts are what a status is made of. Everything in it is shared and only read.
 type facts struct {
-	now      time.Time
-	standing *connections.Standing
-	traffic  calls.Weight
+	// now is when they were judged, told when the sentence is said: what was so "10 s ago" is so for longer by then.
+	now, told time.Time
+	standing  *connections.Standing
+	traffic   calls.Weight
 	// breakers are those through which not every call passes: the connection's first.
 	breakers []*breaker.Snapshot
 	holds    map[ratelimit.Key]ratelimit.HoldSnapshot
@@ -212,31 +213,39 @@ func (f *facts) lately() (Status, bool) {
 		if w.LatelyFailed > 0 {
 			return Status{
 				State: StateDegraded,
-				Why:   f.say("%d of %s in the last %d minutes failed. The last one, %s ago: %s.", w.LatelyFailed, counted(w.Lately), minutes, ago(f.now, w.LastFailure), w.LastError),
+				Why:   f.say("%d of %s in the last %d minutes failed. The last one, %s ago: %s.", w.LatelyFailed, f.counted(w.Lately), minutes, f.ago(w.LastFailure), w.LastError),
 			}, true
 		}
 	case w.LatelyFailed > 0:
-		return Status{State: StateHealthy, Why: f.say("%d of %s in the last %d minutes failed, which is less than 1 %%.", w.LatelyFailed, counted(w.Lately), minutes)}, true
+		return Status{State: StateHealthy, Why: f.say("%d of %s in the last %d minutes failed, which is less than 1 %%.", w.LatelyFailed, f.counted(w.Lately), minutes)}, true
 	}
-	return Status{State: StateHealthy, Why: f.say("%s in the last %d minutes, none failed.", counted(w.Lately), minutes)}, true
+	return Status{State: StateHealthy, Why: f.say("%s in the last %d minutes, none failed.", f.counted(w.Lately), minutes)}, true
+}
+
+// checkedUntil is how long the last request of ours says something; zero when there is none.
+func (f *facts) checkedUntil() time.Time {
+	if f.check == nil || !f.standing.Check.Active() {
+		return time.Time{}
+	}
+	return f.check.At.Add(2*f.standing.Check.Every.Std() + time.Minute)
 }
 
 // checked is about the last request of ours, where no call ended since.
 func (f *facts) checked() (Status, bool) {
 	c := f.check
-	if c == nil || !f.standing.Check.Active() || c.At.Before(f.traffic.LastCall) || f.now.Sub(c.At) > 2*f.standing.Check.Every.Std()+time.Minute {
+	if c == nil || c.At.Before(f.traffic.LastCall) || f.now.After(f.checkedUntil()) {
 		return Status{}, false
 	}
 	quiet := f.sinceLastCall()
 	switch {
 	case c.Outcome == runtime.OutcomeSuccess:
-		return Status{State: StateHealthy, Why: f.say("%s The health check %s ago was answered with %s in %s.", quiet, ago(f.now, c.At), answer(c), c.Took.Round(time.Millisecond))}, true
+		return Status{State: StateHealthy, Why: f.say("%s The health check %s ago was answered with %s in %s.", quiet, f.ago(c.At), answer(c), c.Took.Round(time.Millisecond))}, true
 	case c.Outcome == runtime.OutcomeUnauthenticated:
-		return Status{State: StateCredential, Account: credentials.DefaultAccount, Why: f.say("%s The health check %s ago was answered with %s: the credential is not accepted.", quiet, ago(f.now, c.At), answer(c))}, true
+		return Status{State: StateCredential, Account: credentials.DefaultAccount, Why: f.say("%s The health check %s ago was answered with %s: the credential is not accepted.", quiet, f.ago(c.At), answer(c))}, true
 	case c.Failed() && c.InARow >= fewest:
-		return Status{State: StateDown, Since: c.FailingSince, Why: f.say("%s The last %d health checks failed. The last one, %s ago: %s.", quiet, c.InARow, ago(f.now, c.At), answer(c))}, true
+		return Status{State: StateDown, Since: c.FailingSince, Why: f.say("%s The last %d health checks failed. The last one, %s ago: %s.", quiet, c.InARow, f.ago(c.At), answer(c))}, true
 	}
-	return Status{State: StateDegraded, Why: f.say("%s The health check %s ago did not succeed: %s.", quiet, ago(f.now, c.At), answer(c))}, true
+	return Status{State: StateDegraded, Why: f.say("%s The health check %s ago did not succeed: %s.", quiet, f.ago(c.At), answer(c))}, true
 }
 
 // quiet is about calls that are a little older.
@@ -246,9 +255,9 @@ func (f *facts) quiet() (Status, bool) {
 		return Status{}, false
 	}
 	if w.LastFailure.After(w.LastSuccess) {
-		return Status{State: StateDegraded, Why: f.say("The last call, %s ago, failed: %s. There was none since.", ago(f.now, w.LastFailure), w.LastError)}, true
+		return Status{State: StateDegraded, Why: f.say("The last call, %s ago, failed: %s. There was none since.", f.ago(w.LastFailure), w.LastError)}, true
 	}
-	return Status{State: StateHealthy, Why: f.say("%s in the last %d minutes; the last one, %s ago, did not fail.", counted(w.Calls), int(calls.Window.Minutes()), ago(f.now, w.LastCall))}, true
+	return Status{State: StateHealthy, Why: f.say("%s in the last %d minutes; the last one, %s ago, did not fail.", f.counted(w.Calls), int(calls.Window.Minutes()), f.ago(w.LastCall))}, true
 }
 
 func (f *facts) idle() Status {
@@ -257,7 +266,7 @@ func (f *facts) idle() Status {
 
 func (f *facts) sinceLastCall() string {
 	if last := f.traffic.LastCall; !last.IsZero() {
-		return f.say("No call for %s.", ago(f.now, last))
+		return f.say("No call for %s.", f.ago(last))
 	}
 	return f.say("No call in the last %d minutes.", int(calls.Window.Minutes()))
 }
@@ -269,25 +278,25 @@ func answer(c *Check) string {
 	return c.Outcome.Label()
 }
 
-func counted(n int) string {
+func (f *facts) counted(n int) string {
 	if n == 1 {
-		return "1 call"
+		return f.say("1 call")
 	}
-	return fmt.Sprintf("%d calls", n)
+	return f.say("%d calls", n)
 }
 
 // ago is a time that has passed, in the largest whole unit.
-func ago(now, then time.Time) string {
-	d := max(0, now.Sub(then))
+func (f *facts) ago(then time.Time) string {
+	d := max(0, f.told.Sub(then))
 	switch {
 	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
+		return f.say("%d s", int(d.Seconds()))
 	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
+		return f.say("%d min", int(d.Minutes()))
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int(d.Hours()))
+		return f.say("%d h", int(d.Hours()))
 	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
+	return f.say("%d days", int(d.Hours()/24))
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }

@@ -391,7 +391,7 @@ type RejectedCredential struct {
 // RejectedCredentials lists one such account for each connection that has any, by connection id.
 func (p *Protections) RejectedCredentials() map[string]RejectedCredential {
 	out := map[string]RejectedCredential{}
-	p.credentials.Each(func(s *breaker.Snapshot) {
+	p.credentials.EachNotClosed(func(s *breaker.Snapshot) {
 		if s.State != breaker.StateOpen {
 			return
 		}

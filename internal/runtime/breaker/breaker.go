@@ -27,6 +27,7 @@ type Breaker struct {
 	key       Key
 	parent    *Breaker // of the connection; nil for that itself
 	queue     *queue
+	notClosed *notClosed
 	published atomic.Pointer[Snapshot]
 
 	mu  sync.Mutex
@@ -92,10 +93,10 @@ type note struct {
 }
 
 // newBreaker makes a closed breaker. The configuration is valid.
-func newBreaker(key Key, parent *Breaker, cfg Config, q *queue) *Breaker {
+func newBreaker(key Key, parent *Breaker, cfg Config, q *queue, open *notClosed) *Breaker {
 	now := time.Now()
 	b := &Breaker{
-		key: key, parent: parent, queue: q, cfg: cfg.withDefaults(),
+		key: key, parent: parent, queue: q, notClosed: open, cfg: cfg.withDefaults(),
 		mode: ModeAuto, state: StateClosed, stateSince: now, seen: StateClosed, since: now,
 	}
 	b.install(now)

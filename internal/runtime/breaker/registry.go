@@ -31,9 +31,10 @@ type Settings struct {
 // Registry holds the breakers of all connections and operations. Make one with [NewRegistry]; Serve must run
 // for events to be recorded.
 type Registry struct {
-	deps  Deps
-	tick  time.Duration
-	queue *queue
+	deps      Deps
+	tick      time.Duration
+	queue     *queue
+	notClosed *notClosed
 
 	// refresh orders configuration changes, so that an older one never lands last.
 	refresh sync.Mutex
@@ -48,7 +49,7 @@ func NewRegistry(deps Deps, settings Settings) (*Registry, error) {
 		return nil, fault.New(fault.Internal, "", "breaker: a dependency is missing")
 	}
 	return &Registry{
-		deps: deps, tick: cmp.Or(settings.Tick, 500*time.Millisecond), queue: newQueue(), breakers: map[Key]*Breaker{},
+		deps: deps, tick: cmp.Or(settings.Tick, 500*time.Millisecond), queue: newQueue(), notClosed: newNotClosed(), breakers: map[Key]*Breaker{},
 	}, nil
 }
 
@@ -83,7 +84,7 @@ func (r *Registry) make(key Key) (*Breaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := newBreaker(key, parent, cfg, r.queue)
+	b := newBreaker(key, parent, cfg, r.queue, r.notClosed)
 	r.breakers[key] = b
 	return b, nil
 }
@@ -135,6 +136,29 @@ func (r *Registry) Each(f func(s *Snapshot)) {
 	for _, b := range r.all() {
 		f(b.published.Load())
 	}
+}
+
+// EachNotClosed calls f as [Registry.Each] does, with those that are not closed: it looks at no others.
+func (r *Registry) EachNotClosed(f func(s *Snapshot)) {
+	for _, b := range r.notClosed.list() {
+		r.mu.RLock()
+		known := r.breakers[b.key] == b
+		r.mu.RUnlock()
+		if !known { // removed, and a call that was under way had it change once more
+			r.notClosed.remove(b)
+			continue
+		}
+		if s := b.published.Load(); s.State != StateClosed {
+			f(s)
+		}
+	}
+}
+
+// Len is the number of breakers.
+func (r *Registry) Len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.breakers)
 }
 
 // all lists the breakers in no order.

@@ -420,3 +420,61 @@ func TestNoResultIsLost(t *testing.T) {
 		}
 	}
 }
+
+// Who looks for what is not closed finds the same as one who looks at all, also among those that are gone.
+func TestEachNotClosed(t *testing.T) {
+	t.Parallel()
+	bubble(t, small(), func(r *rig, b *Breaker) {
+		is := func(want ...string) {
+			t.Helper()
+			var got, all []string
+			r.r.EachNotClosed(func(s *Snapshot) { got = append(got, s.Key.String()+" "+string(s.State)) })
+			r.r.Each(func(s *Snapshot) {
+				if s.State != StateClosed {
+					all = append(all, s.Key.String()+" "+string(s.State))
+				}
+			})
+			slices.Sort(got)
+			slices.Sort(all)
+			if !slices.Equal(got, want) || !slices.Equal(all, want) {
+				t.Errorf("not closed are %q, of all %q, want %q", got, all, want)
+			}
+		}
+		operation := r.breaker(charges)
+		is()
+		if n := r.r.Len(); n != 2 {
+			t.Errorf("%d breakers", n)
+		}
+		var err error
+		check := func() {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		err = operation.Trip(order("x"))
+		check()
+		is("stripe/charges open")
+		err = b.SetMode(ModeForcedOpen, orderFor("x", time.Minute))
+		check()
+		is("stripe forced_open", "stripe/charges open")
+		pass(61 * time.Second)
+		b.tick()
+		is("stripe/charges open")
+		operation.tick()
+		is("stripe/charges half_open")
+		err = operation.Reset(order("x"))
+		check()
+		is()
+		err = operation.Trip(order("x"))
+		check()
+		r.r.Remove("stripe")
+		is()
+		err = errors.Join(operation.Reset(order("late")), operation.Trip(order("later still")))
+		check()
+		is()
+		if n := len(r.r.notClosed.list()); n != 0 {
+			t.Errorf("%d that are gone are kept", n)
+		}
+	})
+}

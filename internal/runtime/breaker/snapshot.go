@@ -65,7 +65,14 @@ func (b *Breaker) publish(now time.Time) {
 		s.Last = *b.last
 	}
 	b.touched = false
-	b.published.Store(s)
+	before := b.published.Swap(s)
+	switch was := before != nil && before.State != StateClosed; {
+	case was == (s.State != StateClosed):
+	case was:
+		b.notClosed.remove(b)
+	default:
+		b.notClosed.add(b)
+	}
 }
 
 // Why says in a sentence or two why calls pass or do not.

@@ -198,6 +198,7 @@ func (l *Limiter) refused(g *Grant, learner *scope, status int, r Reading, now i
 	}
 	if !s.hold.on {
 		s.hold = hold{on: true, since: now, until: until, reason: reason}
+		l.held()
 	} else if until >= s.hold.until {
 		s.hold.until, s.hold.reason = until, reason
 	}

@@ -4,12 +4,16 @@ import (
 	"context"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Limiter keeps the limits of one connection. It is safe for concurrent use.
 type Limiter struct {
 	origin time.Time
+	// holding says that there may be a hold; onHold is told when that begins.
+	holding atomic.Bool
+	onHold  func()
 
 	mu      sync.Mutex
 	cfg     Config

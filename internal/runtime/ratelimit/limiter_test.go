@@ -601,3 +601,56 @@ func TestRegistry(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Who looks for holds finds each, from when it begins until a request was answered after it, and no limiter
+// without one is looked at.
+func TestRegistryKnowsItsHolds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := ratelimit.NewRegistry()
+		of := map[string]*ratelimit.Limiter{}
+		for _, connection := range []string{"a", "b", "c"} {
+			var err error
+			if of[connection], err = r.Configure(connection, ratelimit.Config{HoldCredential: connection == "b"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		held := func(want ...string) {
+			t.Helper()
+			for range 2 {
+				var got []string
+				for connection, holds := range r.Holds() {
+					for key := range holds {
+						got = append(got, connection+key.Credential)
+					}
+				}
+				slices.Sort(got)
+				if !slices.Equal(got, want) {
+					t.Errorf("held are %q, want %q", got, want)
+				}
+			}
+		}
+		held()
+		answer(t, of["a"], ratelimit.Key{}, 429, header("Retry-After", "5"))
+		answer(t, of["b"], ratelimit.Key{Credential: "x"}, 429, header("Retry-After", "60"))
+		answer(t, of["b"], ratelimit.Key{Credential: "y"}, 429, header("Retry-After", "60"))
+		answer(t, of["c"], ratelimit.Key{}, 200, nil)
+		held("a", "bx", "by")
+		time.Sleep(6 * time.Second)
+		held("a", "bx", "by") // one goes first
+		answer(t, of["a"], ratelimit.Key{}, 200, nil)
+		held("bx", "by")
+		answer(t, of["a"], ratelimit.Key{}, 429, header("Retry-After", "5"))
+		of["b"].Forget("x")
+		held("a", "by")
+		state := r.Export()
+		r.Remove("a")
+		held("by")
+		if _, err := r.Configure("a", ratelimit.Config{}); err != nil {
+			t.Fatal(err)
+		}
+		held("by")
+		r.Import(state)
+		held("a", "by")
+	})
+}

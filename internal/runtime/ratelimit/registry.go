@@ -10,10 +10,15 @@ import (
 type Registry struct {
 	mu       sync.RWMutex
 	limiters map[string]*Limiter
+
+	holding sync.Mutex // of held, which is told of holds under the locks of limiters
+	held    map[string]*Limiter
 }
 
 // NewRegistry makes an empty registry.
-func NewRegistry() *Registry { return &Registry{limiters: map[string]*Limiter{}} }
+func NewRegistry() *Registry {
+	return &Registry{limiters: map[string]*Limiter{}, held: map[string]*Limiter{}}
+}
 
 // Configure gives a connection its limits: a new limiter, or new limits for the one it has.
 func (r *Registry) Configure(connection string, cfg Config) (*Limiter, error) {
@@ -26,8 +31,36 @@ func (r *Registry) Configure(connection string, cfg Config) (*Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.onHold = func() {
+		r.holding.Lock()
+		defer r.holding.Unlock()
+		r.held[connection] = l
+	}
 	r.limiters[connection] = l
 	return l, nil
+}
+
+// Holds are those of [Limiter.Holds] by connection, of those that have any: it looks at no others.
+func (r *Registry) Holds() map[string]map[Key]HoldSnapshot {
+	r.holding.Lock()
+	held := maps.Clone(r.held)
+	r.holding.Unlock()
+	out := make(map[string]map[Key]HoldSnapshot, len(held))
+	for connection, l := range held {
+		known, _ := r.Get(connection)
+		holds := l.Holds()
+		if known == l && holds != nil {
+			out[connection] = holds
+			continue
+		}
+		r.holding.Lock()
+		// It may have begun another hold by now.
+		if r.held[connection] == l && (known != l || !l.holding.Load()) {
+			delete(r.held, connection)
+		}
+		r.holding.Unlock()
+	}
+	return out
 }
 
 // Get returns the limiter of a connection; false when none was configured.

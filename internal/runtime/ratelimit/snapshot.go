@@ -114,8 +114,11 @@ func (l *Limiter) QuotaLeft(key Key) float64 {
 }
 
 // Holds are the holds of a snapshot alone, by the scope that they are on, in no order. It is cheap enough to
-// ask thousands of limiters.
+// ask thousands of limiters: calls do not wait for it where there is none.
 func (l *Limiter) Holds() map[Key]HoldSnapshot {
+	if !l.holding.Load() {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
@@ -129,7 +132,15 @@ func (l *Limiter) Holds() map[Key]HoldSnapshot {
 		}
 		holds[s.shown()] = l.showHold(s, now)
 	}
+	l.holding.Store(holds != nil)
 	return holds
+}
+
+// held takes note of a hold that begins. The caller holds the lock.
+func (l *Limiter) held() {
+	if !l.holding.Swap(true) && l.onHold != nil {
+		l.onHold()
+	}
 }
 
 // shown is the key of a scope as others see it.

@@ -130,6 +130,7 @@ func (l *Limiter) Import(state State) {
 		if until := at(in.HoldUntil); in.HoldUntil > 0 {
 			until = min(until, now+int64(l.cfg.MaxHold))
 			s.hold = hold{on: true, since: min(at(in.HoldSince), now), until: until, reason: in.HoldReason}
+			l.held()
 		}
 		if in.CutRate > 0 && in.CutFull > in.CutRate && in.CutFull <= maxRequests && in.CutStep > 0 && in.CutStep <= maxDelay.Milliseconds() {
 			s.cut = cut{

@@ -138,7 +138,7 @@ func Connections(v Impact) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.LiveRegion(ImpactRegion, "connections calls health checklist", v.url(v.Number)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.LiveRegion(ImpactRegion, "board checklist", v.url(v.Number)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
