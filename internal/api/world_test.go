@@ -31,6 +31,7 @@ import (
 	"switchgear/internal/checklist"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
+	"switchgear/internal/credentials/vaulttest"
 	"switchgear/internal/dbtest"
 	"switchgear/internal/fault"
 	"switchgear/internal/idempotency"
@@ -117,8 +118,7 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 	must(t, err)
 	sealer, err := ring.Sealer(credentials.PurposeCredential)
 	must(t, err)
-	vault, err := credentials.NewVault(credentials.VaultDeps{DB: w.db, Sealer: sealer, Now: time.Now})
-	must(t, err)
+	vault := vaulttest.Open(t, w.db, sealer, time.Now)
 	log, err := audit.New(audit.Deps{DB: w.db, Now: time.Now, MAC: macUnder("audit")})
 	must(t, err)
 	w.access, err = access.New(access.Deps{DB: w.db, Audit: log, KeyMAC: macUnder("keys"), Notify: quiet, Logger: logger, Now: time.Now}, access.Config{})

@@ -268,6 +268,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 		{"access", a.core.access},
 		{"breaker history", a.core.breakers},
 		{"connections", a.core.connections},
+		{"credentials", a.core.vault},
 		{"call log", a.core.calls},
 		{"health", a.core.health},
 		{"health checks", a.core.health.Checker()},

@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"switchgear/db"
@@ -16,6 +18,7 @@ import (
 	"switchgear/internal/config"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
+	"switchgear/internal/credentials/oauth"
 	"switchgear/internal/health"
 	"switchgear/internal/idempotency"
 	"switchgear/internal/observability"
@@ -39,6 +42,8 @@ type core struct {
 	alerts      *alerts.Service
 	sender      *alerts.Sender
 	connections *connections.Service
+	vault       *credentials.Vault
+	oauth       *oauth.Client
 	calls       *calls.Log
 	judge       *calls.Judge
 	checklist   *checklist.Service
@@ -114,11 +119,21 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 	if err != nil {
 		return err
 	}
-	vault, err := credentials.NewVault(credentials.VaultDeps{DB: c.db, Sealer: sealer, Now: time.Now})
+	guard := egress.New(egress.Config{Rules: rules, Deny: c.listeners.has, Admit: c.admitted.has})
+	c.oauth, err = oauth.New(oauth.Deps{Transport: tokenTransport(guard), Now: time.Now})
 	if err != nil {
 		return err
 	}
-	guard := egress.New(egress.Config{Rules: rules, Deny: c.listeners.has, Admit: c.admitted.has})
+	vault, err := credentials.NewVault(credentials.VaultDeps{
+		DB: c.db, Sealer: sealer, Endpoint: c.oauth, Logger: logger, Now: time.Now,
+		Changed: func(ctx context.Context, connectionID, account string) {
+			c.connections.CredentialChanged(ctx, connectionID, account)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	c.vault = vault
 	inbox := breakers.NewInbox()
 	c.transitions = &observability.Transitions{}
 	c.protections, err = runtime.NewProtections(runtime.ProtectionsDeps{
@@ -174,6 +189,18 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 	}
 	c.requests, err = idempotency.New(idempotency.Deps{DB: c.db, MAC: requestMAC, Logger: logger, Now: time.Now}, idempotency.Config{})
 	return err
+}
+
+// tokenTransport makes what requests to authorization servers go through: the same guard as calls. One that
+// presents a certificate keeps no connection, which the next client could otherwise find.
+func tokenTransport(guard *egress.Guard) func(certificate *tls.Certificate) http.RoundTripper {
+	return func(certificate *tls.Certificate) http.RoundTripper {
+		t := guard.NewTransport(egress.TransportConfig{})
+		if certificate != nil {
+			t.TLSClientConfig.Certificates, t.DisableKeepAlives = []tls.Certificate{*certificate}, true
+		}
+		return t
+	}
 }
 
 // logBreakers writes down what breakers did: an error when calls stop, information when they go on.

@@ -1,7 +1,12 @@
 package connections
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"maps"
+	"strings"
 	"testing"
 
 	"switchgear/internal/credentials/authtype"
@@ -37,10 +42,22 @@ func TestCatalogFits(t *testing.T) {
 			}
 			values = maps.Clone(values)
 			for _, f := range typ.Fields() {
+				// What the person fills in: the name of their tenant, and addresses of a server of their own.
+				values[f.Key] = strings.NewReplacer("{", "", "}", "").Replace(values[f.Key])
 				switch {
+				case values[f.Key] == "" && f.Required && strings.HasSuffix(f.Key, "_url"):
+					values[f.Key] = "https://as.example.com/" + f.Key
 				case values[f.Key] != "":
 				case f.Type == authtype.FieldHeaders:
 					values[f.Key] = "X-Key: k"
+				case f.Type == authtype.FieldPEM: // where it is needed, the key is right: only the presets are in question
+					if f.Required || values["auth_style"] == authtype.StylePrivateKeyJWT && f.Key == "private_key" {
+						values[f.Key] = rsaKey(t)
+					}
+				case f.Key == "algorithm":
+					values[f.Key] = "RS256"
+				case f.Key == "client_id":
+					values[f.Key] = "k"
 				case f.Secret:
 					values[f.Key] = "k"
 				case f.Required:
@@ -55,4 +72,12 @@ func TestCatalogFits(t *testing.T) {
 	if fitting < 20 {
 		t.Errorf("only %d ways to authenticate were checked", fitting)
 	}
+}
+
+// rsaKey is a key for RS256, of no other use.
+func rsaKey(t *testing.T) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
 }

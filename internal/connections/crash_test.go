@@ -25,6 +25,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
 	"switchgear/internal/credentials"
+	"switchgear/internal/credentials/oauthtest"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
 	"switchgear/internal/telemetry"
@@ -216,7 +217,10 @@ func openForEdits(ctx context.Context, dir string) (*Service, *db.DB, *audit.Log
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	vault, err := credentials.NewVault(credentials.VaultDeps{DB: d, Sealer: sealer, Now: time.Now})
+	vault, err := credentials.NewVault(credentials.VaultDeps{
+		DB: d, Sealer: sealer, Endpoint: &oauthtest.Endpoint{}, Changed: func(context.Context, string, string) {},
+		Logger: telemetry.Discard(), Now: time.Now,
+	})
 	if err != nil {
 		return nil, nil, nil, err
 	}

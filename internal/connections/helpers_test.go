@@ -22,6 +22,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
 	"switchgear/internal/credentials"
+	"switchgear/internal/credentials/vaulttest"
 	"switchgear/internal/fault"
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
@@ -137,8 +138,7 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	sealer, err := ring.Sealer(credentials.PurposeCredential)
 	must(t, err)
-	w.vault, err = credentials.NewVault(credentials.VaultDeps{DB: w.db, Sealer: sealer, Now: w.clock})
-	must(t, err)
+	w.vault = vaulttest.Open(t, w.db, sealer, w.clock)
 	w.log, err = audit.New(audit.Deps{DB: w.db, Now: w.clock, MAC: func(message []byte) []byte {
 		h := hmac.New(sha256.New, []byte("audit"))
 		h.Write(message)

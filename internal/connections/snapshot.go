@@ -91,7 +91,7 @@ func (s *Service) Target(slug, account string) (runtime.Target, error) {
 	return runtime.Target{
 		ConnectionID: e.ID, Slug: e.Slug, Account: account, Version: e.Version,
 		BaseURL: e.base, Policy: e.policy, Operations: e.operations,
-		Authorize: authorize, CredentialID: credential, CredentialVersion: version,
+		Authorize: authorize, Refresh: e.set.Renewer(account), CredentialID: credential, CredentialVersion: version,
 		Transport: e.transport.get(), LogBodies: e.LogBodies,
 	}, nil
 }
@@ -235,6 +235,38 @@ func (s *Service) protect(old, next *entry) {
 
 func (e *entry) policySet() runtime.PolicySet {
 	return runtime.PolicySet{ConnectionID: e.ID, Version: e.Version, Policy: e.policy, Operations: e.operations}
+}
+
+// CredentialChanged takes over what the vault changed about the credential of an account without anybody
+// asking. An account that is gone by now needs nothing.
+func (s *Service) CredentialChanged(ctx context.Context, connectionID, account string) {
+	err := s.takeOver(ctx, connectionID, account)
+	if err != nil {
+		s.stale.Store(true) // Serve tries again.
+		s.logger.WarnContext(ctx, "a changed credential is not loaded yet", "connection_id", connectionID, "error", err)
+	}
+}
+
+func (s *Service) takeOver(ctx context.Context, connectionID, account string) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
+	slug, known := s.Slugs()[connectionID]
+	if !known {
+		return nil
+	}
+	var next *entry
+	err := s.db.InTx(ctx, func(tx *db.Tx) (err error) {
+		next, err = s.load(ctx, tx, effect{slug: slug, accounts: []string{account}})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.publish(slug, next)
+	s.notify(topicConnections)
+	return nil
 }
 
 // Refresh reads every connection and credential again. Credentials that do not open are marked as corrupt

@@ -24,6 +24,7 @@ import (
 	"switchgear/internal/checklist"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
+	"switchgear/internal/credentials/vaulttest"
 	"switchgear/internal/dbtest"
 	"switchgear/internal/fault"
 	"switchgear/internal/health"
@@ -92,10 +93,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vault, err := credentials.NewVault(credentials.VaultDeps{DB: d, Sealer: sealer, Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	vault := vaulttest.Open(t, d, sealer, time.Now)
 	inbox := breakers.NewInbox()
 	protections, err := runtime.NewProtections(runtime.ProtectionsDeps{
 		Logger: telemetry.Discard(), Now: time.Now, Changed: inbox.Changed,

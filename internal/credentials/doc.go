@@ -13,16 +13,27 @@
 // rollbacks. A [Set] is the immutable snapshot of one connection that calls are authorized from; how a
 // kind of credential goes onto a request is package authtype.
 //
+// A kind with a token has a row for it beside: the token moves far more often than the credential and is no
+// part of a definition. It is renewed ahead of its end, when a call finds that it has ended, and once after the
+// service refused it; by one at a time, under a lease on the row. A person who consents, or a renewal that is
+// refused for good, moves the state between active and needs_reauth.
+//
 // Invariants:
+//
+//   - a new token is committed before it is used, and stored only over the version that it was asked with;
 //
 //   - A master key is created only when the database holds no keyset. With keysets present and the key
 //     missing or wrong, [OpenKeyring] returns a *[SealedError] and writes nothing.
+//
 //   - The key file is mode 0600, outside the data directory, written and synced before the first keyset
 //     that depends on it.
+//
 //   - A keyset is bound to its installation and purpose by associated data: a row moved between
 //     installations or purposes does not open.
+//
 //   - A credential is bound to its connection, account, row and version in the same way: a value that was
 //     moved does not open, and says so instead of going to the wrong place.
+//
 //   - Secrets go in and are put on requests. No function returns one; they are decrypted at the moment of
 //     use and in no snapshot, message or record.
 package credentials

@@ -16,6 +16,10 @@ import (
 // means that the request must not be sent.
 type Authorize func(ctx context.Context, r *http.Request) error
 
+// Renew gets a new token after the service refused the present one, and returns what then authorizes. It is
+// bounded in time; an error means that there is no other credential to try.
+type Renew = func(ctx context.Context) (func(ctx context.Context, r *http.Request) error, error)
+
 // Set is an immutable snapshot of the credentials of one connection. Values stay sealed in it and are
 // decrypted for each use.
 type Set struct {
@@ -29,6 +33,7 @@ type account struct {
 	id        string
 	version   int64
 	authorize Authorize
+	renew     Renew // nil for a kind that has nothing to renew
 	problem   error
 }
 
@@ -44,6 +49,12 @@ func (s *Set) Authorizer(name string) (Authorize, error) {
 			"The connection has no credential yet. Enter one on its accounts page.")
 	}
 	return nil, noAccount(fault.Newf(fault.NotFound, "no account"))
+}
+
+// Renewer returns what gets an account a new token after the service refused the present one, and what then
+// authorizes. It is nil where there is nothing to renew.
+func (s *Set) Renewer(name string) Renew {
+	return s.accounts[name].renew
 }
 
 // Identity names the credential of an account and its version. It is empty when there is none.
@@ -149,10 +160,25 @@ func (s *Set) add(v *Vault, r sealedRow) {
 	case r.State == StateCorrupt:
 		s.mended = append(s.mended, r.Credential)
 	}
+	if a.problem == nil && authtype.Interactive(t) && r.token.sealed == "" {
+		a.problem = notConnected()
+	}
 	if a.problem == nil {
-		a.authorize = v.authorizer(r, t)
+		v.ready(&a, r, t)
 	}
 	s.accounts[r.Account] = a
+}
+
+// ready fills in what authorizes calls, by the kind of the credential.
+func (v *Vault) ready(a *account, r sealedRow, t authtype.Type) {
+	switch t := t.(type) {
+	case authtype.Granted:
+		a.authorize, a.renew = v.tokenAuthorizer(r, t), v.renewer(r, t)
+	case authtype.Minter:
+		a.authorize = v.mintedAuthorizer(r, t)
+	default:
+		a.authorize = v.authorizer(r, t)
+	}
 }
 
 func stateProblem(state string) error {
@@ -176,11 +202,11 @@ func (v *Vault) authorizer(r sealedRow, t authtype.Type) Authorize {
 		if err != nil {
 			return err
 		}
-		if err := t.Apply(request, values); err != nil {
-			return fault.Wrap(err, fault.Unavailable, "CREDENTIAL_UNUSABLE",
-				"The stored credential cannot be put on the request. Enter it again.")
+		now := v.now()
+		if err := t.Apply(request, authtype.Use{Values: values, Now: now}); err != nil {
+			return notApplicable(err)
 		}
-		used.at.Store(db.Micros(v.now()))
+		used.at.Store(db.Micros(now))
 		return nil
 	}
 }

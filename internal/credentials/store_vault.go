@@ -21,11 +21,11 @@ type reader interface {
 }
 
 const vaultColumns = `c.id, c.connection_id, c.account, c.state, c.created_at, c.updated_at, c.last_used_at,
-	v.version, v.auth_type, v.settings, v.marks, v.sealed, v.key_id`
+	v.version, v.auth_type, v.settings, v.marks, v.sealed, v.key_id, ` + tokenColumns
 
 const (
-	fromCurrent = ` FROM credentials c JOIN credential_versions v ON v.credential_id = c.id AND v.version = c.version`
-	fromVersion = ` FROM credentials c JOIN credential_versions v ON v.credential_id = c.id`
+	fromCurrent = ` FROM credentials c JOIN credential_versions v ON v.credential_id = c.id AND v.version = c.version` + joinToken
+	fromVersion = ` FROM credentials c JOIN credential_versions v ON v.credential_id = c.id` + joinToken
 )
 
 func scanCredential(row interface{ Scan(dest ...any) error }) (sealedRow, error) {
@@ -35,8 +35,11 @@ func scanCredential(row interface{ Scan(dest ...any) error }) (sealedRow, error)
 		used             sql.NullInt64
 		settings, marks  string
 	)
-	err := row.Scan(&r.ID, &r.ConnectionID, &r.Account, &r.State, &created, &updated, &used,
-		&r.Version, &r.AuthType, &settings, &marks, &r.sealed, &r.keyID)
+	token := tokenScan{}
+	err := row.Scan(append([]any{
+		&r.ID, &r.ConnectionID, &r.Account, &r.State, &created, &updated, &used,
+		&r.Version, &r.AuthType, &settings, &marks, &r.sealed, &r.keyID,
+	}, token.into()...)...)
 	if err != nil {
 		return sealedRow{}, err
 	}
@@ -47,6 +50,8 @@ func scanCredential(row interface{ Scan(dest ...any) error }) (sealedRow, error)
 		return sealedRow{}, fmt.Errorf("credentials: the marks of %s are not readable: %w", r.ID, err)
 	}
 	r.Fields = fieldsOf(r.Settings, r.Marks)
+	r.token = token.row()
+	r.Token = r.token.info()
 	r.CreatedAt, r.UpdatedAt, r.LastUsedAt = db.Time(created), db.Time(updated), db.NullTime(used)
 	return r, nil
 }
@@ -54,6 +59,10 @@ func scanCredential(row interface{ Scan(dest ...any) error }) (sealedRow, error)
 func (vaultStore) current(ctx context.Context, q reader, connectionID, account string) (sealedRow, error) {
 	return scanCredential(q.QueryRow(ctx, `SELECT `+vaultColumns+fromCurrent+
 		` WHERE c.connection_id = $1 AND c.account = $2`, connectionID, account))
+}
+
+func (vaultStore) byID(ctx context.Context, q reader, id string) (sealedRow, error) {
+	return scanCredential(q.QueryRow(ctx, `SELECT `+vaultColumns+fromCurrent+` WHERE c.id = $1`, id))
 }
 
 func (vaultStore) version(ctx context.Context, q reader, connectionID, account string, version int64) (sealedRow, error) {
@@ -132,20 +141,29 @@ func (vaultStore) setState(ctx context.Context, tx *db.Tx, id, state string, now
 }
 
 func (vaultStore) delete(ctx context.Context, tx *db.Tx, id string) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM credential_versions WHERE credential_id = $1`, id); err != nil {
-		return err
+	for _, statement := range []string{
+		`DELETE FROM credential_tokens WHERE credential_id = $1`,
+		`DELETE FROM credential_versions WHERE credential_id = $1`,
+		`DELETE FROM credentials WHERE id = $1`,
+	} {
+		if _, err := tx.Exec(ctx, statement, id); err != nil {
+			return err
+		}
 	}
-	_, err := tx.Exec(ctx, `DELETE FROM credentials WHERE id = $1`, id)
-	return err
+	return nil
 }
 
 func (vaultStore) deleteAll(ctx context.Context, tx *db.Tx, connectionID string) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM credential_versions WHERE credential_id IN
-		(SELECT id FROM credentials WHERE connection_id = $1)`, connectionID); err != nil {
-		return err
+	for _, statement := range []string{
+		`DELETE FROM credential_tokens WHERE credential_id IN (SELECT id FROM credentials WHERE connection_id = $1)`,
+		`DELETE FROM credential_versions WHERE credential_id IN (SELECT id FROM credentials WHERE connection_id = $1)`,
+		`DELETE FROM credentials WHERE connection_id = $1`,
+	} {
+		if _, err := tx.Exec(ctx, statement, connectionID); err != nil {
+			return err
+		}
 	}
-	_, err := tx.Exec(ctx, `DELETE FROM credentials WHERE connection_id = $1`, connectionID)
-	return err
+	return nil
 }
 
 // used notes when credentials were last used, never going back in time.

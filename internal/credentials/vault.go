@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"switchgear/db"
 	"switchgear/internal/credentials/authtype"
+	"switchgear/internal/credentials/oauth"
 	"switchgear/internal/fault"
 )
 
@@ -45,24 +47,45 @@ type Credential struct {
 	// does. Comparing marks tells what changed between two versions and nothing else.
 	Marks                            map[string]string
 	CreatedAt, UpdatedAt, LastUsedAt time.Time
+	// Token is what is known about the token; nil for a kind that has none, and before the first one.
+	Token *Token
+}
+
+// TokenEndpoint asks authorization servers; *oauth.Client is one.
+type TokenEndpoint interface {
+	Refresh(ctx context.Context, cfg oauth.Config, refreshToken string) (oauth.Token, error)
+	ClientCredentials(ctx context.Context, cfg oauth.Config) (oauth.Token, error)
+	JWTBearer(ctx context.Context, cfg oauth.Config) (oauth.Token, error)
+	Revoke(ctx context.Context, cfg oauth.Config, token, hint string) error
 }
 
 // VaultDeps are what a Vault works with; all are required.
 type VaultDeps struct {
-	DB     *db.DB
-	Sealer *Sealer
-	Now    func() time.Time
+	DB       *db.DB
+	Sealer   *Sealer
+	Endpoint TokenEndpoint
+	// Changed is called after a commit that changed the state of a credential without anybody asking, such
+	// as a refresh token that turned out to be revoked. It may take its time.
+	Changed func(ctx context.Context, connectionID, account string)
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 // Vault keeps the credentials of connections. Secrets go in and are put on requests; no method returns
 // one. Changes run in the caller's transaction; the caller also checks permission and records.
 type Vault struct {
-	store  vaultStore
-	sealer *Sealer
-	now    func() time.Time
-	// uses holds when each credential was last used, by its id.
-	mu   sync.Mutex
-	uses map[string]*use
+	store    vaultStore
+	sealer   *Sealer
+	endpoint TokenEndpoint
+	changed  func(ctx context.Context, connectionID, account string)
+	logger   *slog.Logger
+	now      func() time.Time
+	// uses holds when each credential was last used, live the token that calls use, renewals those under
+	// way; all by the id of the credential.
+	mu       sync.Mutex
+	uses     map[string]*use
+	live     map[string]*liveToken
+	renewals map[string]*renewal
 }
 
 // use is when a credential was last used, in microseconds, and what of that is stored.
@@ -70,10 +93,13 @@ type use struct{ at, stored atomic.Int64 }
 
 // NewVault returns a Vault. It fails when a dependency is missing.
 func NewVault(d VaultDeps) (*Vault, error) {
-	if d.DB == nil || d.Sealer == nil || d.Now == nil {
+	if d.DB == nil || d.Sealer == nil || d.Endpoint == nil || d.Changed == nil || d.Logger == nil || d.Now == nil {
 		return nil, errors.New("credentials: every dependency of the vault is required")
 	}
-	return &Vault{store: vaultStore{db: d.DB}, sealer: d.Sealer, now: d.Now, uses: map[string]*use{}}, nil
+	return &Vault{
+		store: vaultStore{db: d.DB}, sealer: d.Sealer, endpoint: d.Endpoint, changed: d.Changed, logger: d.Logger, now: d.Now,
+		uses: map[string]*use{}, live: map[string]*liveToken{}, renewals: map[string]*renewal{},
+	}, nil
 }
 
 // Put stores the credential of an account within tx and makes it active. Secret fields that values leaves
@@ -102,8 +128,15 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authT
 			before = opened
 		}
 	}
+	client, err := v.clientOf(ctx, tx, t, connectionID, account)
+	if err != nil {
+		return Credential{}, err
+	}
 	after := complete(t, before, values)
-	if err := authtype.Validate(t, after); err != nil {
+	if client != nil {
+		after = overrides(t, before, values)
+	}
+	if err := authtype.Validate(t, under(client, after)); err != nil {
 		return Credential{}, err
 	}
 	if exists && old.AuthType == authType && old.State == StateActive && maps.Equal(before, after) {
@@ -126,7 +159,11 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authT
 			next.Marks[f.Key] = db.NewID("mark")
 		}
 	}
-	return v.write(ctx, tx, next, after, !exists)
+	stored, err := v.write(ctx, tx, next, after, !exists)
+	if err == nil && exists && outdated(t, old.AuthType, before, after) {
+		stored.Token, err = nil, v.dropToken(ctx, tx, stored.ID)
+	}
+	return stored, err
 }
 
 func newCredential(connectionID, account string, now time.Time) Credential {
@@ -338,6 +375,7 @@ type sealedRow struct {
 	Credential
 	sealed string
 	keyID  uint32
+	token  tokenRow
 }
 
 func (r sealedRow) aad() AAD {

@@ -18,7 +18,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"switchgear/db"
+	"switchgear/internal/credentials/oauthtest"
 	"switchgear/internal/fault"
+	"switchgear/internal/telemetry"
 )
 
 const canary = "canary-vault-4711"
@@ -31,6 +33,8 @@ type vaultWorld struct {
 	dir string
 	mu  sync.Mutex
 	at  time.Time
+	// still stops the clock, which otherwise moves by a second with every look at it.
+	still bool
 }
 
 func newVaultWorld(t *testing.T) *vaultWorld {
@@ -42,10 +46,12 @@ func newVaultWorld(t *testing.T) *vaultWorld {
 	}
 	t.Cleanup(func() { _ = d.Close() })
 	w.db = d
-	w.Vault, err = NewVault(VaultDeps{DB: d, Sealer: sealerOf(t, mustOpen(t, d, KeySource{Value: keyText(1)})), Now: func() time.Time {
+	w.Vault, err = NewVault(VaultDeps{DB: d, Sealer: sealerOf(t, mustOpen(t, d, KeySource{Value: keyText(1)})), Endpoint: &oauthtest.Endpoint{}, Changed: func(context.Context, string, string) {}, Logger: telemetry.Discard(), Now: func() time.Time {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.at = w.at.Add(time.Second)
+		if !w.still {
+			w.at = w.at.Add(time.Second)
+		}
 		return w.at
 	}})
 	if err != nil {
@@ -368,7 +374,7 @@ func TestLastUse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fresh, err := NewVault(VaultDeps{DB: w.db, Sealer: w.sealer, Now: w.now})
+	fresh, err := NewVault(VaultDeps{DB: w.db, Sealer: w.sealer, Endpoint: &oauthtest.Endpoint{}, Changed: func(context.Context, string, string) {}, Logger: telemetry.Discard(), Now: w.now})
 	if err != nil {
 		t.Fatal(err)
 	}

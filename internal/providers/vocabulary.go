@@ -81,7 +81,7 @@ func categories() []string {
 
 // oauthFields are the presets that every OAuth 2 grant shares.
 func oauthFields(more ...string) []string {
-	return slices.Concat([]string{"token_url", "revoke_url", "issuer", "scopes", "auth_style"}, more)
+	return slices.Concat([]string{"token_url", "revoke_url", "issuer", "scopes", "auth_style", "token_params"}, more)
 }
 
 // presets says, for each auth type, which of its fields a provider may preset. Secret fields are in no
@@ -93,9 +93,11 @@ func presets(authType string) ([]string, bool) {
 	case "api_key":
 		return []string{"in", "name", "prefix"}, true
 	case "oauth2_authorization_code":
-		return oauthFields("authorize_url", "pkce"), true
-	case "oauth2_client_credentials", "oauth2_jwt_bearer":
+		return oauthFields("authorize_url", "authorize_params"), true
+	case "oauth2_client_credentials":
 		return oauthFields(), true
+	case "oauth2_jwt_bearer":
+		return []string{"token_url", "revoke_url", "scopes", "audience", "token_params"}, true
 	case "oauth2_device_code":
 		return oauthFields("device_authorization_url"), true
 	case "aws_sigv4":
@@ -132,8 +134,6 @@ func choices(key string) []string {
 		return []string{"header", "query", "cookie"}
 	case "auth_style":
 		return []string{"basic", "post", "private_key_jwt", "mutual_tls"}
-	case "pkce":
-		return []string{"S256", "none"}
 	}
 	return nil
 }

@@ -81,7 +81,8 @@ func (apiKey) text(values map[string]string) string {
 }
 
 // Apply implements Type.
-func (t apiKey) Apply(r *http.Request, values map[string]string) error {
+func (t apiKey) Apply(r *http.Request, use Use) error {
+	values := use.Values
 	if err := begin(t, r, values); err != nil {
 		return err
 	}

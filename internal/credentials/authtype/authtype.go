@@ -29,6 +29,8 @@ const (
 	FieldSecret  = "secret"  // typed blindly
 	FieldSelect  = "select"  // one of Options
 	FieldHeaders = "headers" // several lines "Name: value", or a JSON object of strings
+	FieldPEM     = "pem"     // several lines of PEM: a key or certificates
+	FieldJSON    = "json"    // several lines: a JSON object
 )
 
 // Field describes one value of an auth type: forms, checks and masking follow it.
@@ -51,7 +53,7 @@ type Type interface {
 	Fields() []Field
 	// Apply puts the credential on the request in place of whatever the caller authenticated with. On an
 	// error the request must not be sent. The error never holds a value.
-	Apply(r *http.Request, values map[string]string) error
+	Apply(r *http.Request, use Use) error
 }
 
 // checker is a Type with rules that its fields do not express.
@@ -60,7 +62,19 @@ type checker interface {
 }
 
 // All returns every kind, in the order of a menu.
-func All() []Type { return []Type{none{}, apiKey{}, bearer{}, basic{}, customHeaders{}} }
+func All() []Type {
+	return []Type{
+		none{},
+		apiKey{},
+		bearer{},
+		basic{},
+		customHeaders{},
+		oauth2AuthorizationCode{},
+		oauth2ClientCredentials{},
+		oauth2JWTBearer{},
+		oauth2DeviceCode{},
+	}
+}
 
 // Lookup returns the kind of that name, or a fault.Invalid about auth.type.
 func Lookup(kind string) (Type, error) {
@@ -146,7 +160,7 @@ func (f Field) validate(value string) error {
 		return f.invalid("is too long.")
 	case !utf8.ValidString(value):
 		return f.invalid("is not text. Paste it again.")
-	case f.Type == FieldHeaders: // has lines; its own check follows
+	case f.lines(): // its own check follows
 		return nil
 	case strings.ContainsFunc(value, unicode.IsControl):
 		return f.invalid("contains a line break or another control character. Paste it again.")
@@ -154,6 +168,11 @@ func (f Field) validate(value string) error {
 		return f.invalid("must be one of " + strings.Join(f.Options, ", ") + ".")
 	}
 	return nil
+}
+
+// lines reports whether a value may have several lines.
+func (f Field) lines() bool {
+	return f.Type == FieldHeaders || f.Type == FieldPEM || f.Type == FieldJSON
 }
 
 func (f Field) invalid(what string) error {

@@ -1,6 +1,11 @@
 package authtype
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"maps"
 	"net/http"
@@ -10,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,6 +30,23 @@ type vector struct {
 	values map[string]string
 	query  string // of the request afterwards; the caller's is a=1&key=theirs&b=%2F
 	header http.Header
+}
+
+// moment is when the vectors are applied.
+var moment = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// useOf is a use of values; the kinds that have a token find one.
+func useOf(values map[string]string) Use {
+	return Use{Values: values, Token: Token{Access: canary}, Now: moment}
+}
+
+// hasToken reports whether a kind puts a token on requests, and none of its values.
+func hasToken(typ Type) bool {
+	switch typ.(type) {
+	case Granted, Minter:
+		return true
+	}
+	return false
 }
 
 // vectors must have an entry for every kind.
@@ -46,6 +69,18 @@ func vectors() map[string][]vector {
 			{"query, escaped", map[string]string{"key": "a&b=c d", "in": "query", "name": "the key"}, query + "&the+key=a%26b%3Dc+d", http.Header{"Cookie": {"sid=theirs; lang=de"}}},
 			{"cookie", apiKeyValues("in", "cookie", "name", "sid"), query, http.Header{"Cookie": {"lang=de; sid=" + canary}}},
 		},
+		"oauth2_authorization_code": {
+			{"public client", clientValues("authorize_url", "https://as.example.com/authorize", "authorize_params", "prompt=consent"), query, http.Header{"Authorization": {"Bearer " + canary}, "Cookie": {"sid=theirs; lang=de"}}},
+			{"secret", clientValues("authorize_url", "https://as.example.com/authorize", "client_secret", canary, "scopes", "read write"), query, http.Header{"Authorization": {"Bearer " + canary}, "Cookie": {"sid=theirs; lang=de"}}},
+		},
+		"oauth2_device_code": {{"", clientValues("device_authorization_url", "https://as.example.com/device"), query, http.Header{"Authorization": {"Bearer " + canary}, "Cookie": {"sid=theirs; lang=de"}}}},
+		"oauth2_client_credentials": {
+			{"secret", clientValues("client_secret", canary, "auth_style", "post", "token_params", "audience=https%3A%2F%2Fapi.example.com"), query, http.Header{"Authorization": {"Bearer " + canary}, "Cookie": {"sid=theirs; lang=de"}}},
+			{"key", clientValues("auth_style", "private_key_jwt", "private_key", testKey(), "algorithm", "ES256"), query, http.Header{"Authorization": {"Bearer " + canary}, "Cookie": {"sid=theirs; lang=de"}}},
+		},
+		"oauth2_jwt_bearer": {
+			{"", map[string]string{"token_url": "https://as.example.com/token", "client_id": "robot@example.com", "private_key": testKey(), "algorithm": "ES256", "claims": `{"tenant":"t1"}`}, query, http.Header{"Authorization": {"Bearer " + canary}, "Cookie": {"sid=theirs; lang=de"}}},
+		},
 		"custom_headers": {
 			{"lines", map[string]string{"headers": "X-One: 1\r\nx-two:" + canary + "\n\n"}, query, http.Header{"X-One": {"1"}, "X-Two": {canary}, "Cookie": {"sid=theirs; lang=de"}}},
 			{"object", map[string]string{"headers": `{"X-One":"a: b","Authorization":"Custom ` + canary + `"}`}, query, http.Header{"X-One": {"a: b"}, "Authorization": {"Custom " + canary}, "Cookie": {"sid=theirs; lang=de"}}},
@@ -59,6 +94,28 @@ func apiKeyValues(pairs ...string) map[string]string {
 		values[pairs[i]] = pairs[i+1]
 	}
 	return values
+}
+
+// clientValues are those of a client that every kind of OAuth 2 with one has.
+func clientValues(pairs ...string) map[string]string {
+	values := map[string]string{"token_url": "https://as.example.com/token", "client_id": "switchgear", "auth_style": "basic"}
+	for i := 0; i < len(pairs); i += 2 {
+		values[pairs[i]] = pairs[i+1]
+	}
+	return values
+}
+
+// testKey is a private key for ES256, of no other use.
+func testKey() string {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 // theirs is a request of a caller who authenticated in every way there is, in any case of letters.
@@ -112,7 +169,7 @@ func conformFields(t *testing.T, typ Type) {
 		}
 		keys[f.Key] = true
 		switch f.Type {
-		case FieldText, FieldSecret, FieldHeaders:
+		case FieldText, FieldSecret, FieldHeaders, FieldPEM, FieldJSON:
 		case FieldSelect:
 			if len(f.Options) == 0 {
 				t.Errorf("field %s offers nothing", f.Key)
@@ -140,7 +197,7 @@ func conformApply(t *testing.T, typ Type, v vector) {
 	kept := maps.Clone(v.values)
 	// Twice: a second attempt must not put the credential on twice.
 	for range 2 {
-		if err := typ.Apply(r, v.values); err != nil {
+		if err := typ.Apply(r, useOf(v.values)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -185,8 +242,12 @@ func conformRefusals(t *testing.T, typ Type, v vector) {
 	refuse := func(what, field string, values map[string]string) {
 		t.Helper()
 		r := theirs(t)
-		applied, validated := typ.Apply(r, values), Validate(typ, values)
-		for _, err := range []error{applied, validated} {
+		applied, validated := typ.Apply(r, useOf(values)), Validate(typ, values)
+		refusals := []error{validated}
+		if !hasToken(typ) {
+			refusals = append(refusals, applied)
+		}
+		for _, err := range refusals {
 			f, ok := errors.AsType[*fault.Error](err)
 			if !ok || f.Kind != fault.Invalid || !strings.HasPrefix(f.Details.Field, field) {
 				t.Errorf("%s: got %v (%+v)", what, err, f)
@@ -217,7 +278,12 @@ func conformRefusals(t *testing.T, typ Type, v vector) {
 		}
 		for _, injected := range []string{"\r\nX-Evil: 1", "\n", "\r", "\x00", "\x7f"} {
 			value := canary + injected
-			if f.Type == FieldHeaders {
+			switch f.Type {
+			case FieldJSON:
+				value = "{" + value
+			case FieldPEM:
+				value = v.values[f.Key] + value
+			case FieldHeaders:
 				escaped := strings.NewReplacer("\r", `\r`, "\n", `\n`, "\x00", `\u0000`).Replace(value)
 				value = `{"X-One":"` + escaped + `"}`
 			}
@@ -331,7 +397,7 @@ func FuzzCustomHeaders(f *testing.F) {
 	f.Add(":\n: \x00")
 	f.Fuzz(func(t *testing.T, text string) {
 		r := httptest.NewRequest(http.MethodGet, "https://api.example.com/", nil)
-		if (customHeaders{}).Apply(r, map[string]string{"headers": text}) != nil {
+		if (customHeaders{}).Apply(r, Use{Values: map[string]string{"headers": text}}) != nil {
 			return
 		}
 		var wire strings.Builder

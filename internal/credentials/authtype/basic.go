@@ -38,7 +38,8 @@ func (t basic) check(values map[string]string) error {
 }
 
 // Apply implements Type.
-func (t basic) Apply(r *http.Request, values map[string]string) error {
+func (t basic) Apply(r *http.Request, use Use) error {
+	values := use.Values
 	if err := begin(t, r, values); err != nil {
 		return err
 	}

@@ -34,7 +34,8 @@ func (t bearer) check(values map[string]string) error {
 }
 
 // Apply implements Type.
-func (t bearer) Apply(r *http.Request, values map[string]string) error {
+func (t bearer) Apply(r *http.Request, use Use) error {
+	values := use.Values
 	if err := begin(t, r, values); err != nil {
 		return err
 	}

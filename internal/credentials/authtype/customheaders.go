@@ -93,7 +93,8 @@ func split(f Field, text string) ([][2]string, error) {
 }
 
 // Apply implements Type.
-func (t customHeaders) Apply(r *http.Request, values map[string]string) error {
+func (t customHeaders) Apply(r *http.Request, use Use) error {
+	values := use.Values
 	if err := begin(t, r, values); err != nil {
 		return err
 	}

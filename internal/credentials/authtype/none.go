@@ -15,4 +15,6 @@ func (none) Label() string { return "No authentication" }
 func (none) Fields() []Field { return nil }
 
 // Apply implements Type. What the caller authenticated with does not pass either.
-func (t none) Apply(r *http.Request, values map[string]string) error { return begin(t, r, values) }
+func (t none) Apply(r *http.Request, use Use) error {
+	return begin(t, r, use.Values)
+}

@@ -643,6 +643,10 @@ func (f AuthField) field(problem string) ui.Field {
 		c.Type, c.Options, c.Optional = ui.FieldSelect, choices(f.Options), false
 	case "textarea":
 		c.Type, c.Rows = ui.FieldTextarea, 6
+	case "pem":
+		c.Type, c.Rows, c.Placeholder = ui.FieldTextarea, 6, "-----BEGIN …"
+	case "json":
+		c.Type, c.Rows, c.Placeholder = ui.FieldTextarea, 4, "{}"
 	case "headers":
 		c.Type, c.Rows, c.Placeholder = ui.FieldTextarea, 4, "X-Tenant: acme"
 	}

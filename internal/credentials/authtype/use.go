@@ -1,0 +1,73 @@
+package authtype
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"time"
+)
+
+// Use is what a credential is put on one request with.
+type Use struct {
+	// Values are those of the fields. A kind that obtains a token needs none of them to apply it.
+	Values map[string]string
+	// Token is that of a [Granted] or [Minter] kind, and zero otherwise.
+	Token Token
+	// Now is the time that signatures are made at.
+	Now time.Time
+}
+
+// Token is what a kind with a token puts on a request. It holds a secret and is never stored or printed as
+// it is.
+type Token struct {
+	Access string
+	// Type is the token type of RFC 6749 7.1. Empty is Bearer.
+	Type string
+	// ExpiresAt is zero when nobody said when it ends.
+	ExpiresAt time.Time
+}
+
+// The grants of OAuth 2 by which a token is obtained.
+const (
+	GrantAuthorizationCode = "authorization_code" // a person consents in the browser
+	GrantDeviceCode        = "device_code"        // a person consents on another device
+	GrantClientCredentials = "client_credentials"
+	GrantJWTBearer         = "jwt_bearer"
+)
+
+// Granted is a Type whose token comes from the token endpoint of an authorization server. The values are
+// those of the client; the token is obtained, renewed and kept by package credentials.
+type Granted interface {
+	Type
+	// Grant is one of the grants above.
+	Grant() string
+}
+
+// Interactive reports whether the token of a kind needs the consent of a person.
+func Interactive(t Type) bool {
+	g, ok := t.(Granted)
+	return ok && (g.Grant() == GrantAuthorizationCode || g.Grant() == GrantDeviceCode)
+}
+
+// Minter is a Type that makes its token itself, without asking anybody.
+type Minter interface {
+	Type
+	// Mint makes a token at a time. It is used until shortly before its end. The error is a fault.Invalid
+	// about auth.fields.<key> and holds no value.
+	Mint(values map[string]string, now time.Time) (Token, error)
+}
+
+// BodySigner is a Type whose signature covers the body. Its Apply reads the body by [http.Request.GetBody],
+// which is nil for a request without one.
+type BodySigner interface {
+	Type
+	// SignsBody reports whether these values need the body.
+	SignsBody(values map[string]string) bool
+}
+
+// TLSConfigurer is a Type that authenticates the connection below the request.
+type TLSConfigurer interface {
+	Type
+	// ClientTLS returns the certificate to present, and the authorities to trust; nil for those of the
+	// system. The error is a fault.Invalid about auth.fields.<key> and holds no value.
+	ClientTLS(values map[string]string) (certificate tls.Certificate, authorities *x509.CertPool, err error)
+}

@@ -1,0 +1,66 @@
+package credentials
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"switchgear/db"
+)
+
+// The kinds of events in the life of a credential.
+const (
+	EventStored        = "stored"         // entered or replaced by a person
+	EventConnected     = "connected"      // a person consented
+	EventImported      = "imported"       // a token from elsewhere
+	EventRenewed       = "renewed"        // a new token
+	EventRenewalFailed = "renewal_failed" // none came; the first of a row
+	EventNeedsReauth   = "needs_reauth"   // only a person can bring it back
+	EventRevoked       = "revoked"        // at the service
+	EventDeleted       = "deleted"
+)
+
+// Actor is who did something to a credential.
+type Actor struct{ Kind, ID, Name string }
+
+func systemActor() Actor { return Actor{Kind: "system", Name: "Switchgear"} }
+
+// Event is one line in the history of a credential. It holds no secret.
+type Event struct {
+	ID, CredentialID, ConnectionID, Account, Kind string
+	// Detail is a sentence, Code that of a failure; both may be empty.
+	Detail, Code          string
+	Actor                 Actor
+	Version, TokenVersion int64
+	At                    time.Time
+}
+
+// Record adds a line to the history of a credential, within the change that it tells of.
+func (v *Vault) Record(ctx context.Context, tx *db.Tx, c Credential, kind, code string, actor Actor, detail ...string) error {
+	version := int64(0)
+	if c.Token != nil {
+		version = c.Token.Version
+	}
+	return v.recordEvent(ctx, tx, c, version, kind, code, actor, detail...)
+}
+
+func (v *Vault) recordEvent(ctx context.Context, tx *db.Tx, c Credential, tokenVersion int64, kind, code string, actor Actor, detail ...string) error {
+	err := v.store.insertEvent(ctx, tx, Event{
+		ID: db.NewID("cev"), CredentialID: c.ID, ConnectionID: c.ConnectionID, Account: c.Account, Kind: kind, Code: code,
+		Detail: strings.Join(detail, " "), Actor: actor, Version: c.Version, TokenVersion: tokenVersion, At: v.moment(),
+	})
+	if err != nil {
+		return fmt.Errorf("credentials: record %s of %s: %w", kind, c.ID, err)
+	}
+	return nil
+}
+
+// History returns the newest events of a connection's credentials, of one account or of all.
+func (v *Vault) History(ctx context.Context, connectionID, account string, limit int) ([]Event, error) {
+	events, err := v.store.events(ctx, v.store.db, connectionID, account, limit)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: history of %s: %w", connectionID, err)
+	}
+	return events, nil
+}

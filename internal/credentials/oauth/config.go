@@ -1,0 +1,59 @@
+package oauth
+
+import (
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Config is a client at an authorization server, as the fields of an auth type say it.
+type Config struct {
+	AuthorizeURL, DeviceURL, TokenURL, RevokeURL string
+	// Issuer is empty when it is not known; otherwise answers of another one are refused (RFC 9207).
+	Issuer   string
+	ClientID string
+	// ClientSecret is empty for a public client.
+	ClientSecret string
+	// AuthStyle is basic, post, private_key_jwt or mutual_tls.
+	AuthStyle string
+	Scopes    []string
+	// AuthorizeParams and TokenParams are sent beside those of the protocol.
+	AuthorizeParams, TokenParams url.Values
+	// PrivateKey, KeyID and Algorithm sign assertions: of the client, or of the grant.
+	PrivateKey, KeyID, Algorithm string
+	// Subject, Audience and Claims are those of the assertion of a JWT bearer grant. Claims is a JSON object.
+	Subject, Audience, Claims string
+	// ClientCertificate and ClientKey are PEM, for mutual TLS at the token URL.
+	ClientCertificate, ClientKey string
+}
+
+// ConfigOf reads the fields of a credential, which its auth type has checked.
+func ConfigOf(values map[string]string) Config {
+	params := func(key string) url.Values {
+		parsed, _ := url.ParseQuery(values[key]) // Checked before it was stored.
+		return parsed
+	}
+	return Config{
+		AuthorizeURL: values["authorize_url"], DeviceURL: values["device_authorization_url"],
+		TokenURL: values["token_url"], RevokeURL: values["revoke_url"], Issuer: values["issuer"],
+		ClientID: values["client_id"], ClientSecret: values["client_secret"], AuthStyle: values["auth_style"],
+		Scopes:          strings.Fields(values["scopes"]),
+		AuthorizeParams: params("authorize_params"), TokenParams: params("token_params"),
+		PrivateKey: values["private_key"], KeyID: values["key_id"], Algorithm: values["algorithm"],
+		Subject: values["subject"], Audience: values["audience"], Claims: values["claims"],
+		ClientCertificate: values["client_certificate"], ClientKey: values["client_key"],
+	}
+}
+
+// Token is what a token endpoint answered.
+type Token struct {
+	Access string `json:"access_token"`
+	// Refresh is empty when none came with it: the one before stays in use then (RFC 6749 6).
+	Refresh string `json:"refresh_token,omitempty"`
+	// Type is empty for Bearer.
+	Type string `json:"token_type,omitempty"`
+	// Scopes are those that were granted; nil means the ones that were asked for (RFC 6749 5.1).
+	Scopes []string `json:"scopes,omitempty"`
+	// ExpiresIn is 0 when the server did not say, or not in a way that can be read.
+	ExpiresIn time.Duration `json:"-"`
+}

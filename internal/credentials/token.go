@@ -1,0 +1,396 @@
+package credentials
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"switchgear/db"
+	"switchgear/internal/credentials/authtype"
+	"switchgear/internal/credentials/oauth"
+	"switchgear/internal/fault"
+)
+
+// Token is what may be known about the token of a credential: everything but the token.
+type Token struct {
+	// Version moves with every token.
+	Version int64
+	// Scopes are those that were granted; empty when the server did not say, which means all of them.
+	Scopes []string
+	// ExpiresAt is zero when the server did not say. RenewAt is when it is renewed ahead of that, zero for
+	// never or with the next use.
+	ObtainedAt, ExpiresAt, RenewAt time.Time
+	// Renewable says that there is a refresh token.
+	Renewable bool
+	// Failures is how many renewals failed in a row, ErrorCode why the last one did, and RetryAt before when
+	// none is tried.
+	Failures  int
+	ErrorCode string
+	RetryAt   time.Time
+	// Uncertain says that a renewal was sent whose answer never came: the refresh token may be used up.
+	Uncertain bool
+}
+
+func (r tokenRow) info() *Token {
+	if r.version == 0 && r.failures == 0 {
+		return nil
+	}
+	return &Token{
+		Version: r.version, Scopes: r.scopes, ObtainedAt: r.obtainedAt, ExpiresAt: r.expiresAt, RenewAt: r.renewAt, Renewable: r.renewable,
+		Failures: r.failures, ErrorCode: r.errorCode, RetryAt: r.retryAt, Uncertain: !r.askedAt.IsZero() && r.leaseToken == "",
+	}
+}
+
+// tokenSecrets are what is sealed of a token.
+type tokenSecrets struct {
+	Access  string `json:"access"`
+	Refresh string `json:"refresh,omitempty"`
+	Type    string `json:"type,omitempty"`
+}
+
+// heldToken is a token as calls use it: sealed, and opened at the moment of use.
+type heldToken struct {
+	version   int64
+	aad       AAD
+	sealed    string
+	obtained  time.Time
+	expiresAt time.Time
+}
+
+// usable reports whether the token is there and not about to end: a request takes its time to arrive.
+func (h *heldToken) usable(now time.Time) bool {
+	if h == nil || h.sealed == "" {
+		return false
+	}
+	if h.expiresAt.IsZero() {
+		return true
+	}
+	leeway := min(10*time.Second, h.expiresAt.Sub(h.obtained)/10)
+	return now.Before(h.expiresAt.Add(-leeway))
+}
+
+func tokenAAD(c Credential, version int64) AAD {
+	return AAD{Table: "credential_tokens", Row: c.ID, Column: "sealed", Owner: c.ConnectionID, Account: c.Account, Version: version}
+}
+
+func (r sealedRow) held() *heldToken {
+	return &heldToken{
+		version: r.token.version, aad: tokenAAD(r.Credential, r.token.version), sealed: r.token.sealed,
+		obtained: r.token.obtainedAt, expiresAt: r.token.expiresAt,
+	}
+}
+
+// liveToken is the newest token of a credential that is known to be committed. Snapshots of connections are
+// not made anew for each token; calls ask here whether there is a newer one than in theirs.
+type liveToken struct{ newest atomic.Pointer[heldToken] }
+
+// learn takes note of a committed token, unless a newer one is known.
+func (l *liveToken) learn(h *heldToken) {
+	for {
+		known := l.newest.Load()
+		if known != nil && known.version >= h.version || l.newest.CompareAndSwap(known, h) {
+			return
+		}
+	}
+}
+
+// or returns the newer one of own and what is known.
+func (l *liveToken) or(own *heldToken) *heldToken {
+	if known := l.newest.Load(); known != nil && known.version > own.version {
+		return known
+	}
+	return own
+}
+
+func (v *Vault) liveToken(id string) *liveToken {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	l, ok := v.live[id]
+	if !ok {
+		l = &liveToken{}
+		v.live[id] = l
+	}
+	return l
+}
+
+func (v *Vault) openToken(h *heldToken) (tokenSecrets, error) {
+	plaintext, err := v.sealer.Open(h.aad, h.sealed)
+	if err != nil {
+		return tokenSecrets{}, err
+	}
+	defer clear(plaintext)
+	var secrets tokenSecrets
+	if json.Unmarshal(plaintext, &secrets) != nil {
+		return tokenSecrets{}, corrupt(errors.New("credentials: not the form that was sealed"))
+	}
+	return secrets, nil
+}
+
+// tokenAuthorizer puts the newest token on requests, and gets one first when there is none that is usable.
+func (v *Vault) tokenAuthorizer(r sealedRow, t authtype.Type) Authorize {
+	used, live, own, id := v.use(r.ID), v.liveToken(r.ID), r.held(), r.ID
+	return func(ctx context.Context, request *http.Request) error {
+		token := live.or(own)
+		if !token.usable(v.now()) {
+			renewed, err := v.renew(ctx, id, token.version)
+			if err != nil {
+				return err
+			}
+			token = renewed
+		}
+		secrets, err := v.openToken(token)
+		if err != nil {
+			return err
+		}
+		if err := t.Apply(request, authtype.Use{
+			Token: authtype.Token{Access: secrets.Access, Type: secrets.Type, ExpiresAt: token.expiresAt}, Now: v.now(),
+		}); err != nil {
+			return notApplicable(err)
+		}
+		used.at.Store(db.Micros(v.now()))
+		return nil
+	}
+}
+
+// refusedGrace is how long after it was obtained a token that is refused is not renewed again: the service
+// may not know it everywhere yet, or refuses the account, and asking again would not help.
+const refusedGrace = 10 * time.Second
+
+// renewer gets a new token after the service refused the one in use.
+func (v *Vault) renewer(r sealedRow, t authtype.Granted) Renew {
+	live, own, id, authorize := v.liveToken(r.ID), r.held(), r.ID, v.tokenAuthorizer(r, t)
+	return func(ctx context.Context) (func(ctx context.Context, r *http.Request) error, error) {
+		token := live.or(own)
+		if v.now().Sub(token.obtained) < refusedGrace {
+			return nil, fault.New(fault.Unavailable, "CREDENTIAL_REFUSED", "The service refuses a token that it gave just now.")
+		}
+		if _, err := v.renew(ctx, id, token.version); err != nil {
+			return nil, err
+		}
+		return authorize, nil
+	}
+}
+
+func notApplicable(err error) error {
+	return fault.Wrap(err, fault.Unavailable, "CREDENTIAL_UNUSABLE",
+		"The stored credential cannot be put on the request. Enter it again.")
+}
+
+// mintedAuthorizer puts a token of our own making on requests. It is made anew shortly before its end, and
+// kept in memory only.
+func (v *Vault) mintedAuthorizer(r sealedRow, t authtype.Minter) Authorize {
+	used, aad, sealed := v.use(r.ID), r.aad(), r.sealed
+	var minted atomic.Pointer[authtype.Token]
+	return func(_ context.Context, request *http.Request) error {
+		now := v.now()
+		token := minted.Load()
+		if token == nil || !now.Before(token.ExpiresAt.Add(-mintLeeway)) {
+			values, err := v.openSealed(aad, sealed)
+			if err != nil {
+				return err
+			}
+			made, err := t.Mint(values, now)
+			if err != nil {
+				return notApplicable(err)
+			}
+			token = &made
+			minted.Store(token)
+		}
+		if err := t.Apply(request, authtype.Use{Token: *token, Now: now}); err != nil {
+			return notApplicable(err)
+		}
+		used.at.Store(db.Micros(now))
+		return nil
+	}
+}
+
+// mintLeeway is how long before its end a minted token is replaced: clocks differ, and requests travel.
+const mintLeeway = 20 * time.Second
+
+// PutToken stores a token that a person's consent led to, or that was imported, as the one in use of an
+// account, within tx. The state of the credential becomes active. There must be a credential of a kind that
+// has tokens.
+func (v *Vault) PutToken(ctx context.Context, tx *db.Tx, connectionID, account string, token oauth.Token) (Credential, error) {
+	r, err := v.store.current(ctx, tx, connectionID, account)
+	if err != nil {
+		return Credential{}, noAccount(err)
+	}
+	t, err := authtype.Lookup(r.AuthType)
+	if err != nil {
+		return Credential{}, err
+	}
+	if _, ok := t.(authtype.Granted); !ok {
+		return Credential{}, fault.New(fault.Conflict, "NOT_A_TOKEN_ACCOUNT", "The account does not authenticate with a token of OAuth 2.")
+	}
+	next, err := v.sealToken(r, token, "")
+	if err != nil {
+		return Credential{}, err
+	}
+	// Nothing may come back from the grant before.
+	next.previous, next.previousVersion, next.previousKeyID = "", 0, 0
+	if ok, err := v.store.replaceToken(ctx, tx, r.ID, r.token.version, next); err != nil || !ok {
+		return Credential{}, storeError(r.ID, err)
+	}
+	if err := v.store.setState(ctx, tx, r.ID, StateActive, v.moment()); err != nil {
+		return Credential{}, err
+	}
+	r.State, r.token = StateActive, next
+	r.Token = next.info()
+	return r.Credential, nil
+}
+
+// sealToken makes the row of the next token after that of r. keep is the refresh token that stays in use
+// when none came.
+func (v *Vault) sealToken(r sealedRow, token oauth.Token, keep string) (tokenRow, error) {
+	secrets := tokenSecrets{Access: token.Access, Refresh: token.Refresh, Type: token.Type}
+	if secrets.Refresh == "" {
+		secrets.Refresh = keep
+	}
+	plaintext, err := json.Marshal(secrets)
+	if err != nil {
+		return tokenRow{}, fmt.Errorf("credentials: encode the token of %s: %w", r.ID, err)
+	}
+	defer clear(plaintext)
+	now := v.moment()
+	next := tokenRow{
+		version: r.token.version + 1, renewable: secrets.Refresh != "", obtainedAt: now,
+		previousVersion: r.token.version, previous: r.token.sealed, previousKeyID: r.token.keyID, scopes: token.Scopes,
+	}
+	if next.scopes == nil {
+		next.scopes = r.token.scopes // Unchanged, says RFC 6749 6.
+	}
+	if token.ExpiresIn > 0 {
+		next.expiresAt = now.Add(token.ExpiresIn)
+		next.renewAt = renewalTime(now, next.expiresAt)
+	}
+	next.sealed, next.keyID, err = v.sealer.Seal(tokenAAD(r.Credential, next.version), plaintext)
+	return next, err
+}
+
+// renewalTime is when a token is renewed ahead of its end: after most of its life, at a moment of its own,
+// so that tokens that were obtained together are not renewed together.
+func renewalTime(obtained, expires time.Time) time.Time {
+	life := expires.Sub(obtained)
+	ahead := min(max(life/10, 5*time.Second), 10*time.Minute)
+	return expires.Add(-min(ahead+spread(ahead), life/2))
+}
+
+// dropToken forgets the token of a credential: it belongs to another client, or another way to authenticate.
+func (v *Vault) dropToken(ctx context.Context, tx *db.Tx, id string) error {
+	r, err := v.store.byID(ctx, tx, id)
+	if err != nil || r.token.version == 0 {
+		return err
+	}
+	// The version moves on, so that nobody takes the old token for a newer one.
+	_, err = v.store.replaceToken(ctx, tx, id, r.token.version, tokenRow{version: r.token.version + 1})
+	return err
+}
+
+// outdated reports whether a change of the values makes the token of a credential useless.
+func outdated(t authtype.Type, oldType string, before, after map[string]string) bool {
+	if oldType != t.Kind() {
+		return true
+	}
+	if _, ok := t.(authtype.Granted); !ok {
+		return false
+	}
+	if !authtype.Interactive(t) {
+		return !maps.Equal(before, after) // It can be had anew at any time.
+	}
+	for _, key := range []string{"client_id", "token_url", "authorize_url", "device_authorization_url"} {
+		if before[key] != after[key] {
+			return true
+		}
+	}
+	return false
+}
+
+// clientOf returns the values of the default account where another account shares its client: kinds that a
+// person consents to. nil stands for an account that has its own.
+func (v *Vault) clientOf(ctx context.Context, q reader, t authtype.Type, connectionID, account string) (map[string]string, error) {
+	if account == DefaultAccount || !authtype.Interactive(t) {
+		return nil, nil //nolint:nilnil // No values are what it means.
+	}
+	r, err := v.store.current(ctx, q, connectionID, DefaultAccount)
+	if fault.Is(err, fault.NotFound) || err == nil && r.AuthType != t.Kind() {
+		return nil, nil //nolint:nilnil // likewise
+	}
+	if err != nil {
+		return nil, fmt.Errorf("credentials: read the client of %s: %w", connectionID, err)
+	}
+	return v.open(r)
+}
+
+// overrides are the values of an account that shares the client of the default one: what was given, and the
+// secrets that it has already.
+func overrides(t authtype.Type, before, values map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, f := range t.Fields() {
+		value := values[f.Key]
+		if f.Secret && value == "" {
+			value = before[f.Key]
+		}
+		if value != "" {
+			out[f.Key] = value
+		}
+	}
+	for key, value := range values { // Unknown ones are refused by the checks that follow.
+		if _, known := authtype.Find(t, key); !known {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+// under lays values over those of the client; a nil client changes nothing.
+func under(client, values map[string]string) map[string]string {
+	if client == nil {
+		return values
+	}
+	out := maps.Clone(client)
+	maps.Copy(out, values)
+	return out
+}
+
+// Client returns the settings of the OAuth client of an account, secrets included, for a request to its
+// authorization server. It must not be kept, shown or logged.
+func (v *Vault) Client(ctx context.Context, tx *db.Tx, connectionID, account string) (oauth.Config, authtype.Granted, error) {
+	r, err := v.store.current(ctx, tx, connectionID, account)
+	if err != nil {
+		return oauth.Config{}, nil, noAccount(err)
+	}
+	return v.client(ctx, tx, r)
+}
+
+func (v *Vault) client(ctx context.Context, q reader, r sealedRow) (oauth.Config, authtype.Granted, error) {
+	t, err := authtype.Lookup(r.AuthType)
+	if err != nil {
+		return oauth.Config{}, nil, err
+	}
+	granted, ok := t.(authtype.Granted)
+	if !ok {
+		return oauth.Config{}, nil, fault.New(fault.Conflict, "NOT_A_TOKEN_ACCOUNT", "The account does not authenticate with a token of OAuth 2.")
+	}
+	shared, err := v.clientOf(ctx, q, t, r.ConnectionID, r.Account)
+	if err != nil {
+		return oauth.Config{}, nil, err
+	}
+	own, err := v.open(r)
+	if err != nil {
+		return oauth.Config{}, nil, err
+	}
+	return oauth.ConfigOf(under(shared, own)), granted, nil
+}
+
+// storeError is why a token could not be stored: an error, or another one that came in between.
+func storeError(id string, err error) error {
+	if err == nil {
+		err = fault.New(fault.Conflict, "TOKEN_CHANGED", "The token of the account was changed at the same time. Try again.")
+	}
+	return fmt.Errorf("credentials: store the token of %s: %w", id, err)
+}
