@@ -37,8 +37,8 @@ func BenchmarkGatewayBesideProxies(b *testing.B) {
 				got.cpu = time.Duration(float64(s.processorTime(b)-before) / (got.rate * l.duration.Seconds()))
 				return got
 			}
-			full[i] = append(full[i], measure(load{address: s.address, request: s.request, connections: connections, duration: round}))
-			steady[i] = append(steady[i], measure(load{address: s.address, request: s.request, connections: connections, duration: round, rate: steadyRate}))
+			full[i] = append(full[i], measure(load{address: s.address, requests: [][]byte{s.request}, connections: connections, duration: round}))
+			steady[i] = append(steady[i], measure(load{address: s.address, requests: [][]byte{s.request}, connections: connections, duration: round, rate: steadyRate}))
 		}
 	}
 	_, _ = os.Stdout.WriteString(table(systems, full, steady)) // b.Log cuts long texts.

@@ -80,7 +80,7 @@ type sample struct {
 // load is one round: how, and how long.
 type load struct {
 	address     string
-	request     []byte
+	requests    [][]byte // the callers send them by turns, each its own
 	connections int
 	duration    time.Duration
 	rate        int // requests per second, evenly spaced; 0 = as fast as the answers come
@@ -91,7 +91,7 @@ type load struct {
 func (l load) run(ctx context.Context) (sample, error) {
 	callers := make([]*caller, l.connections)
 	for i := range callers {
-		c, err := newCaller(ctx, l.address, l.request)
+		c, err := newCaller(ctx, l.address, l.requests[i%len(l.requests)])
 		if err != nil {
 			return sample{}, err
 		}
@@ -191,16 +191,16 @@ func TestLoad(t *testing.T) {
 	address := server.Listener.Addr().String()
 	request := []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 
-	got, err := load{address: address, request: request, connections: 4, duration: 50 * time.Millisecond}.run(t.Context())
+	got, err := load{address: address, requests: [][]byte{request}, connections: 4, duration: 50 * time.Millisecond}.run(t.Context())
 	if err != nil || got.rate <= 0 || got.p50 <= 0 || got.p99 < got.p50 || seen.Load() < 5 {
 		t.Errorf("closed loop: %+v, %v, %d requests", got, err, seen.Load())
 	}
 	seen.Store(0)
-	if _, err := (load{address: address, request: request, connections: 2, duration: 100 * time.Millisecond, rate: 1000}).run(t.Context()); err != nil || seen.Load() != 102 {
+	if _, err := (load{address: address, requests: [][]byte{request}, connections: 2, duration: 100 * time.Millisecond, rate: 1000}).run(t.Context()); err != nil || seen.Load() != 102 {
 		t.Errorf("100 requests were due, after one on each connection: %d, %v", seen.Load(), err)
 	}
 	bad := []byte("GET /bad HTTP/1.1\r\nHost: x\r\n\r\n")
-	if _, err := (load{address: address, request: bad, connections: 1, duration: time.Second}).run(t.Context()); err == nil {
+	if _, err := (load{address: address, requests: [][]byte{bad}, connections: 1, duration: time.Second}).run(t.Context()); err == nil {
 		t.Error("an error of the system is measured as an answer")
 	}
 }

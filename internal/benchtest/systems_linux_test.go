@@ -185,64 +185,109 @@ func startCaddy(b *testing.B, upstream string) system {
 	return system{name: "caddy", address: "127.0.0.1:" + port, request: request("/v1/charges?limit=3", "127.0.0.1:"+port), pid: pid}
 }
 
-// startGateway runs the console as anybody would: set up by its pages, with a key from its command line.
-func startGateway(b *testing.B, upstream string) system {
+// console is a running one, with its first owner signed in.
+type console struct {
+	address string
+	pid     int
+	environ []string
+	owner   *http.Client
+}
+
+// password is that of everybody.
+const password = "a password for this benchmark only"
+
+// startConsole runs the console as anybody would, set up by its page.
+func startConsole(b *testing.B, upstream string) *console {
 	b.Helper()
-	console, port, dir := tool(b, "BENCH_CONSOLE"), freePort(b), b.TempDir()
+	port, dir := freePort(b), b.TempDir()
 	_, upstreamPort, err := net.SplitHostPort(upstream)
 	if err != nil {
 		b.Fatal(err)
 	}
-	environ := []string{
+	c := &console{address: "127.0.0.1:" + port, owner: newBrowser(b), environ: []string{
 		"SWITCHGEAR_ADDR=127.0.0.1:" + port, "SWITCHGEAR_DATA=" + filepath.Join(dir, "data"),
 		"SWITCHGEAR_KEY_FILE=" + filepath.Join(dir, "key"), "SWITCHGEAR_EGRESS_ALLOW=127.0.0.1=127.0.0.0/8:" + upstreamPort,
-	}
-	pid := spawn(b, port, environ, console, "serve")
+	}}
+	c.pid = spawn(b, port, c.environ, tool(b, "BENCH_CONSOLE"), "serve")
 	setUp, err := url.Parse(waitForFile(b, filepath.Join(dir, "data", "setup-link")))
 	if err != nil {
 		b.Fatal(err)
 	}
+	c.post(b, c.owner, "/setup", "/", url.Values{
+		"token": {setUp.Query().Get("token")}, "email": {"bench@example.com"}, "name": {"Bench"},
+		"password": {password}, "repeat": {password}, "key_saved": {"yes"},
+	})
+	return c
+}
+
+func newBrowser(b *testing.B) *http.Client {
+	b.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	client, base := &http.Client{Jar: jar}, "http://127.0.0.1:"+port
-	post := func(path, want string, form url.Values) {
-		b.Helper()
-		r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, base+path, strings.NewReader(form.Encode()))
-		if err != nil {
-			b.Fatal(err)
-		}
-		r.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {base}, "Sec-Fetch-Site": {"same-origin"}}
-		resp, err := client.Do(r)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer func() { _ = resp.Body.Close() }()
-		if resp.Request.URL.Path != want {
-			text, _ := io.ReadAll(resp.Body)
-			b.Fatalf("%s ended at %s with %d:\n%s", path, resp.Request.URL, resp.StatusCode, text)
-		}
+	return &http.Client{Jar: jar, Transport: &http.Transport{MaxIdleConnsPerHost: viewers}}
+}
+
+func (c *console) base() string { return "http://" + c.address }
+
+// post sends a form, which must lead to the page that is wanted.
+func (c *console) post(b *testing.B, client *http.Client, path, want string, form url.Values) {
+	b.Helper()
+	r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, c.base()+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.Fatal(err)
 	}
-	const password = "a password for this benchmark only"
-	post("/setup", "/", url.Values{
-		"token": {setUp.Query().Get("token")}, "email": {"bench@example.com"}, "name": {"Bench"},
-		"password": {password}, "repeat": {password}, "key_saved": {"yes"},
-	})
-	post("/connections/new", "/connections/bench", url.Values{
-		"provider": {"generic-rest"}, "name": {"Bench"}, "slug": {"bench"}, "environment": {"production"}, "kind": {"rest"},
+	r.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {c.base()}, "Sec-Fetch-Site": {"same-origin"}}
+	resp, err := client.Do(r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if text, _ := io.ReadAll(resp.Body); resp.Request.URL.Path != want {
+		b.Fatalf("%s ended at %s with %d:\n%s", path, resp.Request.URL, resp.StatusCode, text)
+	}
+}
+
+// connect defines a connection to the upstream, as its page does.
+func (c *console) connect(b *testing.B, slug, upstream string) {
+	b.Helper()
+	c.post(b, c.owner, "/connections/new", "/connections/"+slug, url.Values{
+		"provider": {"generic-rest"}, "name": {slug}, "slug": {slug}, "environment": {"production"}, "kind": {"rest"},
 		"base_url": {"http://" + upstream}, "auth_type": {"bearer"}, "auth.token": {"upstream-token"},
 	})
-	create := exec.CommandContext(b.Context(), console, "key", "create", "--name", "bench", "--scope", "call:bench", "--quiet")
-	create.Env = append(os.Environ(), environ...)
-	key, err := create.Output()
+}
+
+// command runs a command of the console's own, and returns what it printed.
+func (c *console) command(b *testing.B, input string, args ...string) string {
+	b.Helper()
+	cmd := exec.CommandContext(b.Context(), tool(b, "BENCH_CONSOLE"), args...)
+	cmd.Env = append(os.Environ(), c.environ...)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.Output()
 	if err != nil {
-		b.Fatalf("key create: %v", err)
+		b.Fatalf("%s: %v", strings.Join(args, " "), err)
 	}
-	return system{
-		name: "switchgear", address: "127.0.0.1:" + port, pid: pid,
-		request: request("/proxy/bench/v1/charges?limit=3", "127.0.0.1:"+port, "Authorization: Bearer "+strings.TrimSpace(string(key))+"\r\n"),
-	}
+	return strings.TrimSpace(string(out))
+}
+
+// key makes an API key with a scope.
+func (c *console) key(b *testing.B, scope string) string {
+	b.Helper()
+	return c.command(b, "", "key", "create", "--name", "bench", "--scope", scope, "--quiet")
+}
+
+// call is a request through the gateway.
+func (c *console) call(slug, key string) []byte {
+	return request("/proxy/"+slug+"/v1/charges?limit=3", c.address, "Authorization: Bearer "+key+"\r\n")
+}
+
+// startGateway runs the console with one connection, and a key from its command line.
+func startGateway(b *testing.B, upstream string) system {
+	b.Helper()
+	c := startConsole(b, upstream)
+	c.connect(b, "bench", upstream)
+	return system{name: "switchgear", address: c.address, pid: c.pid, request: c.call("bench", c.key(b, "call:bench"))}
 }
 
 // processes are a process and its children.
