@@ -27,18 +27,21 @@ type Breaker struct {
 	key       Key
 	parent    *Breaker // of the connection; nil for that itself
 	queue     *queue
+	clock     clock
 	notClosed *notClosed
 	published atomic.Pointer[Snapshot]
 
 	mu  sync.Mutex
 	cfg Config
 
-	// inner counts, trips and hands out probes. Its own open time is next to nothing: it is not asked before
-	// this breaker's open time is over, so that open times may differ and holds may be longer.
+	// inner is the state machine: it asks whether to trip, hands out the probes and closes again. Its own open
+	// time is next to nothing: it is not asked before this breaker's open time is over, so that open times may
+	// differ and holds may be longer. It reads the real clock and no other, so nothing else of it depends on
+	// time: the window is counted here.
 	inner      *gobreaker.TwoStepCircuitBreaker[struct{}]
 	innerState gobreaker.State
 	armed      bool   // the next failure trips, whatever the counts
-	tripCounts Counts // what tripped it: gobreaker clears its counts before it says that it tripped
+	tripCounts Counts // what tripped it
 	tripReason string
 
 	epoch      uint64 // of the inner instance
@@ -67,8 +70,7 @@ type Breaker struct {
 	refused   int // calls rejected since then
 	openTotal time.Duration
 
-	slow        rolling
-	slowProbes  int // the same without a window: the counts of the half-open state do not roll
+	tally       tally
 	rejected    rolling
 	wouldReject rolling
 	suspect     bool // a call failed or was slow since it closed: only then can a success reach a threshold
@@ -93,10 +95,10 @@ type note struct {
 }
 
 // newBreaker makes a closed breaker. The configuration is valid.
-func newBreaker(key Key, parent *Breaker, cfg Config, q *queue, open *notClosed) *Breaker {
-	now := time.Now()
+func newBreaker(key Key, parent *Breaker, cfg Config, q *queue, open *notClosed, c clock) *Breaker {
+	now := c.now()
 	b := &Breaker{
-		key: key, parent: parent, queue: q, notClosed: open, cfg: cfg.withDefaults(),
+		key: key, parent: parent, queue: q, notClosed: open, clock: c, cfg: cfg.withDefaults(),
 		mode: ModeAuto, state: StateClosed, stateSince: now, seen: StateClosed, since: now,
 	}
 	b.install(now)
@@ -114,8 +116,6 @@ func (b *Breaker) install(now time.Time) {
 	b.inner = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:          b.key.String(),
 		MaxRequests:   uint32(b.cfg.HalfOpenCalls), //nolint:gosec // Between 1 and maxProbes.
-		Interval:      b.cfg.Window,
-		BucketPeriod:  b.cfg.step(),
 		Timeout:       1,
 		ReadyToTrip:   b.readyToTrip,
 		OnStateChange: func(_ string, _, to gobreaker.State) { b.innerState = to },
@@ -130,7 +130,11 @@ func (b *Breaker) install(now time.Time) {
 func (b *Breaker) begin(now time.Time) {
 	b.generation++
 	b.full = time.Time{}
-	b.slow, b.slowProbes = newRolling(now, b.cfg.step()), 0
+	step := b.cfg.step()
+	if b.state == StateHalfOpen {
+		step = endless // All probes count, however long they take.
+	}
+	b.tally = newTally(now, step)
 	b.suspect = false
 }
 
@@ -140,11 +144,11 @@ func (b *Breaker) resetRejections(now time.Time) {
 }
 
 // readyToTrip is gobreaker's question after a failure. It runs under the locks of both.
-func (b *Breaker) readyToTrip(c gobreaker.Counts) bool {
+func (b *Breaker) readyToTrip(gobreaker.Counts) bool {
 	if b.armed {
 		return true
 	}
-	b.tripCounts = b.with(c)
+	b.tripCounts = b.counted()
 	b.tripReason = b.cfg.exceeded(b.tripCounts)
 	return b.tripReason != ""
 }
@@ -158,35 +162,25 @@ func (b *Breaker) arm() {
 	b.armed = false
 }
 
-// counts are those of the present state. In the closed state the inner instance has to be touched first,
-// because its counts do not roll by being read; in the others that would move it.
+// counts are those of the present state.
 func (b *Breaker) counts(now time.Time) Counts {
-	if b.state == StateClosed {
-		b.inner.State()
-	}
 	b.roll(now)
-	return b.with(b.inner.Counts())
+	return b.counted()
 }
 
-// roll brings what is counted here up to date.
+// roll brings what is counted up to date.
 func (b *Breaker) roll(now time.Time) {
-	b.slow.roll(now)
+	b.tally.roll(now)
 	b.rejected.roll(now)
 	b.wouldReject.roll(now)
 }
 
-// with completes gobreaker's counts. Slow calls are counted here and calls there, each with its own
-// reading of the clock, so that at the edge of a step one may be a moment ahead.
-func (b *Breaker) with(c gobreaker.Counts) Counts {
-	slow := b.slow.total
-	if b.state == StateHalfOpen {
-		slow = b.slowProbes
-	}
+// counted is what the counts were when they were brought up to date last.
+func (b *Breaker) counted() Counts {
+	n := &b.tally.total
 	return Counts{
-		Successes: int(c.TotalSuccesses), Failures: int(c.TotalFailures), Excluded: int(c.TotalExclusions),
-		Slow:                min(slow, int(c.TotalSuccesses)+int(c.TotalFailures)),
-		ConsecutiveFailures: int(c.ConsecutiveFailures),
-		Rejected:            b.rejected.total, WouldReject: b.wouldReject.total,
+		Successes: n.successes, Failures: n.failures, Excluded: n.excluded, Slow: n.slow, ConsecutiveFailures: n.row,
+		Rejected: b.rejected.total, WouldReject: b.wouldReject.total,
 	}
 }
 
@@ -294,8 +288,8 @@ func (b *Breaker) schedule() {
 // move changes the automatic state.
 func (b *Breaker) move(now time.Time, to State, n note) {
 	from := b.state
-	b.begin(now)
 	b.state, b.stateSince = to, now
+	b.begin(now)
 	if to != StateClosed {
 		b.ramp = ramp{}
 	}
@@ -345,7 +339,7 @@ func (b *Breaker) nextProbe() time.Time {
 func (b *Breaker) tick() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
+	now := b.clock.now()
 	b.advance(now)
 	if p := b.published.Load(); b.touched || p.State != StateClosed || p.Counts != (Counts{}) || p.RampShare < 1 {
 		b.publish(now)

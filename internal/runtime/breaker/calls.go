@@ -22,7 +22,7 @@ const (
 func (b *Breaker) admit(t *ticket) *RejectedError {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
+	now := b.clock.now()
 	b.advance(now)
 	b.touched = true
 	if b.mode == ModeForcedOpen {
@@ -32,7 +32,7 @@ func (b *Breaker) admit(t *ticket) *RejectedError {
 	case why == admitted:
 		return nil
 	case b.mode.passes():
-		b.wouldReject.add(b.wouldReject.at(now), now)
+		b.wouldReject.add(now)
 		return nil
 	default:
 		return b.reject(now, why)
@@ -58,6 +58,7 @@ func (b *Breaker) ask(t *ticket, now time.Time) refusal {
 	if !b.ramp.admits(now) {
 		return refusedRamp
 	}
+	b.clock.wait(b)
 	done, err := b.inner.Allow()
 	if err != nil {
 		return refusedProbes
@@ -66,7 +67,7 @@ func (b *Breaker) ask(t *ticket, now time.Time) refusal {
 		b.full = now
 		b.schedule()
 	}
-	*t = ticket{breaker: b, done: done, generation: b.generation, step: b.slow.at(now)}
+	*t = ticket{breaker: b, done: done, generation: b.generation, step: b.tally.at(now)}
 	return admitted
 }
 
@@ -83,23 +84,22 @@ func (b *Breaker) probesUsed() int {
 func (b *Breaker) report(t *ticket, r Result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
+	now := b.clock.now()
 	b.advance(now)
 	if t.generation != b.generation {
 		return
 	}
 	b.touched = true
-	judged := r.Verdict == Success || r.Verdict == Failure
-	if judged && r.Slow {
-		b.slow.add(t.step, now)
-		b.slowProbes++
-		b.suspect = true
+	if r.Verdict != Success && r.Verdict != Failure {
+		r.Verdict, r.Slow = Excluded, false
 	}
-	if judged && (r.Slow || r.Verdict == Failure) {
+	b.tally.add(t.step, now, r.Verdict, r.Slow)
+	if r.Slow || r.Verdict == Failure {
+		b.suspect = true
 		b.remember(r, now)
 	}
 	switch {
-	case !judged:
+	case r.Verdict == Excluded:
 		t.done(errExcluded)
 		b.full = time.Time{}
 	case b.state == StateHalfOpen:
@@ -108,7 +108,6 @@ func (b *Breaker) report(t *ticket, r Result) {
 		t.done(nil)
 		b.judge(now)
 	default:
-		b.suspect = true
 		b.roll(now) // for readyToTrip
 		if t.done(errFailed); b.innerState == gobreaker.StateOpen {
 			b.opened(now, note{cause: CauseAuto, reason: b.tripReason, counts: b.tripCounts})
@@ -122,8 +121,7 @@ func (b *Breaker) judge(now time.Time) {
 	if !b.suspect {
 		return
 	}
-	b.roll(now)
-	counts := b.with(b.inner.Counts()) // up to date: the result has just gone through it
+	counts := b.counts(now)
 	if reason := b.cfg.exceeded(counts); reason != "" {
 		b.arm()
 		b.opened(now, note{cause: CauseAuto, reason: reason, counts: counts})
@@ -134,14 +132,10 @@ func (b *Breaker) judge(now time.Time) {
 func (b *Breaker) probed(t *ticket, r Result, now time.Time) {
 	counts := b.counts(now)
 	if r.Verdict == Failure {
-		counts.Failures++
-		counts.ConsecutiveFailures++
 		t.done(errFailed)
 		b.opened(now, note{cause: CauseAuto, reason: "a probe failed: " + r.Outcome, counts: counts})
 		return
 	}
-	counts.Successes++
-	counts.Slow = b.slowProbes
 	if counts.Successes < b.cfg.HalfOpenCalls {
 		t.done(nil)
 		return
@@ -169,7 +163,7 @@ func (b *Breaker) remember(r Result, now time.Time) {
 
 // reject counts a call that is not let out.
 func (b *Breaker) reject(now time.Time, why refusal) *RejectedError {
-	b.rejected.add(b.rejected.at(now), now)
+	b.rejected.add(now)
 	b.refused++
 	e := &RejectedError{Key: b.key, Mode: b.mode, State: effective(b.mode, b.state), RetryAfter: soon}
 	switch {

@@ -66,11 +66,11 @@ func conflict(format string, args ...any) error {
 	return fault.New(fault.Conflict, CodeState, fmt.Sprintf(format, args...))
 }
 
-// command locks,  brings the breaker up to date, and checks the order.
+// command locks, brings the breaker up to date, and checks the order.
 func (b *Breaker) command(o *Order, needReason, needUntil bool, do func(now time.Time) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
+	now := b.clock.now()
 	b.advance(now)
 	if err := o.check(now, needReason, needUntil); err != nil {
 		return err
@@ -145,7 +145,7 @@ func (b *Breaker) Hold(o Order) error {
 func (b *Breaker) HoldForUpstream(until time.Time, reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
+	now := b.clock.now()
 	b.advance(now)
 	if latest := now.Add(maxUpstreamHold); until.After(latest) {
 		until = latest
@@ -216,7 +216,7 @@ func (b *Breaker) Reset(o Order) error {
 func (b *Breaker) configure(cfg Config) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
+	now := b.clock.now()
 	b.advance(now)
 	cfg = cfg.withDefaults()
 	if cfg == b.cfg {

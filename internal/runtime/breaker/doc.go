@@ -2,8 +2,10 @@
 //
 // There is one breaker for each connection and one for each operation of it. A call asks the operation's
 // breaker, which asks the connection's first; the two permits are one [Permit], finished once. Inside is
-// the state machine of sony/gobreaker (TwoStepCircuitBreaker): it counts the rolling window, trips on it,
-// hands out the probes of the half-open state and closes again. Everything else is here.
+// the state machine of sony/gobreaker (TwoStepCircuitBreaker): it asks whether to trip, hands out the probes
+// of the half-open state and closes again. Everything else is here, what depends on time above all: gobreaker
+// reads the real clock, and the same breaker also has to go through the past (Settings.Now), to tell what
+// other thresholds would have done.
 //
 //	                 a threshold is reached, Trip
 //	┌────────┐ ─────────────────────────────────────────► ┌────────┐

@@ -108,7 +108,7 @@ func (b *Breaker) durable() Durable {
 func (b *Breaker) restore(d Durable) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
+	now := b.clock.now()
 	past := func(t time.Time) time.Time {
 		if t.IsZero() || t.After(now) {
 			return now
@@ -118,9 +118,9 @@ func (b *Breaker) restore(d Durable) {
 	n := b.note(now, CauseRestore, "", "taken up again after a restart")
 	from := effective(b.mode, b.state)
 	b.epoch, b.seq = max(b.epoch, d.Epoch), max(b.seq, d.Seq)
-	b.install(now)
 	b.mode, b.lease, b.hold = d.Mode, d.Lease, d.Hold
 	b.state, b.stateSince, b.reason = d.State, past(d.Since), d.Reason
+	b.install(now)
 	b.openUntil, b.backoff, b.reopens, b.openTotal = d.OpenUntil, d.Backoff, d.Reopens, d.OpenTotal
 	b.recovering = d.State == StateHalfOpen || !d.OpenUntil.IsZero()
 	if b.state != StateClosed {

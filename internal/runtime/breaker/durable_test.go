@@ -259,7 +259,7 @@ func FuzzDurable(f *testing.F) {
 		if e, err := DecodeDurable(again); err != nil || !cmp.Equal(d, e) {
 			t.Errorf("%s reads back as %+v, %v", again, e, err)
 		}
-		b := newBreaker(d.Key, nil, small(), newQueue(), newNotClosed())
+		b := newBreaker(d.Key, nil, small(), newQueue(), newNotClosed(), clock{})
 		b.restore(d)
 		b.tick()
 		_ = b.Snapshot().Why()

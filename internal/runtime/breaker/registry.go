@@ -26,6 +26,9 @@ type Deps struct {
 // Settings tunes a Registry. A zero field stands for the value in its comment.
 type Settings struct {
 	Tick time.Duration // 500ms: how often time-driven changes and snapshots are made when no call makes them
+	// Now replaces the clock, for breakers that go through the past: calls on one goroutine, with
+	// [Registry.Visit] in the place of Serve.
+	Now func() time.Time
 }
 
 // Registry holds the breakers of all connections and operations. Make one with [NewRegistry]; Serve must run
@@ -33,6 +36,7 @@ type Settings struct {
 type Registry struct {
 	deps      Deps
 	tick      time.Duration
+	clock     clock
 	queue     *queue
 	notClosed *notClosed
 
@@ -49,7 +53,7 @@ func NewRegistry(deps Deps, settings Settings) (*Registry, error) {
 		return nil, fault.New(fault.Internal, "", "breaker: a dependency is missing")
 	}
 	return &Registry{
-		deps: deps, tick: cmp.Or(settings.Tick, 500*time.Millisecond), queue: newQueue(), notClosed: newNotClosed(), breakers: map[Key]*Breaker{},
+		deps: deps, tick: cmp.Or(settings.Tick, 500*time.Millisecond), clock: newClock(settings.Now), queue: newQueue(), notClosed: newNotClosed(), breakers: map[Key]*Breaker{},
 	}, nil
 }
 
@@ -84,7 +88,7 @@ func (r *Registry) make(key Key) (*Breaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := newBreaker(key, parent, cfg, r.queue, r.notClosed)
+	b := newBreaker(key, parent, cfg, r.queue, r.notClosed, r.clock)
 	r.breakers[key] = b
 	return b, nil
 }
@@ -262,13 +266,30 @@ func (r *Registry) Serve(ctx context.Context) error {
 			r.record(context.WithoutCancel(ctx))
 			return ctx.Err()
 		case <-ticker.C:
-			for _, b := range r.all() {
-				b.tick()
-			}
+			r.visit()
 		case <-r.queue.wake:
 			r.record(ctx)
 		}
 	}
+}
+
+func (r *Registry) visit() {
+	for _, b := range r.all() {
+		b.tick()
+	}
+}
+
+// Visit makes what time has changed happen and records events, as Serve does now and then. It returns when
+// time alone changes something next, zero when it does not.
+func (r *Registry) Visit(ctx context.Context) (next time.Time) {
+	r.visit()
+	r.record(ctx)
+	for _, b := range r.all() {
+		if at := b.nextChange(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
 }
 
 func (r *Registry) record(ctx context.Context) {
