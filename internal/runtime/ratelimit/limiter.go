@@ -26,6 +26,7 @@ type Limiter struct {
 	waiting     int
 	pass        uint64
 	timer       *time.Timer
+	past        *past // nil for what happens now
 
 	stats         Stats
 	lastThrottled Throttling
@@ -66,7 +67,12 @@ func New(cfg Config) (*Limiter, error) {
 }
 
 // now is the limiter's clock: monotonic, in nanoseconds.
-func (l *Limiter) now() int64 { return int64(time.Since(l.origin)) }
+func (l *Limiter) now() int64 {
+	if l.past != nil {
+		return int64(l.past.now.Sub(l.origin))
+	}
+	return int64(time.Since(l.origin))
+}
 
 // wall is the time of day of a moment on this clock, as it is known now: it may have been set since.
 func (l *Limiter) wall(at int64) time.Time { return time.Now().Add(time.Duration(at - l.now())) }
@@ -262,21 +268,11 @@ func (l *Limiter) Reserve(ctx context.Context, key Key, maxWait time.Duration) (
 	l.mu.Lock()
 	now := l.now()
 	r := l.routeOf(key)
-	v := verdict{at: now}
-	free := true
-	for _, s := range r.scopes[:r.n] {
-		if s.waiting > 0 {
-			free = false // Others were here first.
-		}
-		s.fit(&l.cfg, now, int64(s.waiting), &v)
-	}
-	if free && v.at <= now {
+	v, free := l.ask(r, now)
+	if free {
 		g := l.take(r, now)
 		l.mu.Unlock()
 		return g, nil
-	}
-	if v.scope == nil {
-		v.scope = r.scopes[0]
 	}
 	if err := context.Cause(ctx); err != nil {
 		l.mu.Unlock()
@@ -285,23 +281,50 @@ func (l *Limiter) Reserve(ctx context.Context, key Key, maxWait time.Duration) (
 	if deadline, ok := ctx.Deadline(); ok {
 		maxWait = min(maxWait, time.Until(deadline))
 	}
+	w, rejected := l.line(r, v, maxWait, now)
+	l.mu.Unlock()
+	if rejected != nil {
+		return Grant{}, rejected
+	}
+	return l.await(ctx, w, maxWait)
+}
+
+// ask finds out whether a request can go now; if not, v says when and what it waits for.
+func (l *Limiter) ask(r *route, now int64) (v verdict, free bool) {
+	v, free = verdict{at: now}, true
+	for _, s := range r.scopes[:r.n] {
+		if s.waiting > 0 {
+			free = false // Others were here first.
+		}
+		s.fit(&l.cfg, now, int64(s.waiting), &v)
+	}
+	if free && v.at <= now {
+		return v, true
+	}
+	if v.scope == nil {
+		v.scope = r.scopes[0]
+	}
+	return v, false
+}
+
+// line puts a request into the queue, if waiting is of any use.
+func (l *Limiter) line(r *route, v verdict, maxWait time.Duration, now int64) (*waiter, *RejectedError) {
 	// Behind a request that goes first nobody knows how long it takes, so it is worth a try.
 	if maxWait <= 0 || v.by != byProbe && v.at-now > int64(maxWait) {
-		err := l.reject(v, now)
-		l.mu.Unlock()
-		return Grant{}, err
+		return nil, l.reject(v, now)
 	}
 	if l.waiting >= l.cfg.MaxWaiting {
 		err := l.reject(v, now)
 		err.Cause = CauseQueueFull
-		l.mu.Unlock()
-		return Grant{}, err
+		return nil, err
 	}
-	w := &waiter{route: r, ready: make(chan struct{})}
+	w := &waiter{route: r}
+	if l.past == nil {
+		w.ready = make(chan struct{})
+	}
 	l.enqueue(w)
 	l.serve(now)
-	l.mu.Unlock()
-	return l.await(ctx, w, maxWait)
+	return w, nil
 }
 
 func (l *Limiter) await(ctx context.Context, w *waiter, maxWait time.Duration) (Grant, error) {
@@ -316,28 +339,36 @@ func (l *Limiter) await(ctx context.Context, w *waiter, maxWait time.Duration) (
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w.queued && !canceled {
-		l.serve(l.now()) // It may be just now that it could go.
+	switch {
+	case !canceled:
+		if rejected := l.conclude(w, l.now()); rejected != nil {
+			return Grant{}, rejected
+		}
+		return w.grant, nil
+	case w.queued:
+		l.dequeue(w)
+		l.serve(l.now())
+	default:
+		w.grant.refund() // It came too late.
+	}
+	return Grant{}, context.Cause(ctx)
+}
+
+// conclude ends a wait: with the grant that the waiter has or gets just now, or with a refusal.
+func (l *Limiter) conclude(w *waiter, now int64) *RejectedError {
+	if w.queued {
+		l.serve(now)
 	}
 	if !w.queued {
-		if !canceled {
-			w.grant.waited = true
-			return w.grant, nil
-		}
-		w.grant.refund() // It came too late.
-		return Grant{}, context.Cause(ctx)
+		return nil
 	}
-	now := l.now()
 	v := verdict{at: now, scope: w.route.scopes[0]}
 	for _, s := range w.route.scopes[:w.route.n] {
 		s.fit(&l.cfg, now, 0, &v)
 	}
 	l.dequeue(w)
 	l.serve(now)
-	if canceled {
-		return Grant{}, context.Cause(ctx)
-	}
-	return Grant{}, l.reject(v, now)
+	return l.reject(v, now)
 }
 
 func (l *Limiter) take(r *route, now int64) Grant {
@@ -384,6 +415,9 @@ func (l *Limiter) dequeue(w *waiter) {
 // serve lets out whoever can go, in order, and sets the timer for the next. A scope that holds one up holds
 // up those behind it that are under it too; others may pass.
 func (l *Limiter) serve(now int64) {
+	if l.past != nil {
+		l.past.next = 0
+	}
 	if l.first == nil {
 		return
 	}
@@ -399,8 +433,9 @@ func (l *Limiter) serve(now int64) {
 			if v.at <= now {
 				l.dequeue(w)
 				w.grant = l.take(w.route, now)
+				w.grant.waited = true
 				l.stats.Waited++
-				close(w.ready)
+				l.tell(w)
 			} else {
 				v.scope.pass = l.pass
 				next = min(next, v.at)
@@ -416,11 +451,23 @@ func (l *Limiter) serve(now int64) {
 		return
 	}
 	wait := time.Duration(max(next-now, int64(time.Microsecond)))
-	if l.timer == nil {
+	switch {
+	case l.past != nil:
+		l.past.next = now + int64(wait)
+	case l.timer == nil:
 		l.timer = time.AfterFunc(wait, l.tick)
-	} else {
+	default:
 		l.timer.Reset(wait)
 	}
+}
+
+// tell lets a waiter know that it has its grant.
+func (l *Limiter) tell(w *waiter) {
+	if l.past != nil {
+		l.past.served = append(l.past.served, w)
+		return
+	}
+	close(w.ready)
 }
 
 // behind reports whether somebody before w in this pass is held up by a scope that w is under.
