@@ -13,6 +13,8 @@ type detail struct {
 	RequestHeader  http.Header    `json:"request_header"`
 	ResponseHeader http.Header    `json:"response_header"`
 	Steps          []runtime.Step `json:"steps"`
+	// Retried are without their reasons, which are steps.
+	Retried []runtime.Retried `json:"retried"`
 }
 
 // appendDetail appends the JSON of a detail. Every call has one, so it is written without reflection and
@@ -36,7 +38,28 @@ func appendDetail(b []byte, r *runtime.Record) []byte {
 		}
 		b[len(b)-1] = ']'
 	}
+	if len(r.Retried) > 0 {
+		b = appendRetried(b, r.Retried)
+	}
 	return append(b, '}')
+}
+
+func appendRetried(b []byte, retried []runtime.Retried) []byte {
+	b = append(appendKey(b, "retried"), '[')
+	for i := range retried {
+		a := &retried[i]
+		b = append(b, `{"Outcome":`...)
+		b = appendString(b, string(a.Outcome))
+		b = append(b, `,"Status":`...)
+		b = strconv.AppendInt(b, int64(a.Status), 10)
+		b = append(b, `,"At":`...)
+		b = strconv.AppendInt(b, int64(a.At), 10)
+		b = append(b, `,"Took":`...)
+		b = strconv.AppendInt(b, int64(a.Took), 10)
+		b = append(b, '}', ',')
+	}
+	b[len(b)-1] = ']'
+	return b
 }
 
 func appendHeader(b []byte, key string, h http.Header) []byte {

@@ -22,12 +22,16 @@ func TestDetailIsJSON(t *testing.T) {
 		{Name: "send", At: time.Millisecond, Took: 1234567 * time.Nanosecond, Note: "reused"},
 		{Name: "wait", At: -time.Second, Note: "line\nbreak"},
 	}
+	retried := []runtime.Retried{
+		{Outcome: runtime.OutcomeUnavailable, Status: 503, At: time.Millisecond, Took: 40 * time.Millisecond},
+		{Outcome: runtime.OutcomeTimeout, At: time.Second, Took: 2 * time.Second},
+	}
 	for name, r := range map[string]runtime.Record{
 		"empty": {}, "only a request": {RequestHeader: awkward}, "only an answer": {ResponseHeader: http.Header{"A": {"b"}}},
-		"only steps": {Steps: steps}, "all": {RequestHeader: awkward, ResponseHeader: awkward, Steps: steps},
+		"only steps": {Steps: steps}, "only retried": {Retried: retried}, "all": {RequestHeader: awkward, ResponseHeader: awkward, Steps: steps, Retried: retried},
 	} {
 		written := appendDetail(nil, &r)
-		standard, err := json.Marshal(detail{r.RequestHeader, r.ResponseHeader, r.Steps})
+		standard, err := json.Marshal(detail{r.RequestHeader, r.ResponseHeader, r.Steps, r.Retried})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package connections
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -114,6 +115,24 @@ func (s *Service) EffectivePolicy(c Connection) (runtime.Policy, error) {
 		return runtime.Policy{}, err
 	}
 	return effectivePolicy(c.Policy, provider)
+}
+
+// PolicySet is what the protections of a connection would be with another policy of its own. It checks the
+// policy as saving it does, and changes nothing.
+func (s *Service) PolicySet(c Connection, own json.RawMessage) (runtime.PolicySet, error) {
+	provider, err := s.provider(c.Provider)
+	if err != nil {
+		return runtime.PolicySet{}, err
+	}
+	if own, err = checkPolicy(own, provider); err != nil {
+		return runtime.PolicySet{}, err
+	}
+	set := runtime.PolicySet{ConnectionID: c.ID, Version: c.Version, Dialect: provider.RateLimit.Dialect}
+	if set.Policy, err = effectivePolicy(own, provider); err != nil {
+		return runtime.PolicySet{}, err
+	}
+	set.Operations, err = set.Policy.Resolve()
+	return set, err
 }
 
 // Settings lists every setting of the effective policy of a connection, or of one of its operations, with

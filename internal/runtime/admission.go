@@ -31,19 +31,28 @@ type admission struct {
 // ours, which never counts against the upstream.
 func (p *Protections) admit(ctx context.Context, t *Target, op *OperationPolicy, g *guard, now func() time.Time, left time.Duration) (*admission, error) {
 	a := &admission{guard: g, policy: &t.Policy}
-	key, limits := breaker.Key{Connection: t.ConnectionID}, ratelimit.Key{Credential: t.Account}
 	if op != nil {
 		a.policy = &op.Effective
-		if op.Effective.Breaker.Enabled {
-			key.Operation = op.ID
-		}
-		limits.Group = op.limitGroup
 	}
+	key, limits := Keys(t.ConnectionID, t.Account, op)
 	if err := a.take(ctx, p, t, op, key, limits, now, left); err != nil {
 		a.cancel()
 		return nil, err
 	}
 	return a, nil
+}
+
+// Keys name the breaker and the limits of a call: those of its operation, where that has its own, under those
+// of the connection.
+func Keys(connectionID, account string, op *OperationPolicy) (breaker.Key, ratelimit.Key) {
+	key, limits := breaker.Key{Connection: connectionID}, ratelimit.Key{Credential: account}
+	if op != nil && op.Effective.Breaker.Enabled {
+		key.Operation = op.ID
+	}
+	if op != nil {
+		limits.Group = op.limitGroup
+	}
+	return key, limits
 }
 
 func (a *admission) take(ctx context.Context, p *Protections, t *Target, op *OperationPolicy, key breaker.Key, limits ratelimit.Key, now func() time.Time, left time.Duration) error {
@@ -145,7 +154,9 @@ func (a *admission) unanswered(sent bool) {
 func (a *admission) done(outcome Outcome, requestID string, slow, sent bool) {
 	rule, _ := outcome.Rule()
 	a.unanswered(sent)
-	a.breaker.Done(a.judge(rule, requestID, slow))
+	judged := a.policy.Judge(rule, slow)
+	judged.RequestID = requestID
+	a.breaker.Done(judged)
 	if a.account != nil {
 		verdict := breaker.Success
 		switch {
@@ -159,10 +170,10 @@ func (a *admission) done(outcome Outcome, requestID string, slow, sent bool) {
 	a.free()
 }
 
-// judge translates an outcome. With its breaker switched off, nothing is held against the upstream; what a
-// person tripped recovers all the same.
-func (a *admission) judge(rule Rule, requestID string, slow bool) breaker.Result {
-	r := breaker.Result{Local: rule.Local, Outcome: string(rule.Outcome), RequestID: requestID, Slow: slow}
+// Judge says what an outcome means to a breaker. With the breaker switched off, nothing is held against the
+// upstream; what a person tripped recovers all the same.
+func (p *Policy) Judge(rule Rule, slow bool) breaker.Result {
+	r := breaker.Result{Local: rule.Local, Outcome: string(rule.Outcome), Slow: slow}
 	switch rule.Breaker {
 	case VerdictFailure:
 		r.Verdict = breaker.Failure
@@ -171,10 +182,15 @@ func (a *admission) judge(rule Rule, requestID string, slow bool) breaker.Result
 	case VerdictExcluded:
 		r.Verdict = breaker.Excluded
 	}
-	if !a.policy.Breaker.Enabled && r.Verdict == breaker.Failure {
+	if !p.Breaker.Enabled && r.Verdict == breaker.Failure {
 		r.Verdict, r.Slow = breaker.Success, false
 	}
 	return r
+}
+
+// Slow reports whether an attempt took longer than it may.
+func (p *Policy) Slow(took time.Duration) bool {
+	return p.Breaker.SlowCall > 0 && took >= p.Breaker.SlowCall.Std()
 }
 
 // cancel gives back what was not used.

@@ -205,8 +205,7 @@ func (a *attempt) settle() {
 		return
 	}
 	a.settled = true
-	slow := a.call.policy.Breaker.SlowCall
-	a.admission.done(a.outcome, a.call.rec.ID, slow > 0 && a.took >= slow.Std(), a.sent)
+	a.admission.done(a.outcome, a.call.rec.ID, a.call.policy.Slow(a.took), a.sent)
 }
 
 // retried is what the record keeps of an attempt that is followed by another.

@@ -213,7 +213,7 @@ func (p *Protections) apply(set *PolicySet) (*guard, error) {
 	if err := set.compile(); err != nil {
 		return nil, fmt.Errorf("runtime: retries of %s: %w", set.ConnectionID, err)
 	}
-	limiter, err := p.limiters.Configure(set.ConnectionID, limiterConfig(set))
+	limiter, err := p.limiters.Configure(set.ConnectionID, set.LimiterConfig())
 	if err != nil {
 		return nil, fmt.Errorf("runtime: limits of %s: %w", set.ConnectionID, err)
 	}
@@ -283,22 +283,28 @@ func (p *Protections) breakerConfig(key breaker.Key) (breaker.Config, error) {
 	if !ok {
 		return breaker.Config{}, fault.Newf(fault.NotFound, "the connection has no operation %s", key.Operation)
 	}
-	b := policy.Breaker
+	return policy.BreakerConfig(), nil
+}
+
+// BreakerConfig is what the policy says to a breaker.
+func (p *Policy) BreakerConfig() breaker.Config {
+	b := p.Breaker
 	cfg := breaker.Config{
 		FailureRatio: b.FailureRatio, MinCalls: b.MinCalls, Window: b.Window.Std(), ConsecutiveFailures: b.ConsecutiveFailures,
 		OpenFor: b.OpenFor.Std(), MaxOpenFor: max(b.MaxOpenFor, b.OpenFor).Std(), HalfOpenCalls: b.HalfOpenCalls, RampFor: b.Ramp.Std(),
-		HalfOpenTimeout: max(policy.Timeout.Std()+time.Second, time.Minute),
+		HalfOpenTimeout: max(p.Timeout.Std()+time.Second, time.Minute),
 	}
 	if b.SlowCall > 0 {
 		cfg.SlowRatio = b.SlowRatio
 	}
-	if !b.Enabled { // It is there for its commands; see admission.judge.
+	if !b.Enabled { // It is there for its commands; see Policy.Judge.
 		cfg.FailureRatio, cfg.MinCalls, cfg.ConsecutiveFailures, cfg.SlowRatio = 1, 1_000_000, 0, 0
 	}
-	return cfg, nil
+	return cfg
 }
 
-func limiterConfig(set *PolicySet) ratelimit.Config {
+// LimiterConfig is what the set says to the limiter of its connection.
+func (set *PolicySet) LimiterConfig() ratelimit.Config {
 	p := &set.Policy
 	cfg := ratelimit.Config{
 		Limits: scoped(p.RateLimits, ScopeConnection), Credential: scoped(p.RateLimits, ScopeCredential),
