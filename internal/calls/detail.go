@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"time"
 
 	"switchgear/internal/runtime"
 )
@@ -15,6 +16,8 @@ type detail struct {
 	Steps          []runtime.Step `json:"steps"`
 	// Retried are without their reasons, which are steps.
 	Retried []runtime.Retried `json:"retried"`
+	// SentAt is when the attempt after those began.
+	SentAt time.Duration `json:"sent_at"`
 }
 
 // appendDetail appends the JSON of a detail. Every call has one, so it is written without reflection and
@@ -40,6 +43,7 @@ func appendDetail(b []byte, r *runtime.Record) []byte {
 	}
 	if len(r.Retried) > 0 {
 		b = appendRetried(b, r.Retried)
+		b = strconv.AppendInt(appendKey(b, "sent_at"), int64(r.SentAt), 10)
 	}
 	return append(b, '}')
 }

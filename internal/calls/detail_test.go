@@ -28,10 +28,10 @@ func TestDetailIsJSON(t *testing.T) {
 	}
 	for name, r := range map[string]runtime.Record{
 		"empty": {}, "only a request": {RequestHeader: awkward}, "only an answer": {ResponseHeader: http.Header{"A": {"b"}}},
-		"only steps": {Steps: steps}, "only retried": {Retried: retried}, "all": {RequestHeader: awkward, ResponseHeader: awkward, Steps: steps, Retried: retried},
+		"only steps": {Steps: steps}, "only retried": {Retried: retried}, "all": {RequestHeader: awkward, ResponseHeader: awkward, Steps: steps, Retried: retried, SentAt: time.Second},
 	} {
 		written := appendDetail(nil, &r)
-		standard, err := json.Marshal(detail{r.RequestHeader, r.ResponseHeader, r.Steps, r.Retried})
+		standard, err := json.Marshal(detail{r.RequestHeader, r.ResponseHeader, r.Steps, r.Retried, r.SentAt})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,6 +23,8 @@ type Past struct {
 	FirstByte time.Duration
 	// Retried are the attempts before the last one; empty as well where the entry does not tell.
 	Retried []runtime.Retried
+	// SentAt is when the attempt after those began, from the start of the call.
+	SentAt time.Duration
 }
 
 // Stretch is a part of the log of one connection.

@@ -23,7 +23,7 @@ func TestPastInOrder(t *testing.T) {
 		l.Record(record(n, func(r *runtime.Record) {
 			r.StartedAt = noon().Add(-time.Duration(n/3) * time.Second) // Three at once, also over the edge of a page.
 			if n == 1 {
-				r.Attempts, r.Retried = 2, retried
+				r.Attempts, r.Retried, r.SentAt = 2, retried, 40*time.Millisecond
 			}
 			if n == 2 {
 				r.Outcome, r.ErrorCode, r.Attempts, r.Status = runtime.OutcomeRejectedLocal, "BREAKER_OPEN", 0, 503
@@ -62,7 +62,7 @@ func TestPastInOrder(t *testing.T) {
 	}
 	want := []Past{
 		{At: noon(), Method: "GET", Path: "/v1/charges", Account: "default", Outcome: runtime.OutcomeSuccess, Attempts: 1, Duration: 120 * time.Millisecond, FirstByte: 100 * time.Millisecond},
-		{At: noon(), Method: "GET", Path: "/v1/charges", Account: "default", Outcome: runtime.OutcomeSuccess, Attempts: 2, Duration: 120 * time.Millisecond, FirstByte: 100 * time.Millisecond, Retried: retried},
+		{At: noon(), Method: "GET", Path: "/v1/charges", Account: "default", Outcome: runtime.OutcomeSuccess, Attempts: 2, Duration: 120 * time.Millisecond, FirstByte: 100 * time.Millisecond, Retried: retried, SentAt: 40 * time.Millisecond},
 		{At: noon(), Method: "GET", Path: "/v1/charges", Account: "default", Outcome: runtime.OutcomeRejectedLocal, ErrorCode: "BREAKER_OPEN", Duration: 120 * time.Millisecond, FirstByte: 100 * time.Millisecond},
 	}
 	if diff := cmp.Diff(want, all[most-3:]); diff != "" {

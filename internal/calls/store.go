@@ -239,7 +239,8 @@ func (s store) find(ctx context.Context, id string) (runtime.Record, error) {
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
 		return runtime.Record{}, fault.Wrap(err, fault.Internal, "", "the call's details are not readable")
 	}
-	r.RequestHeader, r.ResponseHeader, r.Steps, r.Retried = d.RequestHeader, d.ResponseHeader, d.Steps, d.Retried
+	r.RequestHeader, r.ResponseHeader, r.Steps = d.RequestHeader, d.ResponseHeader, d.Steps
+	r.Retried, r.SentAt = d.Retried, d.SentAt
 	r.Bodies, err = s.bodies(ctx, id)
 	return r, err
 }

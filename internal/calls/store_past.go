@@ -59,7 +59,7 @@ func (s store) past(ctx context.Context, part Stretch, after position, page []Pa
 		}
 		c.At, c.Duration, c.FirstByte = db.Time(after.at), time.Duration(took)*time.Microsecond, time.Duration(firstByte)*time.Microsecond
 		if text != "" {
-			if c.Retried, err = retriedOf(text); err != nil {
+			if err := c.attemptsOf(text); err != nil {
 				return page, after, err
 			}
 		}
@@ -68,12 +68,14 @@ func (s store) past(ctx context.Context, part Stretch, after position, page []Pa
 	return page, after, rows.Err()
 }
 
-func retriedOf(text string) ([]runtime.Retried, error) {
+func (c *Past) attemptsOf(text string) error {
 	var d struct {
 		Retried []runtime.Retried `json:"retried"`
+		SentAt  time.Duration     `json:"sent_at"`
 	}
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "", "the call's details are not readable")
+		return fault.Wrap(err, fault.Internal, "", "the call's details are not readable")
 	}
-	return d.Retried, nil
+	c.Retried, c.SentAt = d.Retried, d.SentAt
+	return nil
 }

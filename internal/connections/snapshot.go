@@ -127,7 +127,7 @@ func (s *Service) PolicySet(c Connection, own json.RawMessage) (runtime.PolicySe
 	if own, err = checkPolicy(own, provider); err != nil {
 		return runtime.PolicySet{}, err
 	}
-	set := runtime.PolicySet{ConnectionID: c.ID, Version: c.Version, Dialect: provider.RateLimit.Dialect}
+	set := runtime.PolicySet{ConnectionID: c.ID, Version: c.Version}
 	if set.Policy, err = effectivePolicy(own, provider); err != nil {
 		return runtime.PolicySet{}, err
 	}

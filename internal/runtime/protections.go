@@ -82,8 +82,8 @@ func retryRule(r RetryRule) retry.Rule {
 	return retry.Never
 }
 
-// operation returns the policy of an operation; the connection's own for the empty id.
-func (s *PolicySet) operation(id string) (*Policy, bool) {
+// Of returns the policy of an operation; the connection's own for the empty id, and for one that there is not.
+func (s *PolicySet) Of(id string) (*Policy, bool) {
 	if id == "" {
 		return &s.Policy, true
 	}
@@ -92,7 +92,7 @@ func (s *PolicySet) operation(id string) (*Policy, bool) {
 			return &s.Operations[i].Effective, true
 		}
 	}
-	return nil, false
+	return &s.Policy, false
 }
 
 // ProtectionsDeps are what [Protections] work with. All are required.
@@ -279,7 +279,7 @@ func (p *Protections) breakerConfig(key breaker.Key) (breaker.Config, error) {
 		return breaker.Config{}, fault.Newf(fault.NotFound, "there is no connection %s", key.Connection)
 	}
 	g, _ := known.(*guard)
-	policy, ok := g.set.Load().operation(key.Operation)
+	policy, ok := g.set.Load().Of(key.Operation)
 	if !ok {
 		return breaker.Config{}, fault.Newf(fault.NotFound, "the connection has no operation %s", key.Operation)
 	}
@@ -304,14 +304,14 @@ func (p *Policy) BreakerConfig() breaker.Config {
 }
 
 // LimiterConfig is what the set says to the limiter of its connection.
-func (set *PolicySet) LimiterConfig() ratelimit.Config {
-	p := &set.Policy
+func (s *PolicySet) LimiterConfig() ratelimit.Config {
+	p := &s.Policy
 	cfg := ratelimit.Config{
 		Limits: scoped(p.RateLimits, ScopeConnection), Credential: scoped(p.RateLimits, ScopeCredential),
 		Dialect: p.RateLimitDialect, Reserve: p.RateLimitReserve, MaxHold: p.RateLimitMaxHold.Std(), HoldCredential: p.RateLimitHold == ScopeCredential,
 	}
-	for i := range set.Operations {
-		o := &set.Operations[i]
+	for i := range s.Operations {
+		o := &s.Operations[i]
 		if o.limitGroup == "" {
 			continue
 		}

@@ -31,9 +31,10 @@ func (c clock) wait(b *Breaker) {
 	}
 }
 
-// nextChange is when time alone changes the breaker next; zero when it does not.
-func (b *Breaker) nextChange() time.Time {
+// lapse makes what time has changed happen, and returns when it changes something next.
+func (b *Breaker) lapse() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.advance(b.clock.now())
 	return b.due
 }

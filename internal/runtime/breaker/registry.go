@@ -266,29 +266,26 @@ func (r *Registry) Serve(ctx context.Context) error {
 			r.record(context.WithoutCancel(ctx))
 			return ctx.Err()
 		case <-ticker.C:
-			r.visit()
+			for _, b := range r.all() {
+				b.tick()
+			}
 		case <-r.queue.wake:
 			r.record(ctx)
 		}
 	}
 }
 
-func (r *Registry) visit() {
-	for _, b := range r.all() {
-		b.tick()
-	}
-}
-
-// Visit makes what time has changed happen and records events, as Serve does now and then. It returns when
-// time alone changes something next, zero when it does not.
+// Visit makes what time has changed happen, and records events: what Serve does, without fresh snapshots. It
+// returns when time alone changes something next; zero when it does not.
 func (r *Registry) Visit(ctx context.Context) (next time.Time) {
-	r.visit()
-	r.record(ctx)
-	for _, b := range r.all() {
-		if at := b.nextChange(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
-			next = at
+	r.mu.RLock()
+	for _, b := range r.breakers {
+		if due := b.lapse(); !due.IsZero() && (next.IsZero() || due.Before(next)) {
+			next = due
 		}
 	}
+	r.mu.RUnlock()
+	r.record(ctx)
 	return next
 }
 
