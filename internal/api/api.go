@@ -50,6 +50,7 @@ type Deps struct {
 	Breakers    circuitBreakers
 	Limiters    limiters
 	Checklists  readiness
+	WhatIf      replays
 	Requests    requests
 	Assets      assets
 	Metrics     http.Handler
@@ -106,6 +107,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	one.breakerRoutes()
 	one.rateLimitRoutes()
 	one.checklistRoutes()
+	one.whatIfRoutes()
 	if err := one.close(); err != nil {
 		return nil, err
 	}

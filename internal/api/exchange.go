@@ -128,7 +128,7 @@ func (v *version) serve(w http.ResponseWriter, r *http.Request, op *huma.Operati
 
 // scopeOf is what a key needs for an operation: reading or writing.
 func scopeOf(op *huma.Operation) access.Scope {
-	if op.Method == http.MethodGet {
+	if op.Method == http.MethodGet || op.Metadata[readsOnly] == true {
 		return access.ScopeAPIRead
 	}
 	return access.ScopeAPIWrite

@@ -85,7 +85,12 @@ type route struct {
 	status int
 	// refusals are the statuses that this operation adds to those of every operation.
 	refusals []int
+	// reads is true for a POST that changes nothing, for which a key that may read is enough.
+	reads bool
 }
+
+// readsOnly marks such an operation in its metadata.
+const readsOnly = "reads only"
 
 // path is the whole path of a resource.
 func (v *version) path(below string) string { return "/api/v" + strconv.Itoa(v.number) + below }
@@ -94,7 +99,7 @@ func (v *version) path(below string) string { return "/api/v" + strconv.Itoa(v.n
 func register[I, O any](v *version, at route, do func(ctx context.Context, in *I) (*O, error)) {
 	op := huma.Operation{
 		Method: at.method, Path: at.path, OperationID: at.id, Tags: []string{at.tag}, Summary: at.summary, Description: at.description,
-		DefaultStatus: at.status, MaxBodyBytes: maxBody, Responses: map[string]*huma.Response{},
+		DefaultStatus: at.status, MaxBodyBytes: maxBody, Responses: map[string]*huma.Response{}, Metadata: map[string]any{readsOnly: at.reads},
 	}
 	refusals := append([]int{400, 401, 403, 406, 429, 500, 503}, at.refusals...)
 	if strings.Contains(at.path, "{") {

@@ -41,6 +41,7 @@ import (
 	"switchgear/internal/runtime/egress"
 	"switchgear/internal/runtime/ratelimit"
 	"switchgear/internal/telemetry"
+	"switchgear/internal/whatif"
 	"switchgear/web/static"
 )
 
@@ -153,6 +154,8 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 	deps.Checklists, err = checklist.New(checklist.Deps{
 		DB: w.db, Audit: log, Connections: w.connections, Calls: w.calls, Providers: catalog, Notify: quiet, Logger: logger, Now: time.Now,
 	}, checklist.Config{})
+	must(t, err)
+	deps.WhatIf, err = whatif.New(whatif.Deps{Connections: w.connections, Calls: w.calls, Breakers: protections.Breakers(), Now: time.Now}, whatif.Config{})
 	must(t, err)
 	for _, c := range change {
 		c(&deps)

@@ -277,6 +277,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 		{"demonstration", a.demo},
 		{"known good versions", a.core.judge},
 		{"checklist", a.core.checklist},
+		{"what-if", a.core.whatif},
 		{"idempotency", a.core.requests},
 		{"audit anchors", anchorLogger{audit: a.core.audit, logger: a.logger}},
 	}

@@ -26,6 +26,7 @@ import (
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/runtime/egress"
+	"switchgear/internal/whatif"
 )
 
 // core is the store and those who write to it: what the server and a one-shot command have in common.
@@ -47,6 +48,7 @@ type core struct {
 	calls       *calls.Log
 	judge       *calls.Judge
 	checklist   *checklist.Service
+	whatif      *whatif.Service
 	cfg         config.Config
 	logger      *slog.Logger
 	counted     *observability.Calls
@@ -180,6 +182,10 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 	c.checklist, err = checklist.New(checklist.Deps{
 		DB: c.db, Audit: c.audit, Connections: c.connections, Calls: c.calls, Providers: c.providers, Notify: notify, Logger: logger, Now: time.Now,
 	}, checklist.Config{})
+	if err != nil {
+		return err
+	}
+	c.whatif, err = whatif.New(whatif.Deps{Connections: c.connections, Calls: c.calls, Breakers: c.protections.Breakers(), Now: time.Now}, whatif.Config{})
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func layers() map[string][]string {
 	always := []string{"internal/fault", "internal/telemetry"}
 	features := []string{
 		"internal/access", "internal/audit", "internal/credentials", "internal/providers", "internal/connections", "internal/calls", "internal/runtime",
-		"internal/breakers", "internal/health", "internal/alerts", "internal/checklist",
+		"internal/breakers", "internal/health", "internal/alerts", "internal/checklist", "internal/whatif",
 	}
 	with := func(more ...string) []string { return slices.Concat(always, more) }
 
@@ -49,6 +49,7 @@ func layers() map[string][]string {
 		"internal/demo":          with("db", "internal/audit", "internal/access", "internal/credentials", "internal/connections", "internal/sandbox"),
 		"internal/checklist":     with("db", "internal/audit", "internal/access", "internal/alerts", "internal/connections", "internal/calls", "internal/providers", "internal/runtime"),
 		"internal/idempotency":   with("db"),
+		"internal/whatif":        with("internal/access", "internal/connections", "internal/calls", "internal/runtime"),
 		"internal/health":        with("db", "internal/access", "internal/credentials", "internal/connections", "internal/calls", "internal/breakers", "internal/runtime"),
 		"internal/alerts":        with("db", "internal/audit", "internal/access", "internal/credentials", "internal/connections", "internal/calls", "internal/health", "internal/runtime"),
 

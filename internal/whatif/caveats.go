@@ -53,7 +53,7 @@ func changedBeside(a, b *runtime.Policy) []string {
 func (s *Service) caveats(p prepared, part calls.Stretch, r *Result) []string {
 	out := []string{"Nobody knows what the callers of refused calls would have done instead, nor whether the upstream would have recovered sooner with fewer calls."}
 	if n := r.Sample.Refused; n > 0 {
-		out = append(out, count(n, "call")+" of these "+was(n)+" refused at the time and never sent; how they would have ended is unknown, and they count neither as saved nor as good.")
+		out = append(out, number(n)+" of these calls "+was(n)+" refused at the time and never sent; nobody knows how that would have ended, so none of them counts as saved or as good.")
 	}
 	if part.Older > 0 {
 		out = append(out, "There are more calls than a replay takes: the newest "+number(part.Calls)+" are replayed, "+number(part.Older)+" older ones are left out.")

@@ -16,13 +16,31 @@ import (
 	"switchgear/internal/runtime/breaker"
 )
 
+// definitions are the connections; *connections.Service has them.
+type definitions interface {
+	Find(ctx context.Context, a access.Actor, slug string) (connections.Connection, error)
+	PolicySet(c connections.Connection, own json.RawMessage) (runtime.PolicySet, error)
+}
+
+// callLog is what happened; *calls.Log knows it.
+type callLog interface {
+	Stretch(ctx context.Context, connectionID string, since, until time.Time, most int) (calls.Stretch, error)
+	Newest(ctx context.Context, s calls.Stretch, most int) (calls.Stretch, error)
+	EachPast(ctx context.Context, s calls.Stretch, fn func(page []calls.Past) error) error
+	Dropped() int64
+}
+
+// overrides says what the live breakers are; *breaker.Registry does.
+type overrides interface {
+	Snapshot(key breaker.Key) (breaker.Snapshot, bool)
+}
+
 // Deps are what a Service works with; all are required.
 type Deps struct {
-	Connections *connections.Service
-	Calls       *calls.Log
-	// Breakers are asked for overrides only.
-	Breakers *breaker.Registry
-	Now      func() time.Time
+	Connections definitions
+	Calls       callLog
+	Breakers    overrides
+	Now         func() time.Time
 }
 
 // Config tunes a Service. A zero field stands for the value in its comment.
@@ -89,6 +107,17 @@ type Result struct {
 
 // Empty reports whether there was nothing to go by.
 func (r *Result) Empty() bool { return r.Sample.Calls == 0 }
+
+// Summary says what the edited policy would have done, and the one in force.
+func (r *Result) Summary() string {
+	switch {
+	case r.Empty():
+		return "No calls were recorded in this time, so there is nothing to try the settings on."
+	case r.Same:
+		return "The edit changes neither breakers nor limits: both " + r.Now.Sentence() + "."
+	}
+	return "The edited settings " + r.Edited.Sentence() + ". Those in force " + r.Now.Sentence() + "."
+}
 
 // prepared is a question that passed every check.
 type prepared struct {

@@ -27,7 +27,7 @@ func (c clock) wait(b *Breaker) {
 		return
 	}
 	for b.innerState == gobreaker.StateOpen && b.inner.State() == gobreaker.StateOpen {
-		time.Sleep(time.Nanosecond)
+		<-time.After(time.Nanosecond)
 	}
 }
 

@@ -79,6 +79,9 @@ func (r *Replay[T]) Refund(at time.Time, g *Grant) {
 	g.Refund()
 }
 
+// Waiting is how many requests wait for their turn.
+func (r *Replay[T]) Waiting() int { return len(r.of) }
+
 // Next is when the next wait may end; zero when nobody waits.
 func (r *Replay[T]) Next() time.Time {
 	for len(r.waits) > 0 && !r.waits[0].waiter.queued && r.of[r.waits[0].waiter] == nil {
