@@ -113,6 +113,7 @@ func TestWhatIfErrors(t *testing.T) {
 		"nobody":             {path, "", `{}`, 401, "API_KEY_MISSING", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			got := w.send(http.MethodPost, tt.path, tt.key, tt.body)
 			e := got.failure(t)
 			if got.status != tt.status || e.Code != tt.code || tt.field != "" && e.Details.Field != tt.field {

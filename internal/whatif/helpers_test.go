@@ -27,7 +27,7 @@ func policySet(t *testing.T, patch string) *runtime.PolicySet {
 // each makes calls at equal distances, one a letter: s success, f failure, t throttled, u one that was refused
 // then. Each takes 100 ms.
 func each(every time.Duration, letters string) []call {
-	var out []call
+	out := make([]call, 0, len(letters))
 	for i, l := range letters {
 		out = append(out, one(time.Duration(i)*every, l, 100*time.Millisecond))
 	}

@@ -141,6 +141,7 @@ func (s *Service) answer(ctx context.Context, j *Job) {
 	defer j.cancel()
 	stop := context.AfterFunc(ctx, j.cancel)
 	defer stop()
+	//nolint:contextcheck // The job has a context of its own, which ends with this one too.
 	result, err := s.run(j.ctx, j.question, func(done, of int) {
 		j.passed.Store(int64(done))
 		j.total.Store(int64(of))

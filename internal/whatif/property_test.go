@@ -3,7 +3,6 @@ package whatif
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -171,19 +170,17 @@ func TestReplayAgreesWithTheProtections(t *testing.T) {
 	t.Parallel()
 	var sum Figures
 	for seed := range uint64(60) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			policy, list := madeUp(rand.New(rand.NewPCG(seed, 11)))
-			set := policySet(t, policy)
-			want, got := live(t, set, list), through(t, set, list)
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Fatalf("live and replay differ under %s (-live +replay)\n%s", policy, diff)
-			}
-			sum.Opened += got.Opened
-			sum.Reopened += got.Reopened
-			sum.Delayed += got.Delayed
-			sum.Breaker.Failing += got.Breaker.Failing
-			sum.Limits.Good += got.Limits.Good
-		})
+		policy, list := madeUp(rand.New(rand.NewPCG(seed, 11)))
+		set := policySet(t, policy)
+		want, got := live(t, set, list), through(t, set, list)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%d: live and replay differ under %s (-live +replay)\n%s", seed, policy, diff)
+		}
+		sum.Opened += got.Opened
+		sum.Reopened += got.Reopened
+		sum.Delayed += got.Delayed
+		sum.Breaker.Failing += got.Breaker.Failing
+		sum.Limits.Good += got.Limits.Good
 	}
 	if sum.Opened < 100 || sum.Reopened < 50 || sum.Delayed < 500 || sum.Breaker.Failing < 500 || sum.Limits.Good < 500 {
 		t.Errorf("the past is too quiet to show anything: %+v", sum)

@@ -175,7 +175,7 @@ func (s *Service) run(ctx context.Context, p prepared, progress func(done, of in
 	began := s.deps.Now()
 	for {
 		r, err := s.replay(ctx, p, part, began, progress)
-		slow, ok := errors.AsType[*tooSlow](err)
+		slow, ok := errors.AsType[*tooSlowError](err)
 		if !ok {
 			if err != nil {
 				return Result{}, err
@@ -192,10 +192,10 @@ func busy() error {
 	return fault.New(fault.Unavailable, "WHATIF_BUSY", "Others replay calls right now. Try again in a moment.").WithRetryAfter(10 * time.Second)
 }
 
-// tooSlow says that not all calls can be replayed in time, but so many.
-type tooSlow struct{ fit int }
+// tooSlowError says that not all calls can be replayed in time, but so many.
+type tooSlowError struct{ fit int }
 
-func (e *tooSlow) Error() string { return fmt.Sprintf("only %d calls fit into the time", e.fit) }
+func (e *tooSlowError) Error() string { return fmt.Sprintf("only %d calls fit into the time", e.fit) }
 
 // measured is how many calls are replayed before the rest is estimated.
 const measured = 20_000
@@ -222,7 +222,7 @@ func (s *Service) replay(ctx context.Context, p prepared, part calls.Stretch, be
 		if need := time.Duration(float64(spent) / float64(done) * float64(ahead)); need > left {
 			// Half of what would fit: a second beginning after this one must not be in vain.
 			fit := int(float64(max(0, left)) / float64(max(1, spent)) * float64(done) / 2)
-			return &tooSlow{fit: min(max(fit, 1_000), part.Calls/2)}
+			return &tooSlowError{fit: min(max(fit, 1_000), part.Calls/2)}
 		}
 		return nil
 	})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -65,8 +66,8 @@ func (w *world) PolicySet(_ connections.Connection, own json.RawMessage) (runtim
 	return runtime.PolicySet{ConnectionID: "con_1", Policy: policy}, err
 }
 
-func (w *world) Stretch(_ context.Context, id string, since, until time.Time, most int) (calls.Stretch, error) {
-	return w.Newest(context.Background(), calls.Stretch{ConnectionID: id, Since: since, From: since, Until: until, Calls: w.n, Oldest: w.oldest}, most)
+func (w *world) Stretch(ctx context.Context, id string, since, until time.Time, most int) (calls.Stretch, error) {
+	return w.Newest(ctx, calls.Stretch{ConnectionID: id, Since: since, From: since, Until: until, Calls: w.n, Oldest: w.oldest}, most)
 }
 
 func (w *world) Newest(_ context.Context, s calls.Stretch, most int) (calls.Stretch, error) {
@@ -408,7 +409,7 @@ func TestMemoryIsBounded(t *testing.T) {
 func BenchmarkReplay(b *testing.B) {
 	for name, operations := range map[string]int{"connection": 0, "20 operations": 20} {
 		b.Run(name, func(b *testing.B) {
-			var list []string
+			list := make([]string, 0, operations)
 			for i := range operations {
 				list = append(list, fmt.Sprintf(`{"id":"op%d","path":"/v1/%d","policy":{"breaker":{"min_calls":10}}}`, i, i))
 			}
@@ -428,7 +429,7 @@ func BenchmarkReplay(b *testing.B) {
 			b.ReportAllocs()
 			for n := 0; b.Loop(); n++ {
 				page[0] = calls.Past{
-					At: noon().Add(time.Duration(n) * 10 * time.Millisecond), Method: "GET", Path: "/v1/" + fmt.Sprint(n%max(1, operations)), Outcome: outcome([]rune("ssssf")[n%5]),
+					At: noon().Add(time.Duration(n) * 10 * time.Millisecond), Method: "GET", Path: "/v1/" + strconv.Itoa(n%max(1, operations)), Outcome: outcome([]rune("ssssf")[n%5]),
 					Attempts: 1, Duration: 50 * time.Millisecond,
 				}
 				if err := r.page(page); err != nil {

@@ -42,7 +42,7 @@ func newRolling(start time.Time, step time.Duration) rolling {
 // roll forgets what has left the window.
 func (r *rolling) roll(now time.Time) {
 	for i := range r.move(now) {
-		cell := &r.cells[(r.hand.now-i)%steps]
+		cell := &r.cells[(r.now-i)%steps]
 		r.total -= *cell
 		*cell = 0
 	}
@@ -51,7 +51,7 @@ func (r *rolling) roll(now time.Time) {
 // add counts one now.
 func (r *rolling) add(now time.Time) {
 	r.roll(now)
-	r.cells[r.hand.now%steps]++
+	r.cells[r.now%steps]++
 	r.total++
 }
 
@@ -88,7 +88,7 @@ func newTally(start time.Time, step time.Duration) tally {
 // roll forgets what has left the window.
 func (t *tally) roll(now time.Time) {
 	for i := range t.move(now) {
-		cell := &t.cells[(t.hand.now-i)%steps]
+		cell := &t.cells[(t.now-i)%steps]
 		t.total.add(*cell, -1)
 		*cell = sums{}
 	}
