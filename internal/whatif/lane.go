@@ -168,6 +168,17 @@ func (l *lane) turn(t ratelimit.Turn[*flight]) {
 		l.visit()
 		return
 	}
+	// A breaker that opened while the call waited stops it, too.
+	if t.Grant.Waited() && !f.permit.Stands() {
+		f.permit.Cancel()
+		var err error
+		if f.permit, err = l.breakers.Allow(f.key); err != nil {
+			l.limiter.Refund(t.At, &t.Grant)
+			l.figures.Breaker.add(&f.call)
+			l.visit()
+			return
+		}
+	}
 	if waited := t.At.Sub(t.Asked); waited > 0 {
 		f.late += waited
 		l.figures.Delayed++

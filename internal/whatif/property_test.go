@@ -135,6 +135,16 @@ func live(t *testing.T, set *runtime.PolicySet, list []call) Figures {
 						mu.Unlock()
 						return
 					}
+					if grant.Waited() && !permit.Stands() {
+						permit.Cancel()
+						if permit, err = breakers.Allow(key); err != nil {
+							grant.Refund()
+							mu.Lock()
+							out.Breaker.add(c)
+							mu.Unlock()
+							return
+						}
+					}
 					mu.Lock()
 					if late += waited; waited > 0 {
 						out.Delayed++

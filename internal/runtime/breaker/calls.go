@@ -43,7 +43,7 @@ func (b *Breaker) admit(t *ticket) *RejectedError {
 func (b *Breaker) stands(t *ticket) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.advance(time.Now())
+	b.advance(b.clock.now())
 	if b.mode == ModeForcedOpen {
 		return false
 	}
