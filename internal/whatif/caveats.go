@@ -40,6 +40,10 @@ func changedBeside(a, b *runtime.Policy) []string {
 		{"retries", a.Retry == b.Retry},
 		{"the bulkhead", a.Bulkhead == b.Bulkhead},
 		{"the cache", a.Cache == b.Cache},
+		{
+			"what is learned from the vendor's answers",
+			a.RateLimitDialect == b.RateLimitDialect && a.RateLimitReserve == b.RateLimitReserve && a.RateLimitMaxHold == b.RateLimitMaxHold && a.RateLimitHold == b.RateLimitHold,
+		},
 		{"what answers mean", reflect.DeepEqual(a.Outcomes, b.Outcomes)},
 	} {
 		if !part.same {
