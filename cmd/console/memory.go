@@ -25,12 +25,19 @@ func collectorPercent(inUse uint64) int {
 
 // paceCollector lets a small process collect its garbage less often, which takes a sixth of the processor
 // time of a call, while a large one keeps the pace of Go: what it spends on that is bounded by spareMemory.
-// It runs until ctx ends. A limit that GOMEMLIMIT sets holds all the same.
-func paceCollector(ctx context.Context, set func(percent int)) {
+// First, a second after the start, it has what only the start needed given back to the system, once: an idle
+// console would keep it for long. It runs until ctx ends. A limit that GOMEMLIMIT sets holds all the same.
+func paceCollector(ctx context.Context, set func(percent int), giveBack func()) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	inUse := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	current := 100
+	select {
+	case <-ctx.Done():
+		return
+	case <-tick.C:
+		giveBack()
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -56,7 +63,7 @@ func withPacedCollector(ctx context.Context, env environment, run func(context.C
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		paceCollector(pace, func(percent int) { debug.SetGCPercent(percent) })
+		paceCollector(pace, func(percent int) { debug.SetGCPercent(percent) }, debug.FreeOSMemory)
 	}()
 	defer func() {
 		stop()

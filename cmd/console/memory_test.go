@@ -19,27 +19,31 @@ func TestCollectorPercent(t *testing.T) {
 	}
 }
 
-// The bubble shares the heap of all tests, which is small: the collector may wait, and is told so once.
+// The bubble shares the heap of all tests, which is small: the collector may wait, and is told so once. What
+// the start needed is given back once, before that.
 func TestCollectorIsPaced(t *testing.T) {
 	t.Parallel()
 	runtime.GC() // so that the heap in use is known
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		told := make(chan int, 10)
+		told, given := make(chan int, 10), make(chan int, 10)
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			paceCollector(ctx, func(percent int) { told <- percent })
+			paceCollector(ctx, func(percent int) { told <- percent }, func() { given <- len(told) })
 		}()
 		time.Sleep(999 * time.Millisecond)
 		synctest.Wait()
-		if len(told) != 0 {
-			t.Errorf("told before anything is known: %d percent", <-told)
+		if len(told)+len(given) != 0 {
+			t.Errorf("%d times told and %d times given back before anything is known", len(told), len(given))
 		}
-		time.Sleep(time.Second)
+		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		if percent := <-told; percent <= 100 || len(told) != 0 {
 			t.Errorf("told %d percent, and %d more", percent, len(told))
+		}
+		if before := <-given; before != 0 || len(given) != 0 {
+			t.Errorf("memory is given back after %d times told, and %d times more", before, len(given))
 		}
 		cancel()
 		<-ended
