@@ -27,6 +27,7 @@ import (
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
+	"switchgear/internal/runtime/egress/http1"
 	"switchgear/internal/telemetry"
 )
 
@@ -56,11 +57,11 @@ func (shelf) Find(slug string) (providers.Provider, error) {
 type guarded struct {
 	*egress.Guard
 	mu   sync.Mutex
-	made []*http.Transport
+	made []*http1.Transport
 }
 
-func (g *guarded) NewTransport(cfg egress.TransportConfig) *http.Transport {
-	t := g.Guard.NewTransport(cfg)
+func (g *guarded) NewClient(cfg egress.TransportConfig) *http1.Transport {
+	t := g.Guard.NewClient(cfg)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.made = append(g.made, t)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -21,6 +20,7 @@ import (
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
+	"switchgear/internal/runtime/egress/http1"
 )
 
 // The topics that Deps.Notify is called with.
@@ -47,7 +47,7 @@ type Catalog interface {
 // Egress decides where calls may go; *egress.Guard is one.
 type Egress interface {
 	CheckURL(u *url.URL) error
-	NewTransport(cfg egress.TransportConfig) *http.Transport
+	NewClient(cfg egress.TransportConfig) *http1.Transport
 }
 
 // Protections guard the calls of connections; *runtime.Protections are some.

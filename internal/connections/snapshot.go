@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
+	"switchgear/internal/runtime/egress/http1"
 )
 
 // snapshot is every connection as calls see it. It is never changed once it is published.
@@ -42,15 +42,15 @@ type entry struct {
 // transport makes the transport of a version when the first call needs it: most of many connections are
 // never called.
 type transport struct {
-	get  func() *http.Transport
+	get  func() *http1.Transport
 	made atomic.Bool
 }
 
 func newTransport(guard Egress) *transport {
 	t := &transport{}
-	t.get = sync.OnceValue(func() *http.Transport {
+	t.get = sync.OnceValue(func() *http1.Transport {
 		defer t.made.Store(true)
-		return guard.NewTransport(egress.TransportConfig{})
+		return guard.NewClient(egress.TransportConfig{})
 	})
 	return t
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"switchgear/internal/fault"
+	"switchgear/internal/runtime/egress/http1"
 	"switchgear/internal/runtime/ratelimit"
 )
 
@@ -37,10 +38,8 @@ func (c *call) attempt(leave *admission) *attempt {
 		h2Sends: max(1, c.policy.Retry.MaxAttempts-c.sends), w: c.w,
 		minor11: c.r.ProtoAtLeast(1, 1), expects: len(c.r.Header["Expect"]) > 0,
 	}}
-	x := &a.exchange
-	x.hooks()
 	c.tried = true
-	a.ctx, x.cancel = context.WithCancelCause(c.r.Context())
+	a.ctx, a.cancel = context.WithCancelCause(c.r.Context())
 	return a
 }
 
@@ -56,7 +55,7 @@ func (a *attempt) send() {
 	out := (&http.Request{
 		Method: c.r.Method, URL: c.url, Host: c.t.BaseURL.Host, Header: maps.Clone(c.header),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}).WithContext(httptrace.WithClientTrace(a.ctx, &x.trace))
+	}).WithContext(a.ctx)
 	if trace := &c.rec.Trace; trace.SpanID != [8]byte{} {
 		out.Header["Traceparent"] = []string{trace.Traceparent(len(c.rec.Retried) + 1)}
 		if trace.ParentID == [8]byte{} {
@@ -84,10 +83,23 @@ func (a *attempt) send() {
 	x.mu.Lock()
 	x.arm(true)
 	x.mu.Unlock()
-	resp, err := c.t.Transport.RoundTrip(out) //nolint:bodyclose // By discard or release.
+	resp, err := a.roundTrip(out) //nolint:bodyclose // By discard or release.
 	sends, late := x.answered()
 	a.took = c.proxy.now().Sub(began)
 	a.receive(resp, err, sends, late)
+}
+
+// roundTrip sends, and watches how it goes.
+func (a *attempt) roundTrip(out *http.Request) (*http.Response, error) {
+	if t, ok := a.call.t.Transport.(observed); ok {
+		return t.Exchange(out, &a.exchange)
+	}
+	return a.call.t.Transport.RoundTrip(out.WithContext(httptrace.WithClientTrace(a.ctx, a.Hooks())))
+}
+
+// observed is a transport that says itself how an exchange goes; *http1.Transport is one.
+type observed interface {
+	Exchange(r *http.Request, o http1.Observer) (*http.Response, error)
 }
 
 // receive takes what the transport returned.

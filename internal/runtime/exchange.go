@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"switchgear/internal/runtime/bodies"
+	"switchgear/internal/runtime/egress/http1"
 )
 
 // exchange is the state of one call. The hooks of httptrace run on goroutines of the transport, some of
@@ -50,6 +51,45 @@ type exchange struct {
 	address                          string
 	reused                           bool
 	handshake                        error
+}
+
+// Event implements [http1.Observer].
+func (x *exchange) Event(e http1.Event) {
+	if e == http1.FirstByte {
+		x.body.answered.Store(true)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch e {
+	case http1.Asked:
+		x.askedAt = x.now()
+	case http1.Connected, http1.Reused:
+		x.gotAt, x.reused = x.now(), e == http1.Reused
+		if x.body.present() {
+			x.arm(false) // Waiting for the body is not waiting for the upstream.
+		}
+	case http1.Sent:
+		x.wrote, x.wroteAt = true, x.now()
+		x.sends++
+		if x.body.present() {
+			x.arm(true)
+		}
+	case http1.FirstByte:
+		x.firstAt = x.now()
+	}
+}
+
+// Informational implements [http1.Observer].
+func (x *exchange) Informational(code int, header http.Header) error {
+	return x.informational(code, textproto.MIMEHeader(header))
+}
+
+// Hooks implements [http1.Observer].
+func (x *exchange) Hooks() *httptrace.ClientTrace {
+	if x.trace.GotConn == nil {
+		x.hooks()
+	}
+	return &x.trace
 }
 
 // since is the time from the start of the call.

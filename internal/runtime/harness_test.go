@@ -54,6 +54,7 @@ type gateway struct {
 	target  runtime.Target
 	records *records
 	caller  *http.Transport
+	bare    *http.Transport // to the upstream, of net/http alone
 
 	protections *runtime.Protections
 	who         *runtime.Caller // instead of an application
@@ -84,13 +85,16 @@ func newGateway(tb testing.TB, upstream string, cfg egress.TransportConfig, opti
 	if err != nil {
 		tb.Fatal(err)
 	}
-	transport := egress.New(egress.Config{Rules: rules}).NewTransport(cfg)
+	guard := egress.New(egress.Config{Rules: rules})
+	transport := guard.NewClient(cfg)
 	tb.Cleanup(transport.CloseIdleConnections)
 	g := &gateway{records: newRecords(), target: runtime.Target{
 		ConnectionID: "con_1", Slug: "up", Account: "default", Version: 7, BaseURL: base,
 		Policy: runtime.DefaultPolicy(), Transport: transport,
 	}}
 	g.target.Policy.Retry.MaxAttempts = 1 // Tests of one exchange; those of retries ask for more.
+	g.bare = guard.NewTransport(cfg)
+	tb.Cleanup(g.bare.CloseIdleConnections)
 	for _, o := range options {
 		o(&g.target)
 	}

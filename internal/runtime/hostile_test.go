@@ -85,9 +85,12 @@ func TestNobodyWaitsForTheRest(t *testing.T) {
 		"broken answer and expects": {"POST", "Expect: 100-continue\r\n" + length, 0, nil},
 		"panic":                     {"POST", length, 0, []option{authorize(func(context.Context, *http.Request) error { panic(http.ErrAbortHandler) })}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		overBoth(t, name, func(t *testing.T, bare bool) {
+			t.Helper()
 			g := newGateway(t, short, egress.TransportConfig{}, append(c.options, timeout(time.Minute))...)
+			if bare {
+				g.target.Transport = g.bare
+			}
 			conn := dial(t, g.Listener.Addr().String())
 			_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 			_, _ = io.WriteString(conn, c.method+" / HTTP/1.1\r\nHost: x\r\n"+c.rest)
@@ -113,6 +116,19 @@ func TestNobodyWaitsForTheRest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// overBoth runs a test over our transport, and over the one of net/http.
+func overBoth(t *testing.T, name string, test func(t *testing.T, bare bool)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		test(t, false)
+	})
+	t.Run(name+" over net/http", func(t *testing.T) {
+		t.Parallel()
+		test(t, true)
+	})
 }
 
 func denied(context.Context, *http.Request) error { return fault.New(fault.Forbidden, "", "no") }

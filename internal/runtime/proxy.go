@@ -243,7 +243,7 @@ func (x *exchange) failed(ctx context.Context, err error) *failure {
 		return callerSlow("the request body did not arrive in time")
 	case errors.Is(cause, errAttemptTimeout), errors.Is(cause, errTotalTimeout):
 		return upstreamFailure(OutcomeTimeout, cause)
-	case x.body.abandoned.Load():
+	case x.body.abandoned.Load() && wrote:
 		return upstreamFailure(OutcomeReset, err)
 	case cause != nil:
 		return upstreamFailure(OutcomeCanceled, cause)

@@ -68,7 +68,7 @@ func TestNoHiddenReplayOverHTTP1(t *testing.T) {
 			}
 			var control atomic.Int64
 			direct := rawUpstream(t, forgetful(&control))
-			bare := newGateway(t, direct, egress.TransportConfig{}).target.Transport
+			bare := newGateway(t, direct, egress.TransportConfig{}).bare
 			for range 2 {
 				if resp, err := bare.RoundTrip(build(direct + "/x")); err == nil {
 					_, _ = io.Copy(io.Discard, resp.Body)
@@ -79,27 +79,47 @@ func TestNoHiddenReplayOverHTTP1(t *testing.T) {
 				t.Errorf("a bare transport sent %d requests for 2", control.Load())
 			}
 
-			var seen atomic.Int64
-			g := newGateway(t, rawUpstream(t, forgetful(&seen)), egress.TransportConfig{})
-			if resp, _ := send(t, g, build(g.URL+"/x")); resp.StatusCode != 200 {
-				t.Fatalf("first: %d", resp.StatusCode)
-			}
-			resp, body := send(t, g, build(g.URL+"/x"))
-			if c.method == "HEAD" {
-				body = []byte(`"` + runtime.CodeReset + `"`)
-			}
-			wantError(t, resp, body, http.StatusBadGateway, runtime.CodeReset)
-			if seen.Load() != 2 || resp.Header.Get("Switchgear-Attempts") != "1" {
-				t.Errorf("the upstream saw %d requests for 2, and we said %s attempts for the second", seen.Load(), resp.Header.Get("Switchgear-Attempts"))
-			}
-			if g.records.next(t); g.records.next(t).Outcome != runtime.OutcomeReset {
-				t.Errorf("record %+v", g.records.all)
-			}
-			// The next call gets a new connection and goes well.
-			if resp, _ := send(t, g, build(g.URL+"/x")); resp.StatusCode != 200 || seen.Load() != 3 {
-				t.Errorf("after it: %d, %d requests", resp.StatusCode, seen.Load())
-			}
+			t.Run("ours", func(t *testing.T) { replays(t, newForgetful(t), c.method, build) })
+			t.Run("net/http", func(t *testing.T) {
+				f := newForgetful(t)
+				f.target.Transport = f.bare
+				replays(t, f, c.method, build)
+			})
 		})
+	}
+}
+
+// forgotten is a gateway before a forgetful upstream.
+type forgotten struct {
+	*gateway
+	seen *atomic.Int64
+}
+
+func newForgetful(t *testing.T) forgotten {
+	t.Helper()
+	seen := &atomic.Int64{}
+	return forgotten{newGateway(t, rawUpstream(t, forgetful(seen)), egress.TransportConfig{}), seen}
+}
+
+func replays(t *testing.T, g forgotten, method string, build func(target string) *http.Request) {
+	t.Helper()
+	if resp, _ := send(t, g.gateway, build(g.URL+"/x")); resp.StatusCode != 200 {
+		t.Fatalf("first: %d", resp.StatusCode)
+	}
+	resp, body := send(t, g.gateway, build(g.URL+"/x"))
+	if method == "HEAD" {
+		body = []byte(`"` + runtime.CodeReset + `"`)
+	}
+	wantError(t, resp, body, http.StatusBadGateway, runtime.CodeReset)
+	if g.seen.Load() != 2 || resp.Header.Get("Switchgear-Attempts") != "1" {
+		t.Errorf("the upstream saw %d requests for 2, and we said %s attempts for the second", g.seen.Load(), resp.Header.Get("Switchgear-Attempts"))
+	}
+	if g.records.next(t); g.records.next(t).Outcome != runtime.OutcomeReset {
+		t.Errorf("record %+v", g.records.all)
+	}
+	// The next call gets a new connection and goes well.
+	if resp, _ := send(t, g.gateway, build(g.URL+"/x")); resp.StatusCode != 200 || g.seen.Load() != 3 {
+		t.Errorf("after it: %d, %d requests", resp.StatusCode, g.seen.Load())
 	}
 }
 

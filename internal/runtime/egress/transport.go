@@ -5,14 +5,14 @@ import (
 	"crypto/x509"
 	"net/http"
 	"time"
+
+	"switchgear/internal/runtime/egress/http1"
 )
 
 // TransportConfig tunes a transport. The zero value is usable.
 type TransportConfig struct {
 	// RootCAs replaces the system's certificate authorities.
 	RootCAs *x509.CertPool
-	// MaxConnsPerHost bounds the connections to one host. 0 = no bound: the bulkhead is the bound.
-	MaxConnsPerHost int
 	// MaxIdleConnsPerHost bounds the connections kept for later. 0 = 256.
 	MaxIdleConnsPerHost int
 	// IdleConnTimeout closes what was not used. 0 = 60s.
@@ -23,30 +23,53 @@ type TransportConfig struct {
 	ExpectContinueTimeout time.Duration
 }
 
+func (c TransportConfig) withDefaults() TransportConfig {
+	if c.MaxIdleConnsPerHost == 0 {
+		c.MaxIdleConnsPerHost = 256
+	}
+	if c.IdleConnTimeout == 0 {
+		c.IdleConnTimeout = time.Minute
+	}
+	if c.MaxResponseHeaderBytes == 0 {
+		c.MaxResponseHeaderBytes = 64 << 10
+	}
+	if c.ExpectContinueTimeout == 0 {
+		c.ExpectContinueTimeout = time.Second
+	}
+	return c
+}
+
+func (c TransportConfig) tls() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.RootCAs}
+}
+
+const handshakeTimeout = 10 * time.Second
+
+// NewClient makes the transport of calls: plain exchanges over HTTP/1.1 take a short way, everything else
+// that of [Guard.NewTransport], which says what holds for both.
+func (g *Guard) NewClient(cfg TransportConfig) *http1.Transport {
+	cfg = cfg.withDefaults()
+	return http1.New(http1.Deps{Dial: g.dial, Other: g.NewTransport(cfg)}, http1.Config{
+		TLS:                    cfg.tls(),
+		TLSHandshakeTimeout:    handshakeTimeout,
+		MaxIdleConnsPerHost:    cfg.MaxIdleConnsPerHost,
+		IdleConnTimeout:        cfg.IdleConnTimeout,
+		MaxResponseHeaderBytes: int(cfg.MaxResponseHeaderBytes),
+	})
+}
+
 // NewTransport makes a transport that connects only where the guard allows it. Each call makes a new one
 // with connections of its own; make one per version of a policy, and call CloseIdleConnections on the
 // one it replaces. It follows no redirect and unpacks no body: both are up to whoever reads the answer.
 func (g *Guard) NewTransport(cfg TransportConfig) *http.Transport {
-	if cfg.MaxIdleConnsPerHost == 0 {
-		cfg.MaxIdleConnsPerHost = 256
-	}
-	if cfg.IdleConnTimeout == 0 {
-		cfg.IdleConnTimeout = time.Minute
-	}
-	if cfg.MaxResponseHeaderBytes == 0 {
-		cfg.MaxResponseHeaderBytes = 64 << 10
-	}
-	if cfg.ExpectContinueTimeout == 0 {
-		cfg.ExpectContinueTimeout = time.Second
-	}
+	cfg = cfg.withDefaults()
 	return &http.Transport{
 		Proxy:                  nil, // Never from the environment: see the package comment.
 		DialContext:            g.dial,
 		ForceAttemptHTTP2:      true, // A dialer of our own would switch HTTP/2 off.
 		DisableCompression:     true, // Bodies pass as they are; a small one must not become a large one here.
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.RootCAs},
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxConnsPerHost:        cfg.MaxConnsPerHost,
+		TLSClientConfig:        cfg.tls(),
+		TLSHandshakeTimeout:    handshakeTimeout,
 		MaxIdleConnsPerHost:    cfg.MaxIdleConnsPerHost,
 		IdleConnTimeout:        cfg.IdleConnTimeout,
 		MaxResponseHeaderBytes: cfg.MaxResponseHeaderBytes,
