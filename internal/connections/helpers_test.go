@@ -60,8 +60,8 @@ type guarded struct {
 	made []*http1.Transport
 }
 
-func (g *guarded) NewClient(cfg egress.TransportConfig) *http1.Transport {
-	t := g.Guard.NewClient(cfg)
+func (g *guarded) NewCalls(cfg egress.TransportConfig) *http1.Transport {
+	t := g.Guard.NewCalls(cfg)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.made = append(g.made, t)

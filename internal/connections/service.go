@@ -47,7 +47,7 @@ type Catalog interface {
 // Egress decides where calls may go; *egress.Guard is one.
 type Egress interface {
 	CheckURL(u *url.URL) error
-	NewClient(cfg egress.TransportConfig) *http1.Transport
+	NewCalls(cfg egress.TransportConfig) *http1.Transport
 }
 
 // Protections guard the calls of connections; *runtime.Protections are some.

@@ -50,7 +50,7 @@ func newTransport(guard Egress) *transport {
 	t := &transport{}
 	t.get = sync.OnceValue(func() *http1.Transport {
 		defer t.made.Store(true)
-		return guard.NewClient(egress.TransportConfig{})
+		return guard.NewCalls(egress.TransportConfig{})
 	})
 	return t
 }

@@ -86,7 +86,7 @@ func newGateway(tb testing.TB, upstream string, cfg egress.TransportConfig, opti
 		tb.Fatal(err)
 	}
 	guard := egress.New(egress.Config{Rules: rules})
-	transport := guard.NewClient(cfg)
+	transport := guard.NewCalls(cfg)
 	tb.Cleanup(transport.CloseIdleConnections)
 	g := &gateway{records: newRecords(), target: runtime.Target{
 		ConnectionID: "con_1", Slug: "up", Account: "default", Version: 7, BaseURL: base,

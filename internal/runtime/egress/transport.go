@@ -45,9 +45,9 @@ func (c TransportConfig) tls() *tls.Config {
 
 const handshakeTimeout = 10 * time.Second
 
-// NewClient makes the transport of calls: plain exchanges over HTTP/1.1 take a short way, everything else
+// NewCalls makes the transport of calls: plain exchanges over HTTP/1.1 take a short way, everything else
 // that of [Guard.NewTransport], which says what holds for both.
-func (g *Guard) NewClient(cfg TransportConfig) *http1.Transport {
+func (g *Guard) NewCalls(cfg TransportConfig) *http1.Transport {
 	cfg = cfg.withDefaults()
 	return http1.New(http1.Deps{Dial: g.dial, Other: g.NewTransport(cfg)}, http1.Config{
 		TLS:                    cfg.tls(),
