@@ -115,6 +115,9 @@ type Mute struct {
 // Active reports whether it is in force.
 func (m Mute) Active(now time.Time) bool { return now.Before(m.Until) }
 
+// Covers reports whether it is about an alert, whether in force or not.
+func (m Mute) Covers(a *Alert) bool { return m.covers(a.RuleID, a.ConnectionID) }
+
 func (m Mute) covers(ruleID, connectionID string) bool {
 	return (m.RuleID == "" || m.RuleID == ruleID) && (m.ConnectionID == "" || m.ConnectionID == connectionID)
 }

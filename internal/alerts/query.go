@@ -3,6 +3,7 @@ package alerts
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"switchgear/db"
 	"switchgear/internal/access"
@@ -17,11 +18,18 @@ type Query struct {
 	// Connection is a slug.
 	Connection string
 	RuleID     string
-	// Sort is opened_at or -opened_at; without it those that fire come first, then the newest.
+	// Acknowledged selects those that fire and that somebody looks after.
+	Acknowledged bool
+	// From and To bound when it was opened, To excluded.
+	From, To time.Time
+	// Sort is opened_at, -opened_at or SortUrgency; without it those that fire come first, then the newest.
 	Sort string
 	// Page counts from 1.
 	Page, Limit int
 }
+
+// SortUrgency puts the most urgent first, and of those the oldest.
+const SortUrgency = "urgency"
 
 // Page is a part of a list.
 type Page struct {
@@ -66,6 +74,18 @@ func (s *Service) List(ctx context.Context, a access.Actor, q Query) (Page, erro
 		return Page{}, fmt.Errorf("alerts: list: %w", err)
 	}
 	return Page{all, total}, nil
+}
+
+// Unacknowledged counts the alerts that fire and that nobody looks after. It needs system:read.
+func (s *Service) Unacknowledged(ctx context.Context, a access.Actor) (int, error) {
+	if err := a.Require(access.PermissionSystemRead); err != nil {
+		return 0, err
+	}
+	n, err := s.store.unacknowledged(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("alerts: count: %w", err)
+	}
+	return n, nil
 }
 
 // Get returns one alert. It needs system:read. One that does not exist is a fault.NotFound ALERT_NOT_FOUND.

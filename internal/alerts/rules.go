@@ -26,6 +26,7 @@ const (
 	actionMuteEdit      = "alert_mute.edit"
 	actionMuteEnd       = "alert_mute.end"
 	actionAcknowledge   = "alert.acknowledge"
+	actionResend        = "alert_notification.resend"
 )
 
 // maxRules bounds how many rules there are.
@@ -86,6 +87,24 @@ func (s *Service) EditRule(ctx context.Context, a access.Actor, id string, d Rul
 		return out.entry(actionRuleEdit), err
 	})
 	return out, err
+}
+
+// SwitchRule switches a rule on or off. It needs configure.
+func (s *Service) SwitchRule(ctx context.Context, a access.Actor, id string, on bool, reason string) error {
+	reason, err := checkText("reason", reason, "")
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, a, access.PermissionConfigure, func(tx *db.Tx, _ access.Actor) (audit.Entry, error) {
+		rule, err := s.ruleIn(ctx, tx, id)
+		if err != nil {
+			return audit.Entry{}, err
+		}
+		rule.Enabled, rule.UpdatedAt = on, s.moment()
+		entry := rule.entry(actionRuleEdit)
+		entry.Reason = reason
+		return entry, s.store.putRule(ctx, tx, rule)
+	})
 }
 
 // DeleteRule deletes a rule with its mutes. Its open alerts end; the history stays. It needs configure.

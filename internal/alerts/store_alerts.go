@@ -103,6 +103,17 @@ func (s store) list(ctx context.Context, q Query) ([]Alert, int, error) {
 	add("severity", string(q.Severity))
 	add("connection", q.Connection)
 	add("rule_id", q.RuleID)
+	if q.Acknowledged {
+		where = append(where, "state = 'firing' AND acknowledged_at IS NOT NULL")
+	}
+	if !q.From.IsZero() {
+		args = append(args, db.Micros(q.From))
+		where = append(where, fmt.Sprintf("opened_at >= $%d", len(args)))
+	}
+	if !q.To.IsZero() {
+		args = append(args, db.Micros(q.To))
+		where = append(where, fmt.Sprintf("opened_at < $%d", len(args)))
+	}
 	filter := ""
 	if len(where) > 0 {
 		filter = "WHERE " + strings.Join(where, " AND ")
@@ -117,10 +128,17 @@ func (s store) list(ctx context.Context, q Query) ([]Alert, int, error) {
 		order = `ORDER BY opened_at, id`
 	case "-opened_at":
 		order = `ORDER BY opened_at DESC, id DESC`
+	case SortUrgency:
+		order = `ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, opened_at, id`
 	}
 	n := len(args)
 	page, err := s.alerts(ctx, s.db, fmt.Sprintf("%s %s LIMIT $%d OFFSET $%d", filter, order, n+1, n+2), append(args, q.Limit, (q.Page-1)*q.Limit)...)
 	return page, total, err
+}
+
+func (s store) unacknowledged(ctx context.Context) (n int, err error) {
+	err = s.db.QueryRow(ctx, `SELECT COUNT(*) FROM alerts WHERE state = 'firing' AND acknowledged_at IS NULL`).Scan(&n)
+	return n, err
 }
 
 // mostDeleted bounds the rows that one transaction deletes.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"switchgear/db"
 )
@@ -86,4 +87,11 @@ func (s store) listNotifications(ctx context.Context, q NotificationQuery) ([]No
 	page, err := s.notifications(ctx, s.db, fmt.Sprintf("%s ORDER BY created_at DESC, id DESC LIMIT $%d OFFSET $%d", filter, n+1, n+2),
 		append(args, q.Limit, (q.Page-1)*q.Limit)...)
 	return page, total, err
+}
+
+// revive makes a notification due again that was given up, with all its attempts.
+func (store) revive(ctx context.Context, tx *db.Tx, id string, at time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE alert_notifications SET state = 'pending', attempts = 0, run_at = $2, finished_at = NULL, last_error = ''
+		WHERE id = $1 AND state = 'dead'`, id, db.Micros(at))
+	return err
 }

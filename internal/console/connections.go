@@ -10,6 +10,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"switchgear/internal/access"
+	"switchgear/internal/alerts"
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/checklist"
@@ -241,7 +242,7 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	traffic := p.Calls.Recent(c.ID)
 	view := connectionsview.DetailView{
-		Page: p.frame(r, c.Name, "connections", "calls"), Now: p.Now(), Head: head, ID: c.ID, Provider: p.providerName(c.Provider), Kind: c.Kind,
+		Page: p.frame(r, c.Name, "connections", "calls", alerts.Topic), Now: p.Now(), Head: head, ID: c.ID, Provider: p.providerName(c.Provider), Kind: c.Kind,
 		Environment: c.Environment, BaseURL: c.BaseURL, Auth: authLabel(c.AuthType), LogBodies: c.LogBodies, LastKnownGood: c.LastKnownGood,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, ProxyURL: p.cfg.GatewayURL() + "/proxy/" + c.Slug + "/",
 		Example: fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.GatewayURL(), c.Slug),
@@ -255,6 +256,9 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 		if a.Account == credentials.DefaultAccount {
 			view.Credential = credentialRow(a)
 		}
+	}
+	if view.Alerts, err = alertPages(p).firingFor(r, c.Slug); err != nil {
+		return err
 	}
 	if c.State == connections.StatePaused {
 		if view.PausedBy, view.PausedWhy, err = p.paused(r, c.Slug); err != nil {

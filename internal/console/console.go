@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"switchgear/internal/access"
+	"switchgear/internal/alerts"
 	"switchgear/internal/audit"
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
@@ -48,6 +49,8 @@ type Deps struct {
 	Checklist *checklist.Service
 	// Health says how connections are.
 	Health *health.Service
+	// Alerts tell people what stands still.
+	Alerts *alerts.Service
 	// Demo starts and ends the demonstration.
 	Demo Demonstration
 	// Proxy sends what people send by hand, through the pipeline of the gateway.
@@ -105,7 +108,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 func newConsole(deps Deps, cfg Config) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Connections": deps.Connections == nil, "Providers": deps.Providers == nil, "Calls": deps.Calls == nil, "Checklist": deps.Checklist == nil, "Demo": deps.Demo == nil,
-		"Proxy": deps.Proxy == nil, "Breakers": deps.Breakers == nil, "Protections": deps.Protections == nil, "Health": deps.Health == nil,
+		"Proxy": deps.Proxy == nil, "Breakers": deps.Breakers == nil, "Protections": deps.Protections == nil, "Health": deps.Health == nil, "Alerts": deps.Alerts == nil,
 		"Assets": deps.Assets == nil,
 		"Logger": deps.Logger == nil, "Now": deps.Now == nil, "About": deps.About == nil, "SetupDone": deps.SetupDone == nil,
 	} {

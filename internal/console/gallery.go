@@ -6,6 +6,7 @@ import (
 	"switchgear/internal/fault"
 	aboutview "switchgear/web/templates/about"
 	accessview "switchgear/web/templates/access"
+	alertsview "switchgear/web/templates/alerts"
 	apidocsview "switchgear/web/templates/apidocs"
 	auditview "switchgear/web/templates/audit"
 	breakersview "switchgear/web/templates/breakers"
@@ -30,7 +31,7 @@ func (p galleryPages) routes() []route {
 
 func (p galleryPages) show(w http.ResponseWriter, r *http.Request) error {
 	//nolint:contextcheck // Components get their context when they are rendered.
-	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), breakersview.Gallery(), callsview.Gallery(), checklistview.Gallery(), accessview.Gallery(), auditview.Gallery(), aboutview.Gallery(), apidocsview.Gallery(), errorsview.Gallery())
+	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), breakersview.Gallery(), alertsview.Gallery(), callsview.Gallery(), checklistview.Gallery(), accessview.Gallery(), auditview.Gallery(), aboutview.Gallery(), apidocsview.Gallery(), errorsview.Gallery())
 	q := r.URL.Query()
 	if name := q.Get("state"); name != "" {
 		state, ok := gallery.Find(groups, q.Get("group"), name)

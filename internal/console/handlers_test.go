@@ -18,6 +18,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 
 	"switchgear/internal/access"
+	"switchgear/internal/alerts"
 	"switchgear/internal/audit"
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
@@ -50,6 +51,9 @@ type site struct {
 	audit       *audit.Log
 	breakers    *breakers.Service
 	guards      *runtime.Protections
+	alerts      *alerts.Service
+	// exec writes rows that nothing else makes in a test.
+	exec func(query string, args ...any)
 }
 
 // newSite starts a console; rules open addresses to connections.
@@ -132,6 +136,20 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	notify := func(topic string) { hub.Publish(topic) }
+	sender, err := alerts.NewSender(alerts.SenderDeps{
+		DB: d, Sealer: sealer, Guard: egress.New(egress.Config{Rules: open}), Notify: notify, Logger: telemetry.Discard(), Now: time.Now,
+	}, alerts.SenderConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	warnings, err := alerts.New(t.Context(), alerts.Deps{
+		DB: d, Audit: log, Sealer: sealer, Connections: conns, Health: conditions, Breakers: protections.Breakers(), Calls: callLog, Outbox: sender,
+		BaseURL: func() string { return "" }, Notify: notify, Logger: telemetry.Discard(), Now: time.Now,
+	}, alerts.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	assets, err := static.New()
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +157,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	var server *httptest.Server
 	handler, err := New(Deps{
 		Connections: conns, Providers: catalog, Calls: callLog, Checklist: readiness, Demo: &demonstration{},
-		Breakers: switches, Protections: protections, Health: conditions,
+		Breakers: switches, Protections: protections, Health: conditions, Alerts: warnings,
 		Proxy: runtime.NewProxy(runtime.ProxyDeps{
 			Logger: telemetry.Discard(), Now: time.Now, Recorder: recorders{callLog, switches}, Protections: protections,
 		}, runtime.ProxyConfig{}),
@@ -151,7 +169,10 @@ func newSite(t *testing.T, rules ...string) *site {
 	}
 	server = httptest.NewServer(middleware.ClientIPFromRemoteAddr(telemetry.AssignRequestID(handler)))
 	t.Cleanup(server.Close)
-	return &site{Server: server, access: svc, connections: conns, calls: callLog, checklist: readiness, audit: log, breakers: switches, guards: protections}
+	return &site{
+		Server: server, access: svc, connections: conns, calls: callLog, checklist: readiness, audit: log, breakers: switches, guards: protections, alerts: warnings,
+		exec: func(query string, args ...any) { dbtest.Exec(t, d, query, args...) },
+	}
 }
 
 // signedIn makes a user with the role and returns a client with their session.

@@ -1,11 +1,15 @@
 package console
 
 import (
+	"log/slog"
 	"net/http"
+	"strconv"
 
 	"switchgear/internal/access"
 	"switchgear/internal/telemetry"
+	alertsview "switchgear/web/templates/alerts"
 	"switchgear/web/templates/layout"
+	"switchgear/web/templates/ui"
 )
 
 // section is one entry of the navigation. An entry is shown to those who may open it, and there is none
@@ -18,6 +22,7 @@ type section struct {
 func sections() []section {
 	return []section{
 		{"Operate", "overview", "Overview", "/", "activity", signedIn()},
+		{"Operate", "alerts", "Alerts", alertsview.Path, "bell", needs(access.PermissionSystemRead)},
 		{"Operate", "connections", "Connections", "/connections", "plug", needs(access.PermissionSystemRead)},
 		{"Operate", "breakers", "Breakers", "/breakers", "shield", needs(access.PermissionSystemRead)},
 		{"Operate", "calls", "Calls", "/calls", "list", needs(access.PermissionSystemRead)},
@@ -38,12 +43,16 @@ func (c *Console) page(r *http.Request, title, current string, topics ...string)
 		RequestID: telemetry.RequestID(r.Context()), Assets: c.Assets, LiveSince: c.Live.Moment(),
 		User: layout.User{Email: v.user.Email, Name: v.user.Name, Role: string(v.user.Role), ProfileHref: "/profile", SignOutAction: "/sign-out"},
 	}
+	c.countAlerts(r, p.Nav)
 	p.More = []layout.NavItem{
 		{Label: "Your profile", Href: "/profile", Icon: "user"},
 		{Label: "Your sessions", Href: "/sessions", Icon: "globe"},
 	}
 	for _, more := range []section{
 		{"", "", "New connection", "/connections/new", "plug", needs(access.PermissionConfigure)},
+		{"", "", "Alert rules", alertsview.RulesPath, "bell", needs(access.PermissionSystemRead)},
+		{"", "", "Alert channels", alertsview.ChannelsPath, "send", needs(access.PermissionSystemRead)},
+		{"", "", "Mutes", alertsview.MutesPath, "pause", needs(access.PermissionSystemRead)},
 		{"", "", "Invitations", "/invitations", "mail", needs(access.PermissionUsersRead)},
 		{"", "", "Invite someone", "/invitations/new", "user-plus", needs(access.PermissionUsersWrite)},
 		{"", "", "New API key", "/keys/new", "key", needs(access.PermissionKeysWrite)},
@@ -61,6 +70,28 @@ func (c *Console) page(r *http.Request, title, current string, topics ...string)
 		}
 	}
 	return p
+}
+
+// countAlerts shows in the navigation how many alerts nobody looks after yet. A page does without the
+// figure when it cannot be had.
+func (c *Console) countAlerts(r *http.Request, nav layout.Nav) {
+	if isFragment(r) { // a fragment has no navigation
+		return
+	}
+	for _, group := range nav {
+		for i := range group.Items {
+			if group.Items[i].Href != alertsview.Path {
+				continue
+			}
+			n, err := c.Alerts.Unacknowledged(r.Context(), actor(r))
+			switch {
+			case err != nil:
+				c.Logger.LogAttrs(r.Context(), slog.LevelWarn, "alerts are not counted", slog.Any("error", err))
+			case n > 0:
+				group.Items[i].Count, group.Items[i].CountTone = strconv.Itoa(n), ui.ToneBad
+			}
+		}
+	}
 }
 
 // bare frames a page for everyone: set-up, sign-in and errors without a session.

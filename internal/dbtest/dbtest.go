@@ -21,3 +21,14 @@ func New(tb testing.TB) *db.DB {
 	})
 	return d
 }
+
+// Exec runs a statement in a transaction of its own, for rows that nothing else in a test can make.
+func Exec(tb testing.TB, d *db.DB, query string, args ...any) {
+	tb.Helper()
+	if err := d.InTx(tb.Context(), func(tx *db.Tx) error {
+		_, err := tx.Exec(tb.Context(), query, args...)
+		return err
+	}); err != nil {
+		tb.Fatalf("dbtest: %v", err)
+	}
+}

@@ -3,6 +3,7 @@ package connections
 import (
 	"time"
 
+	"switchgear/web/templates/alerts"
 	"switchgear/web/templates/ui"
 )
 
@@ -58,6 +59,12 @@ func detailStates() []ui.State {
 	revoked.Credential.State, corrupt.Credential.State, odd.Credential.State = "revoked", "corrupt", "of-a-later-version"
 	failing := sampleDetail()
 	failing.Failed = 600
+	mute := alerts.Mute{ID: "amu_1", Slug: "stripe", Reason: "their maintenance", By: "ada@example.com", Since: ago(time.Minute), Until: now().Add(time.Hour)}
+	alerting := failing
+	alerting.Alerts = []alerts.Row{
+		{ID: "alr_1", RuleID: "arl_1", Rule: "Breaker opened", Severity: alerts.SeverityCritical, Status: alerts.StatusFiring, Slug: "stripe", Connection: "Stripe live", Operation: "createCharge", Why: "38 of 60 calls failed in 60 s.", OpenedAt: ago(14 * time.Minute)},
+		{ID: "alr_2", RuleID: "arl_2", Rule: "Error budget", Severity: alerts.SeverityWarning, Status: alerts.StatusFiring, Slug: "stripe", Connection: "Stripe live", Why: "7 % of 1,200 calls failed in 1 h.", OpenedAt: ago(2 * time.Hour), Muted: &mute},
+	}
 	long := sampleDetail()
 	long.Head, long.BaseURL, long.Provider = longHead(), "https://"+longHost()+"/v1", longName
 	long.ProxyURL, long.Example = "https://"+longHost()+"/proxy/"+longSlug()+"/", "curl https://"+longHost()+"/proxy/"+longSlug()+"/v1/balance"
@@ -66,6 +73,7 @@ func detailStates() []ui.State {
 		whole(group, "in use", Detail(sampleDetail())),
 		whole(group, "no traffic yet", Detail(quiet)),
 		whole(group, "most calls fail", Detail(failing)),
+		whole(group, "alerts fire", Detail(alerting)),
 		whole(group, "paused", Detail(paused)),
 		whole(group, "read-only, paused", Detail(reader)),
 		whole(group, "operator", Detail(operator)),

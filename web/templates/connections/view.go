@@ -6,6 +6,7 @@ package connections
 import (
 	"time"
 
+	"switchgear/web/templates/alerts"
 	"switchgear/web/templates/breakers"
 	"switchgear/web/templates/calls"
 	"switchgear/web/templates/layout"
@@ -160,6 +161,8 @@ type DetailView struct {
 	Page layout.Page
 	Now  time.Time
 	Head Header
+	// Alerts are those that fire for the connection, the worst first.
+	Alerts []alerts.Row
 
 	ID, Provider, Kind, Environment, BaseURL string
 	// Auth is the label of the auth type.
