@@ -50,6 +50,7 @@ func TestBrowser(t *testing.T) {
 		{"checklist", checklistJourney},
 		{"live tail", tailJourney},
 		{"breaker", breakerJourney},
+		{"alerts", alertsJourney},
 		{"overview", overviewJourney},
 		{"invite", inviteJourney},
 		{"set up", setUpJourney},

@@ -75,14 +75,14 @@ func channelLabel(id string) string {
 	return kind.Info().Label
 }
 
-// channelTarget is where a channel leads to, as far as that is no secret.
+// channelTarget is where a channel leads to; empty where that is secret.
 func channelTarget(c *alerts.Channel) string {
 	for _, key := range []string{"url", "to"} {
 		if value := c.Settings[key]; value != "" {
 			return value
 		}
 	}
-	return "an address that is stored sealed"
+	return ""
 }
 
 // newChannel asks for the kind first, then for the rest.
@@ -284,7 +284,7 @@ func channelSettings(kind channels.Info, c *alerts.Channel) []alertsview.Setting
 				value = "stored sealed"
 			}
 		}
-		if value != channelTarget(c) {
+		if value != "" && value != channelTarget(c) {
 			out = append(out, alertsview.Setting{Key: f.Label, Value: value})
 		}
 	}

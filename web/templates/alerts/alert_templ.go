@@ -139,7 +139,7 @@ func Part(v AlertView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = v.Told.notices(v.CanConfigure).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = v.Told.nobody(v.CanConfigure).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -225,7 +225,7 @@ func (v ChannelsView) columns() []ui.Column {
 func (v ChannelsView) rows() []ui.Row {
 	out := make([]ui.Row, len(v.Channels))
 	for i, c := range v.Channels {
-		cells := []templ.Component{ui.Name(c.Name, c.href(), c.KindLabel), c.state(), ui.Mono(c.Target), ui.Text(c.told()), c.last(v.Now)}
+		cells := []templ.Component{ui.Name(c.Name, c.href(), c.KindLabel), c.state(), c.target(), ui.Text(c.told()), c.last(v.Now)}
 		if v.CanConfigure {
 			cells = append(cells, ui.Group(c.test(), ui.Button{Label: "Edit", Small: true, Href: c.href("edit")}))
 		}
@@ -256,6 +256,13 @@ func (c Channel) state() ui.Chip {
 		return ui.Chip{Label: "Failing", Tone: ui.ToneBad}
 	}
 	return ui.Chip{Label: "On", Tone: ui.ToneOK}
+}
+
+func (c Channel) target() templ.Component {
+	if c.Target == "" {
+		return ui.Muted("an address that is stored sealed")
+	}
+	return ui.Mono(c.Target)
 }
 
 func (c Channel) told() string {
@@ -600,7 +607,7 @@ func (v ChannelView) actions() []templ.Component {
 
 func (v ChannelView) facts() []ui.Fact {
 	c := v.Channel
-	out := []ui.Fact{{Key: "Kind", Value: ui.Text(c.KindLabel)}, {Key: "Leads to", Value: ui.Mono(c.Target)}}
+	out := []ui.Fact{{Key: "Kind", Value: ui.Text(c.KindLabel)}, {Key: "Leads to", Value: c.target()}}
 	for _, s := range v.Settings {
 		out = append(out, ui.Fact{Key: s.Key, Value: ui.Text(s.Value)})
 	}

@@ -69,7 +69,7 @@ func sampleChannels() []Channel {
 	delivered, dead := sampleNotification(NotificationDelivered), sampleNotification(NotificationDead)
 	return []Channel{
 		{ID: "ch_1", Name: "Operations", Kind: "webhook", KindLabel: "Webhook", Target: "https://ops.example.com/…", Enabled: true, Rules: 2, Last: &delivered, UpdatedAt: ago(30 * 24 * time.Hour)},
-		{ID: "ch_2", Name: "Chat of the team", Kind: "slack", KindLabel: "Slack", Target: "https://hooks.slack.com/…", Enabled: true, Rules: 1, Last: &dead, UpdatedAt: ago(3 * time.Hour)},
+		{ID: "ch_2", Name: "Chat of the team", Kind: "slack", KindLabel: "Slack", Enabled: true, Rules: 1, Last: &dead, UpdatedAt: ago(3 * time.Hour)},
 		{ID: "ch_3", Name: "Mail", Kind: "email", KindLabel: "E-mail", Target: "ops@example.com", UpdatedAt: ago(time.Hour)},
 	}
 }

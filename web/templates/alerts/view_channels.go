@@ -22,7 +22,7 @@ type Channel struct {
 	ID, Name string
 	// Kind is its machine name, KindLabel what it is called.
 	Kind, KindLabel string
-	// Target is where it leads to, without what is secret of it.
+	// Target is where it leads to; empty where that is secret.
 	Target  string
 	Enabled bool
 	// OffWhy says why the program switched it off; empty otherwise.
