@@ -143,12 +143,16 @@ func (w *world) RejectedCredentials() map[string]runtime.RejectedCredential {
 func newWorld(t *testing.T, slugs ...string) *world {
 	t.Helper()
 	w := newWorldOn(t, dbtest.New(t))
+	w.connect(slugs...)
+	return w
+}
+
+func (w *world) connect(slugs ...string) {
 	for _, slug := range slugs {
 		w.list = append(w.list, connections.Standing{Connection: &connections.Connection{
 			ID: slug, Slug: slug, Name: slug, State: connections.StateActive, Environment: "production",
 		}})
 	}
-	return w
 }
 
 func newWorldOn(t *testing.T, d *db.DB) *world {

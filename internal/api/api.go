@@ -20,6 +20,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"switchgear/internal/access"
+	"switchgear/internal/alerts"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
@@ -51,6 +52,7 @@ type Deps struct {
 	Limiters    limiters
 	Checklists  readiness
 	WhatIf      replays
+	Alerts      *alerts.Service
 	Requests    requests
 	Assets      assets
 	Metrics     http.Handler
@@ -108,6 +110,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	one.rateLimitRoutes()
 	one.checklistRoutes()
 	one.whatIfRoutes()
+	one.alertRoutes()
 	if err := one.close(); err != nil {
 		return nil, err
 	}

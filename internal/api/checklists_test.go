@@ -28,6 +28,9 @@ func TestChecklists(t *testing.T) {
 		t.Errorf("%+v", first)
 	}
 	w.do(http.MethodPatch, "/api/v1/connections/stripe", `{"documentation":{"contacts":[{"name":"On call","reach":"ops@example.com"}]}}`, "Content-Type", "application/merge-patch+json")
+	var channel AlertChannel
+	w.do(http.MethodPost, "/api/v1/alert-channels", `{"name":"chat","kind":"slack","settings":{"url":"https://hooks.example.com/x"}}`).decode(t, &channel)
+	w.do(http.MethodPut, "/api/v1/alert-rules/arl_default_connection_down", `{"name":"Connection down","kind":"connection_down","channels":["`+channel.ID+`"]}`)
 	list = detail(w.do(http.MethodPost, path+"/monitoring/attest", `{"reason":"An alert came.","days":14}`))
 	if got := list.Details[8]; got.Verdict != "pass" || got.Stage != "proven" || len(got.Evidence) != 1 || got.Evidence[0].Actor.Name != "deploy" || got.Evidence[0].Message != "An alert came." {
 		t.Errorf("%+v", got)

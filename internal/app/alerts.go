@@ -24,3 +24,13 @@ func (c *core) openAlerts(ctx context.Context, sealer *credentials.Sealer, guard
 	}, alerts.Config{})
 	return err
 }
+
+// firing is how many alerts fire, for every severity there is.
+func (c *core) firing() map[string]int {
+	counts := c.alerts.Firing()
+	out := map[string]int{}
+	for _, severity := range alerts.Severities() {
+		out[string(severity)] = counts[severity]
+	}
+	return out
+}

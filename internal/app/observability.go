@@ -16,6 +16,11 @@ func (a *App) registerMetrics() error {
 	}
 	all := append(observability.NewCallLog(c.calls),
 		c.counted,
+		observability.NewAlerts(observability.AlertsDeps{Firing: c.firing, Sent: func(each func(channelKind, result string, n int64)) {
+			for s, n := range c.sender.Counts() {
+				each(s.ChannelKind, s.Result, n)
+			}
+		}}),
 		observability.NewProtections(observability.ProtectionsDeps{
 			Protections: c.protections, Transitions: c.transitions, Slugs: c.connections.Slugs,
 		}),

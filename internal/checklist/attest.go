@@ -90,7 +90,7 @@ func (s *Service) state(ctx context.Context, a access.Actor, slug, id string, st
 	if err != nil {
 		return fmt.Errorf("checklist: %w", err)
 	}
-	e, err := s.statement(c, item, a, st, v)
+	e, err := s.statement(ctx, c, item, a, st, v)
 	if err != nil {
 		return err
 	}
@@ -112,8 +112,8 @@ func (s *Service) state(ctx context.Context, a access.Actor, slug, id string, st
 }
 
 // statement makes evidence of what a person says.
-func (s *Service) statement(c connections.Connection, item Item, a access.Actor, st Statement, v Verdict) (Evidence, error) {
-	facts, err := s.facts(c, s.problem(c))
+func (s *Service) statement(ctx context.Context, c connections.Connection, item Item, a access.Actor, st Statement, v Verdict) (Evidence, error) {
+	facts, err := s.facts(ctx, c, s.problem(c))
 	if err != nil {
 		return Evidence{}, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"switchgear/db"
 	"switchgear/internal/access"
+	"switchgear/internal/alerts"
 	"switchgear/internal/audit"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
@@ -64,6 +65,7 @@ func good() Facts {
 		Provider: providers.Provider{Slug: "stripe", Docs: "https://docs.stripe.com", Policy: json.RawMessage(`{"rate_limits":[{"requests":100,"per":"1s"}]}`)},
 		Now:      noon,
 	}
+	f.Alerts = alerts.Coverage{Rules: []string{"Breaker opened"}, Channels: []string{"on call"}, DeliveredAt: noon.Add(-time.Hour), Over: "on call"}
 	f.Traffic = traffic(f.Now, 1000, map[runtime.Outcome]int64{runtime.OutcomeSuccess: 1000})
 	return f
 }
@@ -113,7 +115,7 @@ func newWorld(t *testing.T) *world {
 	}})
 	must(t, err)
 	w.Service, err = New(Deps{
-		DB: w.db, Audit: w.log, Connections: w, Calls: w, Providers: providerOf{w}, Logger: telemetry.Discard(), Now: w.clock,
+		DB: w.db, Audit: w.log, Connections: w, Calls: w, Providers: providerOf{w}, Alerts: w, Logger: telemetry.Discard(), Now: w.clock,
 		Notify: func(topic string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -255,6 +257,12 @@ func (w *world) Recent(string) calls.Traffic {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return calls.Traffic{Calls: w.recent}
+}
+
+func (w *world) Coverage(context.Context, connections.Connection) (alerts.Coverage, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.facts.Alerts, nil
 }
 
 // providerOf has one name for the method of the catalogue and for that of the connections.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"switchgear/internal/alerts"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
@@ -67,6 +68,7 @@ const (
 	PlaceCalls        Place = "calls"
 	PlaceVersions     Place = "versions"
 	PlaceAttest       Place = "attest"
+	PlaceAlerts       Place = "alerts" // rules and channels
 )
 
 // Info describes an item.
@@ -97,6 +99,8 @@ type Facts struct {
 	// Policy is what is in force.
 	Policy   runtime.Policy
 	Provider providers.Provider
+	// Alerts is who would hear of it.
+	Alerts alerts.Coverage
 	// Problem says why calls are refused, nil when they are not.
 	Problem error
 	Traffic Traffic

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"switchgear/internal/alerts"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
@@ -185,12 +186,17 @@ func TestFindings(t *testing.T) {
 		},
 		"monitoring": {
 			map[string]judged{
-				"somebody": {nil, VerdictPass, "1 contact", ""},
-				"nobody":   {func(f *Facts) { f.Connection.Documentation.Contacts = nil }, VerdictFail, "0 contacts", "nobody"},
+				"somebody":   {nil, VerdictPass, "1 contact", "1 alert rule with 1 channel"},
+				"no rule":    {func(f *Facts) { f.Alerts = alerts.Coverage{} }, VerdictFail, "0 alert rules", "nothing notices"},
+				"no channel": {func(f *Facts) { f.Alerts.Channels = nil }, VerdictFail, "0 channels", "nobody hears"},
+				"nobody":     {func(f *Facts) { f.Connection.Documentation.Contacts = nil }, VerdictFail, "0 contacts", "nobody"},
 			},
 			map[string]judged{
-				"measured": {nil, VerdictPass, "1,000 calls", "last good call"},
-				"silent":   {silent, VerdictUnknown, "0 calls", ""},
+				"measured":      {nil, VerdictPass, "1,000 calls", "delivered over on call"},
+				"never told":    {func(f *Facts) { f.Alerts.DeliveredAt = time.Time{} }, VerdictUnknown, "0 notifications", "send a test"},
+				"told long ago": {func(f *Facts) { f.Alerts.DeliveredAt = noon.Add(-31 * 24 * time.Hour) }, VerdictUnknown, "1,000 calls", "more than 30 days ago"},
+				"failed since":  {func(f *Facts) { f.Alerts.FailedAt = noon.Add(-time.Minute) }, VerdictFail, "1,000 calls", "failed at"},
+				"silent":        {silent, VerdictUnknown, "0 calls", ""},
 			},
 		},
 		"integration_tests": {

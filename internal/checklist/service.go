@@ -10,6 +10,7 @@ import (
 
 	"switchgear/db"
 	"switchgear/internal/access"
+	"switchgear/internal/alerts"
 	"switchgear/internal/audit"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
@@ -38,6 +39,11 @@ type Calls interface {
 	Recent(connectionID string) calls.Traffic
 }
 
+// Alerts knows who would hear of a connection; *alerts.Service does.
+type Alerts interface {
+	Coverage(ctx context.Context, c connections.Connection) (alerts.Coverage, error)
+}
+
 // Catalog finds providers; *providers.Catalog is one.
 type Catalog interface {
 	Find(slug string) (providers.Provider, error)
@@ -50,6 +56,7 @@ type Deps struct {
 	Connections Connections
 	Calls       Calls
 	Providers   Catalog
+	Alerts      Alerts
 	// Notify is called after a change, with the name of what changed. It must not block.
 	Notify func(topic string)
 	Logger *slog.Logger
@@ -81,7 +88,7 @@ type Service struct {
 
 // New returns a Service. It fails when a dependency is missing.
 func New(d Deps, cfg Config) (*Service, error) {
-	if d.DB == nil || d.Audit == nil || d.Connections == nil || d.Calls == nil || d.Providers == nil || d.Notify == nil || d.Logger == nil || d.Now == nil {
+	if d.DB == nil || d.Audit == nil || d.Connections == nil || d.Calls == nil || d.Providers == nil || d.Alerts == nil || d.Notify == nil || d.Logger == nil || d.Now == nil {
 		return nil, errors.New("checklist: every dependency is required")
 	}
 	return &Service{
@@ -138,7 +145,7 @@ func (s *Service) judge(ctx context.Context, c connections.Connection, problem e
 	if err != nil {
 		return Checklist{}, err
 	}
-	facts, err := s.facts(c, problem)
+	facts, err := s.facts(ctx, c, problem)
 	if err != nil {
 		return Checklist{}, err
 	}
@@ -163,7 +170,7 @@ func (s *Service) judge(ctx context.Context, c connections.Connection, problem e
 }
 
 // facts are those of a connection, without its traffic.
-func (s *Service) facts(c connections.Connection, problem error) (Facts, error) {
+func (s *Service) facts(ctx context.Context, c connections.Connection, problem error) (Facts, error) {
 	policy, err := s.deps.Connections.EffectivePolicy(c)
 	if err != nil {
 		// Calls are refused for it as well, which is what the items are about then.
@@ -173,7 +180,11 @@ func (s *Service) facts(c connections.Connection, problem error) (Facts, error) 
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return Facts{}, err
 	}
-	return Facts{Connection: c, Policy: policy, Provider: provider, Problem: problem, Now: s.deps.Now()}, nil
+	covered, err := s.deps.Alerts.Coverage(ctx, c)
+	if err != nil {
+		return Facts{}, err
+	}
+	return Facts{Connection: c, Policy: policy, Provider: provider, Alerts: covered, Problem: problem, Now: s.deps.Now()}, nil
 }
 
 // sample is how many of the newest calls are looked at one by one.

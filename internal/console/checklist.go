@@ -208,6 +208,8 @@ func fix(r checklist.Result, head connectionsview.Header) connectionsview.Link {
 		link = connectionsview.Link{Label: "Edit", Href: own + "/edit"}
 	case checklist.PlaceCredential:
 		link = connectionsview.Link{Label: "Credential", Href: own + "/accounts"}
+	case checklist.PlaceAlerts:
+		link = connectionsview.Link{Label: "Alerts", Href: "/alerts"}
 	case checklist.PlaceAttest:
 		link = connectionsview.Link{Label: "Attest", Href: own + "/checklist/" + r.ID + "#attest"}
 	}

@@ -118,7 +118,7 @@ func newSite(t *testing.T, rules ...string) *site {
 		t.Fatal(err)
 	}
 	readiness, err := checklist.New(checklist.Deps{
-		DB: d, Audit: log, Connections: conns, Calls: callLog, Providers: catalog, Notify: func(topic string) { hub.Publish(topic) }, Logger: telemetry.Discard(), Now: time.Now,
+		DB: d, Audit: log, Connections: conns, Calls: callLog, Providers: catalog, Alerts: told{}, Notify: func(topic string) { hub.Publish(topic) }, Logger: telemetry.Discard(), Now: time.Now,
 	}, checklist.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -424,4 +424,11 @@ func TestReloadMakesNothingTwice(t *testing.T) {
 	if err != nil || keys.Total != 1 {
 		t.Errorf("%d keys, %v", keys.Total, err)
 	}
+}
+
+// told has a rule and a channel for every connection.
+type told struct{}
+
+func (told) Coverage(context.Context, connections.Connection) (alerts.Coverage, error) {
+	return alerts.Coverage{Rules: []string{"Connection down"}, Channels: []string{"on call"}}, nil
 }

@@ -44,6 +44,13 @@ func newMeasured(t *testing.T) *measured {
 	slugs := func() map[string]string { return maps.Clone(m.slugs) }
 	calls := observability.NewCalls(slugs)
 	m.world = newWorld(t, runtime.ProxyConfig{}, calls)
+	m.registry.MustRegister(observability.NewAlerts(observability.AlertsDeps{
+		Firing: func() map[string]int { return map[string]int{"critical": 2, "warning": 0} },
+		Sent: func(each func(channelKind, result string, n int64)) {
+			each("webhook", "delivered", 7)
+			each("email", "retry", 1)
+		},
+	}))
 	m.registry.MustRegister(append(observability.NewCallLog(fakeLog{}), calls, observability.NewProtections(observability.ProtectionsDeps{
 		Protections: m.protections, Transitions: m.transitions, Slugs: slugs,
 	}))...)
