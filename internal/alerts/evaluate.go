@@ -74,6 +74,9 @@ type evaluator struct {
 	seen map[string]time.Time
 	// windowed is what rules over a window showed last, by the id of the rule.
 	windowed map[string]judgement
+	// list and byID are the connections of the last look.
+	list []connections.Standing
+	byID map[string]*connections.Connection
 }
 
 // judgement is where a rule holds.
@@ -121,10 +124,7 @@ func (s *Service) facts(board *health.Board) (*Facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Facts{Now: s.moment(), Connections: make(map[string]*connections.Connection, len(all)), Totals: s.deps.Calls.Totals}
-	for i := range all {
-		f.Connections[all[i].ID] = all[i].Connection
-	}
+	f := &Facts{Now: s.moment(), Connections: s.byID(all), Totals: s.deps.Calls.Totals}
 	f.Health, _ = board.Page(health.State.Attention, 0, board.Len())
 	s.deps.Breakers.Each(func(snap *breaker.Snapshot) {
 		if snap.State != breaker.StateClosed {
@@ -132,6 +132,21 @@ func (s *Service) facts(board *health.Board) (*Facts, error) {
 		}
 	})
 	return f, nil
+}
+
+// byID maps connections by their id. The list is another one whenever one of them changed.
+func (s *Service) byID(all []connections.Standing) map[string]*connections.Connection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := &s.state; st.byID != nil && len(st.list) == len(all) && (len(all) == 0 || &st.list[0] == &all[0]) {
+		return st.byID
+	}
+	byID := make(map[string]*connections.Connection, len(all))
+	for i := range all {
+		byID[all[i].ID] = all[i].Connection
+	}
+	s.state.list, s.state.byID = all, byID
+	return byID
 }
 
 // judge returns where each rule holds. A rule that cannot be judged is left out.

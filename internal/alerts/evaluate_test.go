@@ -260,6 +260,35 @@ func TestWithoutChannel(t *testing.T) {
 	w.want("the end is not to be told", w.told(), "firing")
 }
 
+// While every channel is disabled nothing is told; what fires when one is enabled is.
+func TestDisabledChannel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "stripe")
+	c := w.webhook("hook", "https://a.example.com")
+	w.only(RuleDraft{Kind: "connection_down", NotifyResolved: true, Channels: []string{c.ID}})
+	enable := func(on bool) {
+		t.Helper()
+		d := c.Draft()
+		d.Enabled = on
+		_, err := w.EditChannel(t.Context(), access.System(), c.ID, d)
+		must(t, err)
+		w.pass(time.Second)
+	}
+	w.down("stripe", true)
+	w.lookOnce()
+	enable(false)
+	w.down("stripe", false)
+	w.lookOnce()
+	w.pass(time.Second)
+	w.down("stripe", true)
+	w.lookOnce()
+	w.want("disabled", w.told(), "firing", "resolved suppressed", "firing suppressed")
+	enable(true)
+	w.lookOnce()
+	w.lookOnce()
+	w.want("enabled", w.told(), "firing", "resolved suppressed", "firing suppressed", "firing")
+}
+
 // Reminders follow until somebody looks after the alert; what comes back has to be looked after anew.
 func TestRepeatAndAcknowledge(t *testing.T) {
 	t.Parallel()

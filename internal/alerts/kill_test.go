@@ -20,11 +20,6 @@ const killEnv = "SWITCHGEAR_ALERTS_TEST_CHILD"
 // TestKilled kills a process with SIGKILL between the commit of an alert and its message, and in the middle of
 // sending it: the next process sends it, once more, with the same id.
 func TestKilled(t *testing.T) {
-	if child := os.Getenv(killEnv); child != "" {
-		part := strings.Split(child, "|")
-		fireAndWait(t, part[0], part[1], part[2])
-		return
-	}
 	t.Parallel()
 	for _, at := range []string{"committed", "sending"} {
 		t.Run(at, func(t *testing.T) {
@@ -41,7 +36,7 @@ func TestKilled(t *testing.T) {
 			defer close(hang)
 			binary, err := os.Executable()
 			must(t, err)
-			cmd := exec.CommandContext(t.Context(), binary, "-test.run=^TestKilled$")
+			cmd := exec.CommandContext(t.Context(), binary, "-test.run=^TestKilledChild$")
 			cmd.Env = append(os.Environ(), killEnv+"="+at+"|"+dir+"|"+rec.URL)
 			out, err := cmd.StdoutPipe()
 			must(t, err)
@@ -86,9 +81,14 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// fireAndWait is the other process. It never ends by itself.
-func fireAndWait(t *testing.T, at, dir, url string) {
-	t.Helper()
+// TestKilledChild is the other process of TestKilled, and nothing by itself.
+func TestKilledChild(t *testing.T) {
+	t.Parallel()
+	part := strings.Split(os.Getenv(killEnv), "|")
+	if len(part) != 3 {
+		return
+	}
+	at, dir, url := part[0], part[1], part[2]
 	d, err := db.Open(t.Context(), db.Config{Dir: dir})
 	must(t, err)
 	w := newWorldOn(t, d)

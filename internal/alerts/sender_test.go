@@ -347,6 +347,9 @@ func TestOrder(t *testing.T) {
 	if len(slow.all()) != 1 || len(fast.all()) != 2 {
 		t.Errorf("%d and %d messages", len(slow.all()), len(fast.all()))
 	}
+	if due, ok, err := w.store.nextDue(t.Context()); err != nil || !ok || due.Sub(w.now()) < 5*time.Second {
+		t.Errorf("what waits for another one is due at %s: %v %v", due, ok, err)
+	}
 	w.pass(time.Minute)
 	w.send()
 	arrived := slow.all()

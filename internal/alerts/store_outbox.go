@@ -54,12 +54,14 @@ func (s store) bury(ctx context.Context, now time.Time, most int) error {
 	})
 }
 
+// first holds for what waits for nothing that the same alert has to tell the same channel before it.
+const first = `NOT EXISTS (SELECT 1 FROM alert_notifications e WHERE e.alert_id = n.alert_id AND e.alert_id <> '' AND e.channel_id = n.channel_id
+	AND e.state IN ('pending', 'sending') AND (e.created_at < n.created_at OR (e.created_at = n.created_at AND e.id < n.id)))`
+
 // claim takes the first notification that is due and whose channel is idle. What an alert tells a channel is
 // told in order: nothing overtakes what is not finished.
 func (s store) claim(ctx context.Context, l lease, most int, idle func(channelID string) bool) (out claimed, ok bool, err error) {
-	const due = `n.attempts < $1 AND ((n.state = 'pending' AND n.run_at <= $2) OR (n.state = 'sending' AND n.lease_until < $2))
-		AND NOT EXISTS (SELECT 1 FROM alert_notifications e WHERE e.alert_id = n.alert_id AND e.alert_id <> '' AND e.channel_id = n.channel_id
-			AND e.state IN ('pending', 'sending') AND (e.created_at < n.created_at OR (e.created_at = n.created_at AND e.id < n.id)))`
+	const due = `n.attempts < $1 AND ((n.state = 'pending' AND n.run_at <= $2) OR (n.state = 'sending' AND n.lease_until < $2)) AND ` + first
 	find := func(q querier) (id string, err error) {
 		rows, err := q.Query(ctx, `SELECT n.id, n.channel_id FROM alert_notifications n WHERE `+due+` ORDER BY n.run_at, n.id LIMIT $3`, most, db.Micros(l.now), candidates)
 		if err != nil {
@@ -150,10 +152,11 @@ func laterOf(a, b time.Time) time.Time {
 	return a
 }
 
-// nextDue is when the first notification that waits is due.
+// nextDue is when the first notification is due that waits for no other one.
 func (s store) nextDue(ctx context.Context) (at time.Time, ok bool, err error) {
 	var us *int64
-	err = s.db.QueryRow(ctx, `SELECT MIN(CASE state WHEN 'pending' THEN run_at ELSE lease_until END) FROM alert_notifications WHERE state IN ('pending', 'sending')`).Scan(&us)
+	err = s.db.QueryRow(ctx, `SELECT MIN(CASE n.state WHEN 'pending' THEN n.run_at ELSE n.lease_until END) FROM alert_notifications n
+		WHERE n.state IN ('pending', 'sending') AND `+first).Scan(&us)
 	if err != nil || us == nil {
 		return time.Time{}, false, err
 	}

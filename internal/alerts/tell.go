@@ -97,7 +97,8 @@ func (t teller) tell(a *Alert, rule Rule, event channels.Event) []Notification {
 		a.announced = a.announced && firing
 		return t.notifications(a, rule, event, fmt.Sprintf("Muted by %s until %s: %s", m.By, m.Until.UTC().Format("2006-01-02 15:04 UTC"), m.Reason))
 	}
-	if !t.tellable(rule) {
+	if !t.tellable(rule) { // whoever can be told later hears of it then
+		a.announced = false
 		return t.notifications(a, rule, event, "")
 	}
 	a.told = slices.DeleteFunc(a.told, func(at time.Time) bool { return t.now.Sub(at) >= t.cfg.FlapWindow })

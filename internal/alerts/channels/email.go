@@ -250,13 +250,14 @@ func (c *capped) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// smtpFailure keeps the number of an answer and none of its words.
+// smtpFailure keeps the number of an answer and none of its words. That a mailbox is refused does not change by
+// itself; a password, or a server that is not itself, may.
 func smtpFailure(err error) error {
 	if f, ok := errors.AsType[*SendError](err); ok {
 		return f
 	}
 	if answer, ok := errors.AsType[*textproto.Error](err); ok {
-		return &SendError{Text: fmt.Sprintf("The mail server answered %d.", answer.Code), Permanent: answer.Code >= 500}
+		return &SendError{Text: fmt.Sprintf("The mail server answered %d.", answer.Code), Permanent: answer.Code >= 550 && answer.Code <= 554}
 	}
 	return &SendError{Text: words(err)}
 }

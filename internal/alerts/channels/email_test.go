@@ -240,7 +240,7 @@ func TestEmailFailures(t *testing.T) {
 		want              string
 		permanent         bool
 	}{
-		"wrong password": {true, true, func(_ *mailbox, v map[string]string, _ *Wire) { v["password"] = "other" }, "The mail server answered 535.", true},
+		"wrong password": {true, true, func(_ *mailbox, v map[string]string, _ *Wire) { v["password"] = "other" }, "The mail server answered 535.", false},
 		"no encryption":  {false, false, func(_ *mailbox, v map[string]string, _ *Wire) { v["security"] = "starttls" }, "The mail server offers no STARTTLS, so nothing was sent.", true},
 		"not trusted":    {true, true, func(_ *mailbox, _ map[string]string, w *Wire) { w.RootCAs = nil }, "The certificate of the server is not trusted.", false},
 		"refused": {true, true, func(b *mailbox, _ map[string]string, _ *Wire) {
