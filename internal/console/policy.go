@@ -19,20 +19,24 @@ func policyFacts(p runtime.Policy) []connectionsview.Fact {
 		{Key: "Timeout", Value: p.Timeout.String(), Hint: "of a whole call"},
 		{Key: "Attempt timeout", Value: attempt, Hint: attemptHint},
 		{Key: "Attempts", Value: strconv.Itoa(p.Retry.MaxAttempts), Hint: "at most, the first included"},
+		{Key: "Hedging", Value: "off"},
 		{Key: "Rate limits", Value: rateLimits(p.RateLimits), Hint: "beside what the vendor's answers tell"},
 		{Key: "At once", Value: strconv.Itoa(p.Bulkhead.MaxInFlight), Hint: "calls under way"},
 		{Key: "Breaker", Value: "off", Hint: "failing calls are never kept back"},
 		{Key: "Cache", Value: "off"},
 	}
+	if p.Hedge.After > 0 {
+		out[3].Value, out[3].Hint = "after "+p.Hedge.After.String(), "a slow read is sent once more, and the first answer counts"
+	}
 	if p.Breaker.Enabled {
-		out[5].Value = "on"
-		out[5].Hint = "opens when " + percent(100*p.Breaker.FailureRatio) + " of at least " + strconv.Itoa(p.Breaker.MinCalls) + " calls in " + p.Breaker.Window.String() + " fail"
+		out[6].Value = "on"
+		out[6].Hint = "opens when " + percent(100*p.Breaker.FailureRatio) + " of at least " + strconv.Itoa(p.Breaker.MinCalls) + " calls in " + p.Breaker.Window.String() + " fail"
 	}
 	if c := p.Cache; c.TTL > 0 || c.StaleIfError > 0 || c.StaleWhileRevalidate > 0 {
-		out[6].Value = "on"
-		out[6].Hint = "reads, fresh for " + c.TTL.String()
+		out[7].Value = "on"
+		out[7].Hint = "reads, fresh for " + c.TTL.String()
 		if c.StaleIfError > 0 {
-			out[6].Hint += "; stands in for an upstream that fails for " + c.StaleIfError.String() + " more"
+			out[7].Hint += "; stands in for an upstream that fails for " + c.StaleIfError.String() + " more"
 		}
 	}
 	if len(p.Operations) > 0 {

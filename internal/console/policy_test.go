@@ -55,7 +55,7 @@ func TestPolicyFacts(t *testing.T) {
 		return out
 	}
 	want := map[string]string{
-		"Timeout": "30s", "Attempt timeout": "not set", "Attempts": "3", "Rate limits": "none configured", "At once": "100", "Breaker": "on", "Cache": "off",
+		"Timeout": "30s", "Attempt timeout": "not set", "Attempts": "3", "Hedging": "off", "Rate limits": "none configured", "At once": "100", "Breaker": "on", "Cache": "off",
 	}
 	if diff := cmp.Diff(want, said(runtime.DefaultPolicy())); diff != "" {
 		t.Error(diff)
@@ -63,8 +63,8 @@ func TestPolicyFacts(t *testing.T) {
 	p := runtime.DefaultPolicy()
 	p.AttemptTimeout, p.Breaker.Enabled, p.Cache.StaleIfError = runtime.Duration(time.Second), false, runtime.Duration(time.Hour)
 	p.RateLimits = []runtime.RateLimit{{Requests: 90, Per: runtime.Duration(time.Second)}, {Requests: 1000, Per: runtime.Duration(time.Hour), Scope: runtime.ScopeCredential}}
-	p.Operations = make([]runtime.Operation, 2)
-	want["Attempt timeout"], want["Breaker"], want["Cache"], want["Rate limits"], want["Operations"] = "1s", "off", "on", "90 per 1s, 1000 per 1h for each account", "2"
+	p.Operations, p.Hedge.After = make([]runtime.Operation, 2), runtime.Duration(200*time.Millisecond)
+	want["Attempt timeout"], want["Breaker"], want["Cache"], want["Rate limits"], want["Operations"], want["Hedging"] = "1s", "off", "on", "90 per 1s, 1000 per 1h for each account", "2", "after 200ms"
 	if diff := cmp.Diff(want, said(p)); diff != "" {
 		t.Error(diff)
 	}

@@ -21,6 +21,8 @@ type Calls struct {
 	calls    *prometheus.CounterVec
 	attempts *prometheus.CounterVec
 	retries  *prometheus.CounterVec
+	hedges   *prometheus.CounterVec
+	won      *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	outcomes map[runtime.Outcome]uint8 // numbers from 1 on; 0 is unknown
 	known    sync.Map                  // slug → *series
@@ -51,7 +53,13 @@ func NewCalls(slugs func() map[string]string) *Calls {
 			Name: "switchgear_attempts_total", Help: "Requests sent to upstreams, or tried to be, by connection and how they ended.",
 		}, []string{"integration", "outcome"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "switchgear_retries_total", Help: "Attempts beyond the first of a call, by connection.",
+			Name: "switchgear_retries_total", Help: "Attempts beyond the first of a call, by connection; without those that raced another one.",
+		}, []string{"integration"}),
+		hedges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "switchgear_hedges_total", Help: "Requests that were sent beside one that was slow to answer, by connection.",
+		}, []string{"integration"}),
+		won: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "switchgear_hedges_won_total", Help: "Those of them that were answered first, by connection.",
 		}, []string{"integration"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "switchgear_call_duration_seconds",
@@ -72,8 +80,15 @@ func (c *Calls) Record(rec runtime.Record) {
 	outcome := c.outcomes[rec.Outcome]
 	s.counter(c, seriesKey{methodNumber(rec.Method), outcome}, &rec).Inc()
 	s.duration.Observe(rec.Duration.Seconds())
-	if rec.Attempts > 1 {
-		s.retries.Add(float64(rec.Attempts - 1))
+	if again := rec.Attempts - 1 - rec.Hedges; again > 0 {
+		s.retries.Add(float64(again))
+	}
+	if rec.Hedges > 0 {
+		c.hedges.WithLabelValues(rec.Slug).Add(float64(rec.Hedges))
+		won := c.won.WithLabelValues(rec.Slug)
+		if rec.HedgeWon {
+			won.Inc()
+		}
 	}
 	for _, earlier := range rec.Retried {
 		s.attempt(c, earlier.Outcome, &rec, 1)
@@ -171,6 +186,8 @@ func (c *Calls) Collect(ch chan<- prometheus.Metric) {
 			c.calls.DeletePartialMatch(gone)
 			c.attempts.DeletePartialMatch(gone)
 			c.retries.DeletePartialMatch(gone)
+			c.hedges.DeletePartialMatch(gone)
+			c.won.DeletePartialMatch(gone)
 			c.duration.DeletePartialMatch(gone)
 		}
 		return true
@@ -181,5 +198,5 @@ func (c *Calls) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (c *Calls) all() []prometheus.Collector {
-	return []prometheus.Collector{c.calls, c.attempts, c.retries, c.duration}
+	return []prometheus.Collector{c.calls, c.attempts, c.retries, c.hedges, c.won, c.duration}
 }

@@ -74,26 +74,31 @@ func (s *spans) call(rec *runtime.Record) {
 	}
 	status(call, rec.Status, rec.Status >= 500)
 
-	for i, earlier := range rec.Retried {
-		s.attempt(ctx, rec, i+1, earlier, shared, true)
+	told := false
+	for _, other := range rec.Retried {
+		told = told || other.Number == rec.Number // Nothing could be sent after it.
+		s.attempt(ctx, rec, other, shared, true)
 	}
-	if last := len(rec.Retried); rec.Attempts > 0 && (last == 0 || rec.SentAt > rec.Retried[last-1].At) {
-		answered := runtime.Retried{Outcome: rec.Outcome, At: rec.SentAt, Took: rec.Duration - rec.SentAt}
+	if rec.Attempts > 0 && !told {
+		answered := runtime.Retried{Number: rec.Number, Outcome: rec.Outcome, At: rec.SentAt, Took: rec.Duration - rec.SentAt}
 		if rec.ErrorCode == "" && rec.Cache == "" {
 			answered.Status = rec.Status
 		}
-		s.attempt(ctx, rec, last+1, answered, shared, false)
+		s.attempt(ctx, rec, answered, shared, false)
 	}
 	call.End(trace.WithTimestamp(rec.StartedAt.Add(rec.Duration)))
 }
 
-func (s *spans) attempt(ctx context.Context, rec *runtime.Record, n int, a runtime.Retried, shared []attribute.KeyValue, again bool) {
-	began := rec.StartedAt.Add(a.At)
+func (s *spans) attempt(ctx context.Context, rec *runtime.Record, a runtime.Retried, shared []attribute.KeyValue, again bool) {
+	began, n := rec.StartedAt.Add(a.At), a.Number
 	_, span := s.tracer.Start(planned(ctx, rec.Trace.TraceID, rec.Trace.Attempt(n)), "attempt "+rec.Slug, trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithTimestamp(began), trace.WithAttributes(shared...), trace.WithAttributes(
 			attribute.String("server.address", rec.Host), attribute.String("switchgear.outcome", string(a.Outcome)), attribute.Int("switchgear.attempt", n)))
 	if n > 1 {
 		span.SetAttributes(attribute.Int("http.request.resend_count", n-1))
+	}
+	if a.Hedge {
+		span.SetAttributes(attribute.Bool("switchgear.hedge", true))
 	}
 	if again {
 		span.SetAttributes(attribute.String("switchgear.retry_reason", a.Reason))

@@ -27,6 +27,9 @@ type attempt struct {
 	outcome   Outcome
 	reading   ratelimit.Reading
 	sent      bool
+	number    int           // from 1, in the order in which they were sent
+	hedge     bool          // it races another one
+	sentAt    time.Duration // from the start of the call
 	took      time.Duration // until there was an answer, or none
 	settled   bool
 }
@@ -39,12 +42,26 @@ func (c *call) attempt(leave *admission) *attempt {
 		minor11: c.r.ProtoAtLeast(1, 1), expects: len(c.r.Header["Expect"]) > 0,
 	}}
 	c.tried = true
+	c.launched++
+	a.number = c.launched
 	a.ctx, a.cancel = context.WithCancelCause(c.r.Context())
 	return a
 }
 
 // send makes the attempt. It returns when the headers of the answer are there, or it has failed.
 func (a *attempt) send() {
+	out := a.ready()
+	if out == nil {
+		return
+	}
+	resp, err := a.roundTrip(out) //nolint:bodyclose // By discard or release.
+	sends, late := a.answered()
+	a.took = a.now().Sub(a.start) - a.sentAt
+	a.receive(resp, err, sends, late)
+}
+
+// ready makes the request of the attempt and starts its clock; nil when it has failed already.
+func (a *attempt) ready() *http.Request {
 	c, x := a.call, &a.exchange
 	if a.admission.limitWait > time.Millisecond {
 		c.span("rate limit", "waited for its turn", a.admission.limitWait)
@@ -57,7 +74,7 @@ func (a *attempt) send() {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(a.ctx)
 	if trace := &c.rec.Trace; trace.SpanID != [8]byte{} {
-		out.Header["Traceparent"] = []string{trace.Traceparent(len(c.rec.Retried) + 1)}
+		out.Header["Traceparent"] = []string{trace.Traceparent(a.number)}
 		if trace.ParentID == [8]byte{} {
 			delete(out.Header, "Tracestate") // It belongs to the caller's trace, and there is none that can be read.
 		}
@@ -67,7 +84,7 @@ func (a *attempt) send() {
 		if err := x.attachBody(c, out); err != nil {
 			a.failure = reject(fault.Wrap(err, fault.Internal, "", "The body of the request cannot be sent again."))
 			a.outcome = a.failure.outcome
-			return
+			return nil
 		}
 	}
 	if c.t.LogBodies {
@@ -76,17 +93,13 @@ func (a *attempt) send() {
 	x.watch = callerOf(a.ctx).Watch
 	if f := a.authorize(out); f != nil {
 		a.failure, a.outcome = f, f.outcome
-		return
+		return nil
 	}
-	began := c.proxy.now()
-	c.rec.SentAt = began.Sub(c.rec.StartedAt)
+	a.sentAt = x.since(x.now())
 	x.mu.Lock()
 	x.arm(true)
 	x.mu.Unlock()
-	resp, err := a.roundTrip(out) //nolint:bodyclose // By discard or release.
-	sends, late := x.answered()
-	a.took = c.proxy.now().Sub(began)
-	a.receive(resp, err, sends, late)
+	return out
 }
 
 // roundTrip sends, and watches how it goes.
@@ -105,6 +118,7 @@ type observed interface {
 // receive takes what the transport returned.
 func (a *attempt) receive(resp *http.Response, err error, sends int, late error) {
 	c := a.call
+	c.rec.SentAt, c.rec.Number = a.sentAt, a.number
 	a.sent = sends > 0
 	c.sends += sends
 	if err != nil {
@@ -222,11 +236,29 @@ func (a *attempt) settle() {
 
 // retried is what the record keeps of an attempt that is followed by another.
 func (a *attempt) retried(reason string) Retried {
-	r := Retried{Outcome: a.outcome, At: a.call.rec.SentAt, Took: a.took, Reason: reason}
+	r := Retried{Number: a.number, Hedge: a.hedge, Outcome: a.outcome, At: a.sentAt, Took: a.took, Reason: reason}
 	if a.resp != nil {
 		r.Status = a.resp.StatusCode
 	}
 	return r
+}
+
+// timeline is the part of an attempt in the timeline of the call. Where several ran side by side, each moment
+// says of which it is.
+func (a *attempt) timeline(end time.Time) []Step {
+	steps := a.steps(end)
+	if a.call.rec.Hedges == 0 {
+		return steps
+	}
+	which := "request " + strconv.Itoa(a.number)
+	for i := range steps {
+		if s := &steps[i]; s.Note == "" {
+			s.Note = which
+		} else {
+			s.Note = which + ", " + s.Note
+		}
+	}
+	return steps
 }
 
 // discard ends an attempt that is followed by another. A short rest of its answer is read, so that the
@@ -354,7 +386,7 @@ func (p *Proxy) complete(a *attempt) {
 	ended := p.now()
 	rec.Duration = ended.Sub(rec.StartedAt) // What follows is our work, not the call.
 	rec.RequestBytes = x.body.n.Load()
-	rec.Steps = slices.Concat(a.call.steps, x.steps(ended))
+	rec.Steps = slices.Concat(a.call.steps, a.timeline(ended))
 	slices.SortStableFunc(rec.Steps, func(a, b Step) int { return int(a.At - b.At) })
 	x.mu.Lock()
 	if !x.reused && !x.gotAt.IsZero() {

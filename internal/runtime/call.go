@@ -37,6 +37,8 @@ type call struct {
 	refreshed bool        // the credential, after a 401
 	tried     bool        // there was an attempt
 	sends     int
+	launched  int  // attempts that were made
+	obeyed    bool // it waited for as long as the upstream asked: it is in no hurry any more
 	steps     []Step
 }
 
@@ -107,7 +109,11 @@ func (c *call) attempts() (begun bool, f *failure) {
 		if before != nil {
 			before.discard()
 		}
-		last.send()
+		if after := c.hedgeAfter(); after > 0 {
+			last = c.race(last, after)
+		} else {
+			last.send()
+		}
 		if !c.again(last) {
 			return c.finish(last)
 		}
@@ -144,10 +150,13 @@ func (c *call) prepareRepeats() {
 	if c.keyed = name != ""; c.keyed && len(c.header[name]) == 0 && !retry.Idempotent(c.r.Method) {
 		c.header[name] = []string{retry.NewKey()}
 	}
-	if c.hasBody() && c.policy.Retry.MaxAttempts > 1 && (c.keyed || retry.Idempotent(c.r.Method)) {
+	if c.hasBody() && c.policy.Retry.MaxAttempts > 1 && (c.keyed || c.declared() || retry.Idempotent(c.r.Method)) {
 		c.replay = c.proxy.spool.Body(c.r.Body, c.r.ContentLength)
 	}
 }
+
+// declared reports whether the operation is declared idempotent.
+func (c *call) declared() bool { return c.operation != nil && c.operation.Idempotent }
 
 func (c *call) hasBody() bool {
 	return c.r.ContentLength != 0 && c.r.Body != nil && c.r.Body != http.NoBody
@@ -171,7 +180,7 @@ func (c *call) again(a *attempt) bool {
 		return false
 	}
 	tried := retry.Attempt{
-		Number: c.rec.Attempts, Rule: retryRule(rule.Retry), Method: c.r.Method, Sent: a.sent,
+		Number: c.rec.Attempts, Rule: retryRule(rule.Retry), Method: c.r.Method, Declared: c.declared(), Sent: a.sent,
 		KeyHonoured: c.keyed, HasKey: c.keyed, Delay: a.reading.Delay, DelayKnown: a.reading.Source != "",
 		RefreshedBefore: c.refreshed, BodyLost: a.bodyLost(), Remaining: c.left(),
 	}
@@ -189,8 +198,9 @@ func (c *call) again(a *attempt) bool {
 	if !a.stopReading() || !c.pause(decision.Wait) {
 		return false
 	}
+	c.obeyed = c.obeyed || tried.DelayKnown && tried.Delay > 0
 	c.rec.Retried = append(c.rec.Retried, a.retried(decision.Text))
-	c.steps = append(c.steps, a.steps(began)...)
+	c.steps = append(c.steps, a.timeline(began)...)
 	c.span("retry", decision.Text, c.proxy.now().Sub(began))
 	return true
 }

@@ -20,6 +20,9 @@ type Operation struct {
 	Path string `json:"path"`
 	// Group shares the rate limits of this operation with the others of the group. Empty: its own.
 	Group string `json:"group,omitempty"`
+	// Idempotent says that to send a request twice does no more than to send it once, whatever its method:
+	// a search by POST, say. Then it is repeated like a GET.
+	Idempotent bool `json:"idempotent,omitempty"`
 	// Policy is laid over that of the connection.
 	Policy json.RawMessage `json:"policy,omitempty"`
 }

@@ -11,6 +11,7 @@ type Policy struct {
 	// of the response. Sending a long body does not count. 0 leaves it to Timeout.
 	AttemptTimeout Duration    `json:"attempt_timeout"`
 	Retry          Retry       `json:"retry"`
+	Hedge          Hedge       `json:"hedge"`
 	RateLimits     []RateLimit `json:"rate_limits"`
 	// RateLimitWait is how long a call may wait for its turn before it is refused.
 	RateLimitWait Duration `json:"rate_limit_wait"`
@@ -47,6 +48,15 @@ type Retry struct {
 	// IdempotencyKey is the header that the upstream honours as an idempotency key. Empty: it honours none,
 	// and methods that are not idempotent are not repeated once something was sent.
 	IdempotencyKey string `json:"idempotency_key"`
+}
+
+// Hedge lets another request race one that is slow to answer; the first good answer is passed on. It is for
+// reads, and for operations that are declared idempotent, without a body.
+type Hedge struct {
+	// After is how long a request may go unanswered before another one is sent beside it. 0 switches it off.
+	After Duration `json:"after"`
+	// Max is how many more requests one call may send so. They count in the budget of the retries.
+	Max int `json:"max"`
 }
 
 // RateLimit allows a number of requests in a window. Several limits hold at once.
@@ -143,6 +153,7 @@ func DefaultPolicy() Policy {
 		Retry: Retry{
 			MaxAttempts: 3, BaseDelay: Duration(200 * time.Millisecond), MaxDelay: Duration(10 * time.Second), BudgetRatio: 0.2,
 		},
+		Hedge:         Hedge{Max: 1},
 		RateLimits:    []RateLimit{},
 		RateLimitWait: Duration(2 * time.Second), RateLimitHold: ScopeConnection, RateLimitMaxHold: Duration(time.Hour),
 		Breaker: Breaker{

@@ -47,7 +47,7 @@ func policyFields(p *Policy) fields {
 	f["rate_limit_dialect"], f["rate_limit_reserve"] = &p.RateLimitDialect, &p.RateLimitReserve
 	f["rate_limit_hold"], f["rate_limit_max_hold"] = &p.RateLimitHold, &p.RateLimitMaxHold
 	f["operations"] = list[Operation]{&p.Operations, func(o *Operation) fields {
-		return fields{"id": &o.ID, "method": &o.Method, "path": &o.Path, "group": &o.Group, "policy": &o.Policy}
+		return fields{"id": &o.ID, "method": &o.Method, "path": &o.Path, "group": &o.Group, "idempotent": &o.Idempotent, "policy": &o.Policy}
 	}}
 	return f
 }
@@ -61,6 +61,7 @@ func operationFields(p *Policy) fields {
 			"max_attempts": &p.Retry.MaxAttempts, "base_delay": &p.Retry.BaseDelay, "max_delay": &p.Retry.MaxDelay,
 			"budget_ratio": &p.Retry.BudgetRatio, "idempotency_key": &p.Retry.IdempotencyKey,
 		},
+		"hedge": fields{"after": &p.Hedge.After, "max": &p.Hedge.Max},
 		"rate_limits": list[RateLimit]{&p.RateLimits, func(l *RateLimit) fields {
 			return fields{"requests": &l.Requests, "per": &l.Per, "scope": &l.Scope}
 		}},

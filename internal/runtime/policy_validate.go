@@ -20,6 +20,7 @@ const (
 	maxTimeout     = time.Hour
 	maxAttempts    = 10
 	maxRetryDelay  = 10 * time.Minute
+	maxHedges      = 3
 	maxRateLimits  = 8
 	maxRequests    = 1_000_000_000
 	maxRateWindow  = 31 * 24 * time.Hour
@@ -76,6 +77,10 @@ func (v *validation) calls(p Policy) {
 	if name := p.Retry.IdempotencyKey; name != "" && (!regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,99}$`).MatchString(name) || dropFromRequest(http.CanonicalHeaderKey(name))) {
 		v.fail("retry.idempotency_key", name, "It must be the name of a request header, such as Idempotency-Key.")
 	}
+	if p.Hedge.After != 0 {
+		v.duration("hedge.after", p.Hedge.After, minTimeout, maxTimeout)
+	}
+	v.number("hedge.max", p.Hedge.Max, 1, maxHedges)
 	v.rateLimits("rate_limits", p.RateLimits, ScopeConnection)
 	v.duration("rate_limit_wait", p.RateLimitWait, 0, maxWait)
 	if p.RateLimitDialect != "" && !slices.Contains(ratelimit.Dialects(), p.RateLimitDialect) {

@@ -44,26 +44,30 @@ func (s *PolicySet) retryOf(op *OperationPolicy) *retry.Policy {
 // compile makes what has to be made once for each set.
 func (s *PolicySet) compile() error {
 	var err error
-	if s.repeats, err = retry.New(retryConfig(s.Policy.Retry)); err != nil {
+	if s.repeats, err = retry.New(retryConfig(&s.Policy)); err != nil {
 		return err
 	}
 	for i := range s.Operations {
 		o := &s.Operations[i]
-		if o.Effective.Retry == s.Policy.Retry {
+		if o.Effective.Retry == s.Policy.Retry && o.Effective.Hedge == s.Policy.Hedge {
 			continue
 		}
 		if s.operations == nil {
 			s.operations = map[string]*retry.Policy{}
 		}
-		if s.operations[o.ID], err = retry.New(retryConfig(o.Effective.Retry)); err != nil {
+		if s.operations[o.ID], err = retry.New(retryConfig(&o.Effective)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func retryConfig(r Retry) retry.Config {
-	return retry.Config{MaxAttempts: r.MaxAttempts, Base: r.BaseDelay.Std(), Cap: max(r.MaxDelay, r.BaseDelay).Std()}
+func retryConfig(p *Policy) retry.Config {
+	r := &p.Retry
+	return retry.Config{
+		MaxAttempts: r.MaxAttempts, Base: r.BaseDelay.Std(), Cap: max(r.MaxDelay, r.BaseDelay).Std(),
+		HedgeAfter: p.Hedge.After.Std(), MaxHedges: p.Hedge.Max,
+	}
 }
 
 // retryRule is the rule in the words of package retry. A rule that it does not know allows nothing.
@@ -370,6 +374,22 @@ func (p *Protections) openFor(connectionID string, op *OperationPolicy, now time
 		key.Operation = op.ID
 	}
 	return longest
+}
+
+// closed reports whether the breakers of an operation are closed and nobody overrides them, not only that they
+// let calls through.
+func (p *Protections) closed(connectionID string, op *OperationPolicy) bool {
+	key := breaker.Key{Connection: connectionID}
+	for range 2 {
+		if s, ok := p.breakers.Snapshot(key); ok && s.State != breaker.StateClosed {
+			return false
+		}
+		if op == nil {
+			break
+		}
+		key.Operation = op.ID
+	}
+	return true
 }
 
 // credentialKey names the breaker of an account. It is no operation of the connection: its state must not

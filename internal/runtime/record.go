@@ -32,7 +32,9 @@ type Record struct {
 	Outcome Outcome
 	// Cache is what the cache did: hit, stale, revalidated. Empty when the upstream answered, or nothing did.
 	Cache     string
-	Attempts  int // how often the request was sent, or tried to be
+	Attempts  int  // how often the request was sent, or tried to be
+	Hedges    int  // those of them that raced another one; they are no retries
+	HedgeWon  bool // one of these was answered first
 	StartedAt time.Time
 	Duration  time.Duration
 	Connect   time.Duration // name, connection and TLS; 0 on a pooled connection
@@ -53,8 +55,11 @@ type Record struct {
 	Steps          []Step
 	// SentAt is when the last attempt began, from the start of the call.
 	SentAt time.Duration
+	// Number is that of the last attempt, from 1 in the order in which they were sent; 0 without one.
+	Number int
 	Trace  telemetry.TraceContext
-	// Retried are the attempts before the last one, nil mostly.
+	// Retried are the attempts beside the one that decided, nil mostly: those before it, and those that it
+	// outran.
 	Retried []Retried
 	// Bodies is nil where the connection does not record them, or the call did not come as far.
 	Bodies *Bodies
@@ -63,14 +68,17 @@ type Record struct {
 // Bodies is what is kept of the bodies of a call: redacted and cut.
 type Bodies struct{ Request, Response bodies.Body }
 
-// Retried is an attempt after which the call was tried again. What the last attempt was like is told by the
-// record itself.
+// Retried is an attempt after which the call was tried again, or that another one outran: then its outcome is
+// [OutcomeCanceled], which says nothing about the upstream. What the last attempt was like is told by the record
+// itself.
 type Retried struct {
+	Number  int  // in the order in which they were sent, from 1
+	Hedge   bool // it was sent beside another one
 	Outcome Outcome
 	Status  int           // of the answer; 0 when there was none
 	At      time.Duration // when it was sent, from the start of the call
 	Took    time.Duration
-	Reason  string // why it was tried again
+	Reason  string // why it was tried again, or given up
 }
 
 // Step is one part of a call: when it began, counted from the start, and how long it took.

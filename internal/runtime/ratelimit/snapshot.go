@@ -113,6 +113,19 @@ func (l *Limiter) QuotaLeft(key Key) float64 {
 	return least
 }
 
+// Held reports whether a hold is on for requests of a key, the probe after it included.
+func (l *Limiter) Held(key Key) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.routeOf(key)
+	for _, s := range r.scopes[:r.n] {
+		if s.hold.on {
+			return true
+		}
+	}
+	return false
+}
+
 // Holds are the holds of a snapshot alone, by the scope that they are on, in no order. It is cheap enough to
 // ask thousands of limiters: calls do not wait for it where there is none.
 func (l *Limiter) Holds() map[Key]HoldSnapshot {

@@ -16,8 +16,10 @@ type Config struct {
 	Base, Cap time.Duration
 	// MaxDelay is the longest delay asked for by an upstream that is waited for. 0 = 60 s.
 	MaxDelay time.Duration
-	// Hedge lets a second request race a slow one.
-	Hedge bool
+	// HedgeAfter lets another request race one that is not answered by then; 0 switches that off. MaxHedges
+	// bounds them in one call. 0 = 1.
+	HedgeAfter time.Duration
+	MaxHedges  int
 	// Random returns numbers in [0, 1). nil = math/rand.
 	Random func() float64
 }
@@ -36,11 +38,14 @@ func (c Config) Validate(path string) error {
 	if c.MaxAttempts < 0 || c.MaxAttempts > maxAttempts {
 		return invalid(path+".max_attempts", strconv.Itoa(c.MaxAttempts), fmt.Sprintf("It must be between 1 and %d.", maxAttempts))
 	}
+	if c.MaxHedges < 0 || c.MaxHedges > maxAttempts {
+		return invalid(path+".max_hedges", strconv.Itoa(c.MaxHedges), fmt.Sprintf("It must be between 1 and %d.", maxAttempts))
+	}
 	filled := c.filled()
 	for _, d := range []struct {
 		field string
 		value time.Duration
-	}{{".base", c.Base}, {".cap", c.Cap}, {".max_delay", c.MaxDelay}} {
+	}{{".base", c.Base}, {".cap", c.Cap}, {".max_delay", c.MaxDelay}, {".hedge_after", c.HedgeAfter}} {
 		if d.value < 0 || d.value > maxWait {
 			return invalid(path+d.field, d.value.String(), "It must be between 0s and 1h.")
 		}
@@ -67,6 +72,9 @@ func (c Config) filled() Config {
 	}
 	if c.MaxDelay == 0 {
 		c.MaxDelay = time.Minute
+	}
+	if c.MaxHedges == 0 {
+		c.MaxHedges = 1
 	}
 	if c.Random == nil {
 		c.Random = jitter

@@ -25,6 +25,8 @@ type Attempt struct {
 	Number int
 	Rule   Rule
 	Method string
+	// Declared says that the operation is declared idempotent, whatever its method.
+	Declared bool
 	// Sent says that any of the request may have reached the upstream.
 	Sent bool
 	// KeyHonoured says that the operation honours idempotency keys, HasKey that the request carries one.
@@ -127,7 +129,7 @@ func (p *Policy) eligible(a Attempt) Decision {
 // safe asks whether the upstream cannot have acted on the request, or may act on it twice.
 func safe(a Attempt) Decision {
 	switch {
-	case !a.Sent, Idempotent(a.Method), a.KeyHonoured && a.HasKey:
+	case !a.Sent, Idempotent(a.Method), a.Declared, a.KeyHonoured && a.HasKey:
 		return Decision{Reason: Repeat}
 	case !a.HasKey:
 		return not(NotIdempotent, "%s without an idempotency key", a.Method)

@@ -3,7 +3,6 @@ package retry_test
 import (
 	"errors"
 	"math"
-	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -167,37 +166,6 @@ func TestValidate(t *testing.T) {
 	}
 	if _, err := retry.New(retry.Config{Base: 30 * time.Second}); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestHedge(t *testing.T) {
-	t.Parallel()
-	good := retry.HedgeRequest{Method: http.MethodGet, P95: 80 * time.Millisecond, BreakerClosed: true, QuotaLeft: -1, Remaining: time.Second}
-	with := func(change func(*retry.HedgeRequest)) retry.HedgeRequest {
-		r := good
-		change(&r)
-		return r
-	}
-	p := newPolicy(t, retry.Config{Hedge: true})
-	for text, r := range map[string]retry.HedgeRequest{
-		"a second request is sent after 80 ms":                      good,
-		"no hedge: PUT is not a safe method":                        with(func(r *retry.HedgeRequest) { r.Method = "PUT" }),
-		"no hedge: one was sent already":                            with(func(r *retry.HedgeRequest) { r.Hedges = 1 }),
-		"no hedge: the breaker is not closed":                       with(func(r *retry.HedgeRequest) { r.BreakerClosed = false }),
-		"no hedge: less than a fifth of the vendor's quota is left": with(func(r *retry.HedgeRequest) { r.QuotaLeft = 0.19 }),
-		"no hedge: the usual latency is not known yet":              with(func(r *retry.HedgeRequest) { r.P95 = 0 }),
-		"no hedge: the call has too little time left":               with(func(r *retry.HedgeRequest) { r.Remaining = r.P95 }),
-	} {
-		d := p.Hedge(r)
-		if d.Text != text || d.Hedge != (d.After == 80*time.Millisecond) || d.Hedge == strings.HasPrefix(text, "no hedge") {
-			t.Errorf("%q: %+v", text, d)
-		}
-	}
-	if d := p.Hedge(with(func(r *retry.HedgeRequest) { r.QuotaLeft = 0.2 })); !d.Hedge {
-		t.Errorf("%+v", d)
-	}
-	if d := newPolicy(t, retry.Config{}).Hedge(good); d.Hedge || d.Text != "no hedge: it is switched off" {
-		t.Errorf("%+v", d)
 	}
 }
 
