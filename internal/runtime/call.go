@@ -102,6 +102,8 @@ func (c *call) attempts() (begun bool, f *failure) {
 			// The time went by while it waited for its turn: an attempt without any would be none.
 			admission.cancel()
 			c.note("no retry", "not repeated: the call has no time left")
+			last.failure = upstreamFailure(OutcomeTimeout, errTotalTimeout) // Nor is there any to pass its answer on.
+			last.outcome = last.failure.outcome
 			return c.finish(last)
 		}
 		before := last
