@@ -30,7 +30,7 @@ type Call struct {
 	Status        int        `json:"status" doc:"What the caller was answered; 0 when the caller went away before."`
 	Outcome       string     `json:"outcome" example:"success"`
 	Operation     string     `json:"operation,omitempty" doc:"The id of the operation whose policy the call had."`
-	Cache         string     `json:"cache,omitempty" doc:"What the cache did: hit, stale or revalidated." example:"stale"`
+	Cache         string     `json:"cache,omitempty" doc:"What the cache did: hit, stale or revalidated; static where the configured answer stood in." example:"stale"`
 	Attempts      int        `json:"attempts"`
 	StartedAt     time.Time  `json:"started_at"`
 	DurationMS    float64    `json:"duration_ms"`
@@ -61,6 +61,7 @@ type CallDetail struct {
 	RequestHeaders  map[string][]string `json:"request_headers" example:"{\"Accept\":[\"application/json\"]}" doc:"What was sent upstream; secret values are redacted."`
 	ResponseHeaders map[string][]string `json:"response_headers" example:"{\"Content-Type\":[\"application/json\"]}"`
 	Steps           []CallStep          `json:"steps" nullable:"false"`
+	Fallback        string              `json:"fallback,omitempty" example:"connection=stripe-backup" doc:"What stood in for the upstream, other than the cache: static, or connection= and the slug of the one that answered."`
 }
 
 // CallStep is one part of a call.
@@ -90,7 +91,7 @@ func callOf(r runtime.Record) Call {
 
 func callDetailOf(r runtime.Record) CallDetail {
 	d := CallDetail{
-		Call: callOf(r), RequestHeaders: r.RequestHeader, ResponseHeaders: r.ResponseHeader,
+		Call: callOf(r), Fallback: r.Fallback.String(), RequestHeaders: r.RequestHeader, ResponseHeaders: r.ResponseHeader,
 		Steps: each(r.Steps, func(s runtime.Step) CallStep {
 			return CallStep{Name: s.Name, AtMS: milliseconds(s.At), TookMS: milliseconds(s.Took), Note: s.Note}
 		}),

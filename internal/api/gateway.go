@@ -98,6 +98,17 @@ func gatewayRoute(r *http.Request) (routed, sub bool) {
 	return connection != "", sub
 }
 
+// alternates finds connections that stand in for the one that is called. The key has to allow the call of each:
+// a fallback opens nothing that is closed to the application.
+func alternates(t targets, key access.Key) func(slug, account string) (runtime.Target, error) {
+	return func(slug, account string) (runtime.Target, error) {
+		if !key.Allows(access.Scope("call:" + slug)) {
+			return runtime.Target{}, fault.Newf(fault.Forbidden, "the API key lacks the scope call:%s", slug)
+		}
+		return t.Target(slug, account)
+	}
+}
+
 func gatewayCall(w http.ResponseWriter, r *http.Request, deps Deps) error {
 	slug, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), gatewayPrefix), "/")
 	presented, err := presentedKey(r)
@@ -116,8 +127,12 @@ func gatewayCall(w http.ResponseWriter, r *http.Request, deps Deps) error {
 	if account == "" {
 		account = "default"
 	}
-	call := r.WithContext(runtime.WithCaller(r.Context(), runtime.Caller{KeyID: key.ID, KeyName: key.Name, ClientIP: middleware.GetClientIP(r.Context())}))
+	caller := runtime.Caller{KeyID: key.ID, KeyName: key.Name, ClientIP: middleware.GetClientIP(r.Context())}
 	target, err := deps.Targets.Target(slug, account)
+	if target.HasAlternate() {
+		caller.Alternate = alternates(deps.Targets, key)
+	}
+	call := r.WithContext(runtime.WithCaller(r.Context(), caller))
 	if err != nil {
 		if target.ConnectionID != "" {
 			deps.Proxy.Refused(call, target, rest, err)

@@ -55,3 +55,21 @@ func TestGatewayLogsItsOwnFailuresOnly(t *testing.T) {
 		})
 	}
 }
+
+// A fallback opens nothing that is closed to an application: its key has to allow both connections.
+func TestAlternatesNeedTheScope(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		scopes []access.Scope
+		want   bool
+	}{
+		"the first alone": {[]access.Scope{"call:up"}, false},
+		"both":            {[]access.Scope{"call:up", "call:backup"}, true},
+		"all":             {[]access.Scope{"call:*"}, true},
+	} {
+		_, err := alternates(failing{}, access.Key{Name: "caller", Scopes: c.scopes})("backup", "default")
+		if (err == nil) != c.want || err != nil && !fault.Is(err, fault.Forbidden) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -76,7 +76,7 @@ func (p prober) Probe(ctx context.Context, slug, operation string) (result break
 	}
 	result.RequestID, result.Method, result.Path = telemetry.NewRequestID(), method, "/"+path
 	watch := &runtime.Watch{}
-	ctx = runtime.WithCaller(telemetry.WithRequestID(ctx, result.RequestID), runtime.Caller{UserName: "probe", Watch: watch})
+	ctx = runtime.WithCaller(telemetry.WithRequestID(ctx, result.RequestID), runtime.Caller{UserName: "probe", Watch: watch, Plain: true})
 	r := (&http.Request{
 		Method: method, URL: &url.URL{Path: "/" + path, RawQuery: query}, Body: http.NoBody, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		// What a cache would answer says nothing about the upstream.

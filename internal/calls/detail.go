@@ -18,12 +18,20 @@ type detail struct {
 	Retried []runtime.Retried `json:"retried"`
 	// SentAt is when the attempt after those began.
 	SentAt time.Duration `json:"sent_at"`
+	// Fallback is what stood in for the upstream, other than the cache.
+	Fallback *runtime.FallbackRecord `json:"fallback"`
 }
 
 // appendDetail appends the JSON of a detail. Every call has one, so it is written without reflection and
 // without sorting.
 func appendDetail(b []byte, r *runtime.Record) []byte {
 	b = append(b, '{')
+	if f := &r.Fallback; f.Connection != "" || f.Kind != "" {
+		b = append(appendString(append(appendKey(b, "fallback"), `{"Kind":`...), f.Kind), `,"Connection":`...)
+		b = append(appendString(b, f.Connection), `,"Attempts":`...)
+		b = append(strconv.AppendInt(b, int64(f.Attempts), 10), `,"Outcome":`...)
+		b = append(appendString(b, string(f.Outcome)), '}')
+	}
 	b = appendHeader(b, "request_header", r.RequestHeader)
 	b = appendHeader(b, "response_header", r.ResponseHeader)
 	if len(r.Steps) > 0 {

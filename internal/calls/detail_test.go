@@ -28,10 +28,16 @@ func TestDetailIsJSON(t *testing.T) {
 	}
 	for name, r := range map[string]runtime.Record{
 		"empty": {}, "only a request": {RequestHeader: awkward}, "only an answer": {ResponseHeader: http.Header{"A": {"b"}}},
-		"only steps": {Steps: steps}, "only retried": {Retried: retried}, "all": {RequestHeader: awkward, ResponseHeader: awkward, Steps: steps, Retried: retried, SentAt: time.Second},
+		"only steps": {Steps: steps}, "only a fallback": {Fallback: runtime.FallbackRecord{Kind: "static"}},
+		"a fallback in vain": {Fallback: runtime.FallbackRecord{Connection: "b", Attempts: 2, Outcome: "timeout"}, Steps: steps},
+		"only retried":       {Retried: retried}, "all": {RequestHeader: awkward, ResponseHeader: awkward, Steps: steps, Retried: retried, SentAt: time.Second},
 	} {
 		written := appendDetail(nil, &r)
-		standard, err := json.Marshal(detail{r.RequestHeader, r.ResponseHeader, r.Steps, r.Retried, r.SentAt})
+		d := detail{RequestHeader: r.RequestHeader, ResponseHeader: r.ResponseHeader, Steps: r.Steps, Retried: r.Retried, SentAt: r.SentAt}
+		if r.Fallback != (runtime.FallbackRecord{}) {
+			d.Fallback = &r.Fallback
+		}
+		standard, err := json.Marshal(d)
 		if err != nil {
 			t.Fatal(err)
 		}

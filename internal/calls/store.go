@@ -241,6 +241,9 @@ func (s store) find(ctx context.Context, id string) (runtime.Record, error) {
 	}
 	r.RequestHeader, r.ResponseHeader, r.Steps = d.RequestHeader, d.ResponseHeader, d.Steps
 	r.Retried, r.SentAt = d.Retried, d.SentAt
+	if d.Fallback != nil {
+		r.Fallback = *d.Fallback
+	}
 	r.Bodies, err = s.bodies(ctx, id)
 	return r, err
 }

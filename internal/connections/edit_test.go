@@ -443,3 +443,37 @@ func TestChangesByAPIKey(t *testing.T) {
 		}
 	}
 }
+
+// A connection stands in for another one that exists, and not for one that stands in for it.
+func TestFallbackCircles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, slug := range []string{"a", "b", "c"} {
+		w.create(slug)
+	}
+	to := func(slug, policy string) error {
+		c, err := w.Find(t.Context(), admin(), slug)
+		must(t, err)
+		d := c.Draft()
+		d.Policy = json.RawMessage(policy)
+		_, err = w.Update(t.Context(), admin(), slug, d, "", c.Version)
+		return err
+	}
+	refused := func(slug, policy, field string) {
+		t.Helper()
+		f, ok := errors.AsType[*fault.Error](to(slug, policy))
+		if !ok || f.Code != "INVALID_FALLBACK" || f.Details.Field != field {
+			t.Errorf("%s with %s: %+v", slug, policy, f)
+		}
+	}
+	const field = "policy.fallback.connection"
+	refused("a", `{"fallback":{"connection":"nothing"}}`, field)
+	refused("a", `{"fallback":{"connection":"a"}}`, field)
+	must(t, to("a", `{"fallback":{"connection":"b"}}`))
+	refused("b", `{"fallback":{"connection":"a"}}`, field)
+	must(t, to("b", `{"operations":[{"id":"x","path":"/x"},{"id":"list","path":"/list","policy":{"fallback":{"connection":"c"}}}]}`))
+	refused("c", `{"fallback":{"connection":"a"}}`, field)
+	refused("c", `{"operations":[{"id":"list","path":"/list","policy":{"fallback":{"connection":"b"}}}]}`, "policy.operations[0].policy.fallback.connection")
+	must(t, to("b", `{}`))
+	must(t, to("c", `{"fallback":{"connection":"a"}}`))
+}

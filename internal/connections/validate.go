@@ -75,6 +75,9 @@ func (s *Service) prepare(d Draft, old *Definition) (prepared, error) {
 	if p.Policy, err = checkPolicy(d.Policy, provider); err != nil {
 		return p, err
 	}
+	if err = s.checkAlternates(p.Slug, p.Policy, provider); err != nil {
+		return p, err
+	}
 	if p.Requirements, err = checkRequirements(d.Requirements); err != nil {
 		return p, err
 	}
@@ -316,6 +319,60 @@ func checkPolicy(policy json.RawMessage, provider providers.Provider) (json.RawM
 		return nil, err
 	}
 	return canonical, nil
+}
+
+// checkAlternates refuses a fallback to a connection that does not exist, and one that leads back to where it
+// came from: two connections that stand in for each other would take each other's outage. A call follows one
+// step only, so what arises in another way (two changes at once, a rollback) makes no circle either.
+func (s *Service) checkAlternates(slug string, own json.RawMessage, provider providers.Provider) error {
+	policy, err := effectivePolicy(own, provider)
+	if err != nil {
+		return err
+	}
+	known := s.snapshot.Load().entries
+	for _, a := range alternates(policy) {
+		const code = "INVALID_FALLBACK"
+		next, ok := known[a.slug]
+		switch {
+		case a.slug == slug:
+			return fault.Field(code, a.field, "A connection cannot stand in for itself.").WithValue(a.slug)
+		case !ok:
+			return fault.Field(code, a.field, "There is no such connection.").WithValue(a.slug)
+		}
+		seen := map[string]bool{}
+		for queue := []*entry{next}; len(queue) > 0; queue = queue[1:] {
+			for _, b := range alternates(queue[0].policy) {
+				if b.slug == slug {
+					return fault.Field(code, a.field, "This connection stands in for "+slug+" itself, directly or over others.").WithValue(a.slug)
+				}
+				if e, ok := known[b.slug]; ok && !seen[b.slug] {
+					seen[b.slug] = true
+					queue = append(queue, e)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// alternative is a connection that a policy falls back to, and where it says so.
+type alternative struct{ slug, field string }
+
+func alternates(p runtime.Policy) []alternative {
+	var out []alternative
+	if p.Fallback.Connection != "" {
+		out = append(out, alternative{p.Fallback.Connection, "policy.fallback.connection"})
+	}
+	operations, err := p.Resolve()
+	if err != nil {
+		return out
+	}
+	for i := range operations {
+		if to := operations[i].Effective.Fallback.Connection; to != "" && to != p.Fallback.Connection {
+			out = append(out, alternative{to, fmt.Sprintf("policy.operations[%d].policy.fallback.connection", i)})
+		}
+	}
+	return out
 }
 
 func canonicalObject(raw json.RawMessage) (json.RawMessage, error) {

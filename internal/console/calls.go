@@ -123,7 +123,7 @@ func (p callPages) detail(r *http.Request, rec runtime.Record) callsview.CallVie
 	query, _ := withoutRedacted(rec.Query)
 	view := callsview.CallView{
 		Page: p.page(r, "Call", "calls"), Now: p.Now(), Call: row, Query: rec.Query, Host: rec.Host, Version: rec.Version, Connect: rec.Connect,
-		FirstByte: rec.FirstByte, ErrorCode: rec.ErrorCode, Error: rec.ErrorText, KeyID: rec.KeyID, ClientIP: rec.ClientIP,
+		FirstByte: rec.FirstByte, Fallback: rec.Fallback.String(), ErrorCode: rec.ErrorCode, Error: rec.ErrorText, KeyID: rec.KeyID, ClientIP: rec.ClientIP,
 		RequestHeader: headerRows(rec.RequestHeader), ResponseHeader: headerRows(rec.ResponseHeader),
 		RequestBody: callsview.Body{Note: callsview.NotRecorded}, ResponseBody: callsview.Body{Note: callsview.NotRecorded},
 		Curl: command{base: p.cfg.GatewayURL(), slug: rec.Slug, account: rec.Account, method: rec.Method, path: row.Path, query: query}.curl(),

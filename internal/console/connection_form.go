@@ -164,6 +164,7 @@ func (p connectionPages) entered(form url.Values, view *connectionsview.FormView
 	view.Name, view.Slug, view.Environment, view.Kind = form.Get("name"), form.Get("slug"), form.Get("environment"), form.Get("kind")
 	view.BaseURL, view.AuthType, view.Policy = form.Get("base_url"), form.Get("auth_type"), strings.TrimSpace(form.Get("policy"))
 	view.Timeout, view.AttemptTimeout, view.MaxAttempts = form.Get("policy.timeout"), form.Get("policy.attempt_timeout"), form.Get("policy.retry.max_attempts")
+	view.HedgeAfter, view.FallbackConnection = form.Get("policy.hedge.after"), form.Get("policy.fallback.connection")
 	view.LogBodies, view.Reason = form.Get("log_bodies") != "", form.Get("reason")
 	values := authValues(form)
 	policy, err := policyOf(*view)
@@ -203,6 +204,8 @@ func policyOf(view connectionsview.FormView) (json.RawMessage, error) {
 	if view.AttemptTimeout != "" {
 		policy["attempt_timeout"] = view.AttemptTimeout
 	}
+	putText(policy, "hedge", "after", view.HedgeAfter)
+	putText(policy, "fallback", "connection", view.FallbackConnection)
 	if view.MaxAttempts != "" {
 		n, err := strconv.Atoi(view.MaxAttempts)
 		if err != nil {

@@ -24,6 +24,7 @@ func policyFacts(p runtime.Policy) []connectionsview.Fact {
 		{Key: "At once", Value: strconv.Itoa(p.Bulkhead.MaxInFlight), Hint: "calls under way"},
 		{Key: "Breaker", Value: "off", Hint: "failing calls are never kept back"},
 		{Key: "Cache", Value: "off"},
+		{Key: "Fallback", Value: "none", Hint: "a failure is answered as it is"},
 	}
 	if p.Hedge.After > 0 {
 		out[3].Value, out[3].Hint = "after "+p.Hedge.After.String(), "a slow read is sent once more, and the first answer counts"
@@ -38,6 +39,12 @@ func policyFacts(p runtime.Policy) []connectionsview.Fact {
 		if c.StaleIfError > 0 {
 			out[7].Hint += "; stands in for an upstream that fails for " + c.StaleIfError.String() + " more"
 		}
+	}
+	switch f := p.Fallback; {
+	case f.Static.Status > 0:
+		out[8].Value, out[8].Hint = "answer "+strconv.Itoa(f.Static.Status), "stands in when the upstream fails and the cache has nothing"
+	case f.Connection != "":
+		out[8].Value, out[8].Hint = "connection "+f.Connection, "is asked when the upstream fails and the cache has nothing"
 	}
 	if len(p.Operations) > 0 {
 		out = append(out, connectionsview.Fact{Key: "Operations", Value: strconv.Itoa(len(p.Operations)), Hint: "with a policy of their own"})
@@ -79,6 +86,8 @@ func splitPolicy(view *connectionsview.FormView, raw json.RawMessage) {
 		view.AttemptTimeout = text
 		delete(policy, "attempt_timeout")
 	}
+	view.HedgeAfter = takeText(policy, "hedge", "after")
+	view.FallbackConnection = takeText(policy, "fallback", "connection")
 	if retry, ok := policy["retry"].(map[string]any); ok {
 		if n, ok := retry["max_attempts"].(float64); ok {
 			view.MaxAttempts = strconv.Itoa(int(n))
@@ -89,6 +98,35 @@ func splitPolicy(view *connectionsview.FormView, raw json.RawMessage) {
 		}
 	}
 	view.Policy = prettyPolicy(policy)
+}
+
+// takeText takes a text out of a part of a policy.
+func takeText(policy map[string]any, part, name string) string {
+	object, ok := policy[part].(map[string]any)
+	if !ok {
+		return ""
+	}
+	text, ok := object[name].(string)
+	if !ok {
+		return ""
+	}
+	if delete(object, name); len(object) == 0 {
+		delete(policy, part)
+	}
+	return text
+}
+
+// putText puts it back, unless it is empty.
+func putText(policy map[string]any, part, name, text string) {
+	if text == "" {
+		return
+	}
+	object, ok := policy[part].(map[string]any)
+	if !ok {
+		object = map[string]any{}
+		policy[part] = object
+	}
+	object[name] = text
 }
 
 // prettyPolicy is a policy as a person edits it; nothing when there is nothing in it.

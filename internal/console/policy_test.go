@@ -24,6 +24,8 @@ func TestPolicyOfTheFormGoesBothWays(t *testing.T) {
 	}{
 		"nothing":     {`{}`, connectionsview.FormView{}},
 		"the fields":  {`{"attempt_timeout":"1s","retry":{"max_attempts":5},"timeout":"2s"}`, connectionsview.FormView{Timeout: "2s", AttemptTimeout: "1s", MaxAttempts: "5"}},
+		"hedging":     {`{"fallback":{"static":{"status":200}},"hedge":{"after":"200ms","max":2}}`, connectionsview.FormView{HedgeAfter: "200ms", Policy: "{\n  \"fallback\": {\n    \"static\": {\n      \"status\": 200\n    }\n  },\n  \"hedge\": {\n    \"max\": 2\n  }\n}"}},
+		"fallback":    {`{"fallback":{"connection":"b"},"hedge":{"after":"1s"}}`, connectionsview.FormView{HedgeAfter: "1s", FallbackConnection: "b"}},
 		"the rest":    {`{"cache":{"ttl":"30s"}}`, connectionsview.FormView{Policy: "{\n  \"cache\": {\n    \"ttl\": \"30s\"\n  }\n}"}},
 		"parts of it": {`{"retry":{"budget_ratio":0.1,"max_attempts":2}}`, connectionsview.FormView{MaxAttempts: "2", Policy: "{\n  \"retry\": {\n    \"budget_ratio\": 0.1\n  }\n}"}},
 	} {
@@ -55,7 +57,7 @@ func TestPolicyFacts(t *testing.T) {
 		return out
 	}
 	want := map[string]string{
-		"Timeout": "30s", "Attempt timeout": "not set", "Attempts": "3", "Hedging": "off", "Rate limits": "none configured", "At once": "100", "Breaker": "on", "Cache": "off",
+		"Timeout": "30s", "Attempt timeout": "not set", "Attempts": "3", "Hedging": "off", "Rate limits": "none configured", "At once": "100", "Breaker": "on", "Cache": "off", "Fallback": "none",
 	}
 	if diff := cmp.Diff(want, said(runtime.DefaultPolicy())); diff != "" {
 		t.Error(diff)
@@ -63,6 +65,8 @@ func TestPolicyFacts(t *testing.T) {
 	p := runtime.DefaultPolicy()
 	p.AttemptTimeout, p.Breaker.Enabled, p.Cache.StaleIfError = runtime.Duration(time.Second), false, runtime.Duration(time.Hour)
 	p.RateLimits = []runtime.RateLimit{{Requests: 90, Per: runtime.Duration(time.Second)}, {Requests: 1000, Per: runtime.Duration(time.Hour), Scope: runtime.ScopeCredential}}
+	p.Fallback.Connection = "backup"
+	want["Fallback"] = "connection backup"
 	p.Operations, p.Hedge.After = make([]runtime.Operation, 2), runtime.Duration(200*time.Millisecond)
 	want["Attempt timeout"], want["Breaker"], want["Cache"], want["Rate limits"], want["Operations"], want["Hedging"] = "1s", "off", "on", "90 per 1s, 1000 per 1h for each account", "2", "after 200ms"
 	if diff := cmp.Diff(want, said(p)); diff != "" {

@@ -150,6 +150,7 @@ func (p tryPages) call(w http.ResponseWriter, r *http.Request, entered tryForm, 
 	who := actor(r)
 	ctx := runtime.WithCaller(telemetry.WithRequestID(r.Context(), id), runtime.Caller{
 		UserID: who.ID, UserName: who.Name, ClientIP: who.IP, Watch: watch,
+		Alternate: p.Connections.Target, // Whoever may try one may try them all.
 	})
 	err = p.serve(ctx, request, target, entered.escapedPath())
 	rec := watch.Record

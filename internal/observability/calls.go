@@ -23,6 +23,7 @@ type Calls struct {
 	retries  *prometheus.CounterVec
 	hedges   *prometheus.CounterVec
 	won      *prometheus.CounterVec
+	fallback *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	outcomes map[runtime.Outcome]uint8 // numbers from 1 on; 0 is unknown
 	known    sync.Map                  // slug → *series
@@ -61,6 +62,9 @@ func NewCalls(slugs func() map[string]string) *Calls {
 		won: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "switchgear_hedges_won_total", Help: "Those of them that were answered first, by connection.",
 		}, []string{"integration"}),
+		fallback: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "switchgear_fallbacks_total", Help: "Calls that were answered by something else than their upstream and the cache, by connection and what it was: static or connection.",
+		}, []string{"integration", "fallback"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "switchgear_call_duration_seconds",
 			Help:    "Time from the request of a caller to the end of the answer, retries and waiting included, by connection.",
@@ -80,7 +84,7 @@ func (c *Calls) Record(rec runtime.Record) {
 	outcome := c.outcomes[rec.Outcome]
 	s.counter(c, seriesKey{methodNumber(rec.Method), outcome}, &rec).Inc()
 	s.duration.Observe(rec.Duration.Seconds())
-	if again := rec.Attempts - 1 - rec.Hedges; again > 0 {
+	if again := rec.Attempts - 1 - rec.Hedges - rec.Fallback.Attempts; again > 0 {
 		s.retries.Add(float64(again))
 	}
 	if rec.Hedges > 0 {
@@ -93,7 +97,13 @@ func (c *Calls) Record(rec runtime.Record) {
 	for _, earlier := range rec.Retried {
 		s.attempt(c, earlier.Outcome, &rec, 1)
 	}
-	if n := rec.Attempts - len(rec.Retried); n > 0 {
+	if f := &rec.Fallback; f.Attempts > 0 { // They went to the other one.
+		c.attempts.WithLabelValues(f.Connection, string(f.Outcome)).Add(float64(f.Attempts))
+	}
+	if rec.Fallback.Kind != "" {
+		c.fallback.WithLabelValues(rec.Slug, rec.Fallback.Kind).Inc()
+	}
+	if n := rec.Attempts - len(rec.Retried) - rec.Fallback.Attempts; n > 0 {
 		s.attempt(c, rec.Outcome, &rec, n)
 	}
 }
@@ -188,6 +198,7 @@ func (c *Calls) Collect(ch chan<- prometheus.Metric) {
 			c.retries.DeletePartialMatch(gone)
 			c.hedges.DeletePartialMatch(gone)
 			c.won.DeletePartialMatch(gone)
+			c.fallback.DeletePartialMatch(gone)
 			c.duration.DeletePartialMatch(gone)
 		}
 		return true
@@ -198,5 +209,5 @@ func (c *Calls) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (c *Calls) all() []prometheus.Collector {
-	return []prometheus.Collector{c.calls, c.attempts, c.retries, c.hedges, c.won, c.duration}
+	return []prometheus.Collector{c.calls, c.attempts, c.retries, c.hedges, c.won, c.fallback, c.duration}
 }

@@ -69,6 +69,9 @@ func (s *spans) call(rec *runtime.Record) {
 	if rec.Cache != "" {
 		call.SetAttributes(attribute.String("switchgear.cache", rec.Cache))
 	}
+	if rec.Fallback.Kind != "" {
+		call.SetAttributes(attribute.String("switchgear.fallback", rec.Fallback.String()))
+	}
 	if rec.ErrorCode != "" {
 		call.SetAttributes(attribute.String("error.type", rec.ErrorCode))
 	}
@@ -79,9 +82,9 @@ func (s *spans) call(rec *runtime.Record) {
 		told = told || other.Number == rec.Number // Nothing could be sent after it.
 		s.attempt(ctx, rec, other, shared, true)
 	}
-	if rec.Attempts > 0 && !told {
+	if rec.Attempts > rec.Fallback.Attempts && !told {
 		answered := runtime.Retried{Number: rec.Number, Outcome: rec.Outcome, At: rec.SentAt, Took: rec.Duration - rec.SentAt}
-		if rec.ErrorCode == "" && rec.Cache == "" {
+		if rec.ErrorCode == "" && rec.Cache == "" && rec.Fallback.Kind == "" {
 			answered.Status = rec.Status
 		}
 		s.attempt(ctx, rec, answered, shared, false)

@@ -10,6 +10,7 @@ import (
 
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime/breaker"
+	"switchgear/internal/runtime/bulkhead"
 	"switchgear/internal/runtime/cache"
 	"switchgear/internal/runtime/ratelimit"
 	"switchgear/internal/runtime/retry"
@@ -23,6 +24,7 @@ type call struct {
 	r     *http.Request
 	t     *Target
 	rec   *Record
+	path  string
 	url   *url.URL
 	// header is that of the request before the credential, query that of the record before it.
 	header    http.Header
@@ -37,14 +39,16 @@ type call struct {
 	refreshed bool        // the credential, after a 401
 	tried     bool        // there was an attempt
 	sends     int
-	launched  int  // attempts that were made
-	obeyed    bool // it waited for as long as the upstream asked: it is in no hurry any more
+	original  *call // nil, or the one in place of which this one is made
+	before    int   // attempts of that one
+	launched  int   // attempts that were made
+	obeyed    bool  // it waited for as long as the upstream asked: it is in no hurry any more
 	steps     []Step
 }
 
 // exchange makes the call. begun says that the answer to the caller has begun.
 func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, t *Target, path string, rec *Record) (begun bool, f *failure) {
-	c := &call{proxy: p, w: w, r: r, t: t, rec: rec, policy: &t.Policy}
+	c := &call{proxy: p, w: w, r: r, t: t, rec: rec, policy: &t.Policy, path: path}
 	defer func() {
 		if f != nil && !c.tried {
 			settle(http.NewResponseController(w), r, w.Header(), false)
@@ -152,7 +156,8 @@ func (c *call) prepareRepeats() {
 	if c.keyed = name != ""; c.keyed && len(c.header[name]) == 0 && !retry.Idempotent(c.r.Method) {
 		c.header[name] = []string{retry.NewKey()}
 	}
-	if c.hasBody() && c.policy.Retry.MaxAttempts > 1 && (c.keyed || c.declared() || retry.Idempotent(c.r.Method)) {
+	again := c.policy.Retry.MaxAttempts > 1 || c.policy.Fallback.Connection != ""
+	if c.hasBody() && c.replay == nil && again && c.repeatable() {
 		c.replay = c.proxy.spool.Body(c.r.Body, c.r.ContentLength)
 	}
 }
@@ -182,7 +187,7 @@ func (c *call) again(a *attempt) bool {
 		return false
 	}
 	tried := retry.Attempt{
-		Number: c.rec.Attempts, Rule: retryRule(rule.Retry), Method: c.r.Method, Declared: c.declared(), Sent: a.sent,
+		Number: c.rec.Attempts - c.before, Rule: retryRule(rule.Retry), Method: c.r.Method, Declared: c.declared(), Sent: a.sent,
 		KeyHonoured: c.keyed, HasKey: c.keyed, Delay: a.reading.Delay, DelayKnown: a.reading.Source != "",
 		RefreshedBefore: c.refreshed, BodyLost: a.bodyLost(), Remaining: c.left(),
 	}
@@ -247,21 +252,40 @@ func (c *call) refused(err error) (begun bool, f *failure) {
 		return false, upstreamFailure(OutcomeCanceled, cause)
 	}
 	f = reject(err)
+	if c.original != nil {
+		c.rec.Outcome = f.outcome
+		return false, f
+	}
 	var cause cache.Cause
+	standsIn := true
 	if _, ok := errors.AsType[*breaker.RejectedError](err); ok && fault.CodeOf(err) != CodeCredentialRejected {
 		cause = cache.CauseBreakerOpen
 	}
-	if limited, ok := errors.AsType[*ratelimit.RejectedError](err); ok {
+	if _, ok := errors.AsType[*bulkhead.RejectedError](err); ok {
+		cause = cache.CauseBulkheadFull
+	}
+	limited, ok := errors.AsType[*ratelimit.RejectedError](err)
+	if ok {
 		cause = cache.CauseThrottled
-		if limiter := c.guard.limiter; limited != nil {
-			limiter.WriteHeaders(c.w.Header(), limited.Scope)
-		}
+		// A limit that somebody configured is no outage: it is not to be got round by another connection.
+		standsIn = limited.Cause == ratelimit.CauseHold || limited.Cause == ratelimit.CauseProbe || limited.Cause == ratelimit.CauseQuota
 	}
 	if cause != "" {
-		if stale := c.cached.Failed(cause); stale != nil {
-			c.rec.Outcome, c.rec.ErrorText = OutcomeRejectedLocal, f.text
+		stale := c.cached.Failed(cause)
+		c.rec.Outcome, c.rec.ErrorText = OutcomeRejectedLocal, f.text
+		if stale != nil {
 			return true, c.give(stale)
 		}
+		if standsIn {
+			begun, broken, done := c.fallBack(cause, nil)
+			c.rec.Steps = c.steps
+			if done {
+				return begun, broken
+			}
+		}
+	}
+	if limited != nil {
+		c.guard.limiter.WriteHeaders(c.w.Header(), limited.Scope)
 	}
 	return false, f
 }
@@ -272,12 +296,27 @@ func (c *call) finish(a *attempt) (begun bool, f *failure) {
 		a.failure, a.outcome = a.failed(a.ctx, cause), OutcomeCanceled
 	}
 	c.rec.Outcome = a.outcome
-	if stale := c.standIn(a); stale != nil {
-		if a.failure != nil {
-			c.rec.ErrorText = a.failure.text
+	if c.original != nil && (a.failure != nil || a.outcome != OutcomeSuccess && a.outcome != OutcomeClientError) {
+		// That is no answer to give in place of a failure.
+		a.settle()
+		if a.failure == nil {
+			a.failure = &failure{outcome: a.outcome, text: "it answered " + strconv.Itoa(a.resp.StatusCode)}
 		}
+		return false, a.failure
+	}
+	stale := c.standIn(a)
+	if a.failure != nil {
+		c.rec.ErrorText = a.failure.text
+	}
+	if stale != nil {
 		a.settle()
 		return true, c.give(stale)
+	}
+	if cause, ok := unavailable(a); ok {
+		a.settle()
+		if begun, f, done := c.fallBack(cause, a); done {
+			return begun, f
+		}
 	}
 	if a.failure != nil {
 		a.settle()
@@ -307,6 +346,21 @@ func (c *call) standIn(a *attempt) *cache.Response {
 		return nil
 	}
 	return c.cached.Failed(cause)
+}
+
+// unavailable is why something may stand in for the upstream after an attempt; false when its answer stands.
+// A 4xx always does: it is about the request.
+func unavailable(a *attempt) (cache.Cause, bool) {
+	if a.failure != nil {
+		return causeOf(a.outcome)
+	}
+	if s := a.resp.StatusCode; s >= 400 && s < 500 || !a.outcome.Failure() {
+		return "", false
+	}
+	if cause, ok := cache.CauseOfStatus(a.resp.StatusCode); ok {
+		return cause, true
+	}
+	return cache.CauseUnavailable, true
 }
 
 // causeOf is what an outcome is to the cache; false for one that nothing may stand in for.

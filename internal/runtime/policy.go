@@ -28,6 +28,7 @@ type Policy struct {
 	Breaker          Breaker  `json:"breaker"`
 	Bulkhead         Bulkhead `json:"bulkhead"`
 	Cache            Cache    `json:"cache"`
+	Fallback         Fallback `json:"fallback"`
 	// HealthCheck belongs to the connection; operations have none of their own.
 	HealthCheck HealthCheck `json:"health_check,omitzero"`
 	// Outcomes say what answers of this upstream mean where the table of [Rules] does not fit it.
@@ -123,6 +124,21 @@ type Cache struct {
 	StaleIfError Duration `json:"stale_if_error"`
 	// StaleWhileRevalidate is how long past that an answer is given at once while a new one is fetched.
 	StaleWhileRevalidate Duration `json:"stale_while_revalidate"`
+}
+
+// Fallback is what a read is answered with when its upstream fails, or is not asked because a breaker, a hold or
+// the bulkhead keeps it back, and the cache has nothing. The static answer comes first.
+type Fallback struct {
+	Static StaticAnswer `json:"static"`
+	// Connection is the slug of another connection, which is asked with the same request.
+	Connection string `json:"connection"`
+}
+
+// StaticAnswer is an answer that is configured.
+type StaticAnswer struct {
+	Status      int    `json:"status"` // 0: there is none
+	ContentType string `json:"content_type"`
+	Body        string `json:"body"`
 }
 
 // HealthCheck is a request of ours that shows whether an upstream answers while nobody calls it.

@@ -75,6 +75,12 @@ func operationFields(p *Policy) fields {
 		"cache": fields{
 			"ttl": &p.Cache.TTL, "stale_if_error": &p.Cache.StaleIfError, "stale_while_revalidate": &p.Cache.StaleWhileRevalidate,
 		},
+		"fallback": fields{
+			"static": fields{
+				"status": &p.Fallback.Static.Status, "content_type": &p.Fallback.Static.ContentType, "body": &p.Fallback.Static.Body,
+			},
+			"connection": &p.Fallback.Connection,
+		},
 		"outcomes": list[OutcomeRule]{&p.Outcomes, func(r *OutcomeRule) fields {
 			return fields{"status": &r.Status, "body_contains": &r.BodyContains, "outcome": &r.Outcome}
 		}},

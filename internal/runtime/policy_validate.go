@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 	"math"
+	"mime"
 	"net/http"
 	"regexp"
 	"slices"
@@ -37,6 +38,7 @@ const (
 	minHealthCheck = 10 * time.Second
 	maxOutcomes    = 20
 	maxBodyText    = 200
+	maxStaticBody  = 8 << 10
 	maxOperations  = 100
 )
 
@@ -96,6 +98,29 @@ func (v *validation) calls(p Policy) {
 	v.duration("cache.ttl", p.Cache.TTL, 0, maxTTL)
 	v.duration("cache.stale_if_error", p.Cache.StaleIfError, 0, maxStale)
 	v.duration("cache.stale_while_revalidate", p.Cache.StaleWhileRevalidate, 0, maxStale)
+	v.fallback(p.Fallback)
+}
+
+func (v *validation) fallback(f Fallback) {
+	s := f.Static
+	switch {
+	case s.Status == 0 && s != (StaticAnswer{}):
+		v.fail("fallback.static.status", "0", "Give the status of the answer, such as 200.")
+	case s.Status != 0:
+		v.number("fallback.static.status", s.Status, 200, 599)
+	}
+	if len(s.Body) > maxStaticBody {
+		v.fail("fallback.static.body", "", fmt.Sprintf("Use at most %d bytes.", maxStaticBody))
+	}
+	if s.Body != "" && (s.Status == http.StatusNoContent || s.Status == http.StatusNotModified) {
+		v.fail("fallback.static.body", "", "An answer with this status has no body.")
+	}
+	if _, _, err := mime.ParseMediaType(s.ContentType); s.ContentType != "" && err != nil {
+		v.fail("fallback.static.content_type", clip(s.ContentType), "It must be a media type, such as application/json.")
+	}
+	if f.Connection != "" && !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`).MatchString(f.Connection) {
+		v.fail("fallback.connection", clip(f.Connection), "It must be the slug of another connection.")
+	}
 }
 
 // rateLimits checks a list in which usual is the scope of those that name none.

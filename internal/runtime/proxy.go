@@ -192,11 +192,18 @@ func (p *Proxy) record(ctx context.Context, rec Record) {
 	if p.lines == LinesOff || !p.logger.Enabled(ctx, level) {
 		return
 	}
-	p.logger.LogAttrs(ctx, level, "call",
+	attrs := [...]slog.Attr{
 		slog.String("integration", rec.Slug), slog.String("operation", rec.Operation), slog.String("account", rec.Account),
 		slog.String("method", rec.Method), slog.String("outcome", string(rec.Outcome)), slog.Int("status", rec.Status),
 		slog.Int("attempts", rec.Attempts), slog.Int64("duration_ms", rec.Duration.Milliseconds()), slog.String("request_id", rec.ID),
-		slog.String("trace_id", rec.Trace.ID()), slog.String("error_code", rec.ErrorCode), slog.String("error", rec.ErrorText))
+		slog.String("trace_id", rec.Trace.ID()), slog.String("error_code", rec.ErrorCode), slog.String("error", rec.ErrorText),
+		slog.String("fallback", rec.Fallback.String()),
+	}
+	n := len(attrs)
+	if rec.Fallback.Kind == "" {
+		n--
+	}
+	p.logger.LogAttrs(ctx, level, "call", attrs[:n]...)
 }
 
 // longestMethod is more than any registered method has.

@@ -32,6 +32,7 @@ type Record struct {
 	Outcome Outcome
 	// Cache is what the cache did: hit, stale, revalidated. Empty when the upstream answered, or nothing did.
 	Cache     string
+	Fallback  FallbackRecord
 	Attempts  int  // how often the request was sent, or tried to be
 	Hedges    int  // those of them that raced another one; they are no retries
 	HedgeWon  bool // one of these was answered first

@@ -44,6 +44,12 @@ type Caller struct {
 	UserID   string
 	UserName string
 	ClientIP string
+	// Alternate finds the connection that a call may be sent through when its own fails, with an account of
+	// the same name. An error says why it may not be asked. nil: no other connection is asked. It is only
+	// needed where [Target.HasAlternate].
+	Alternate func(slug, account string) (Target, error)
+	// Plain wants to know how the upstream is: nothing stands in for it but the cache.
+	Plain bool
 	// Watch, if set, is filled in before [Proxy.Serve] returns or panics.
 	Watch *Watch
 }

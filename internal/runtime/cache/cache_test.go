@@ -81,13 +81,13 @@ func (c *caller) call(tb testing.TB, method, path string, lines ...string) *http
 		if cause == "" {
 			cause = CauseConnectFailed
 		}
-		for _, step := range PlanFor(method, cause, call.Stale(), c.fallback).Steps {
+		for _, step := range PlanFor(method, false, cause, call.Stale(), c.fallback).Steps {
 			switch step {
 			case StepStale:
 				return write(call.Failed(cause))
 			case StepStatic:
 				call.Failed(cause)
-				return write(c.fallback.Static.Response(cause))
+				return write(c.fallback.Static.Response(cause, true))
 			case StepAlternate, StepError:
 			}
 		}
@@ -494,6 +494,7 @@ func TestRFC5861StaleIfErrorOutcomes(t *testing.T) {
 		"503":              {status: 503, want: "switchgear; fwd=stale; fwd-status=503; ttl=-60; detail=status_503"},
 		"throttled":        {status: 429, want: "switchgear; fwd=stale; ttl=-60; detail=throttled"},
 		"breaker":          {cause: CauseBreakerOpen, want: "switchgear; hit; ttl=-60; detail=breaker_open"},
+		"bulkhead":         {cause: CauseBulkheadFull, want: "switchgear; hit; ttl=-60; detail=bulkhead_full"},
 		"timeout":          {cause: CauseTimeout, want: "switchgear; fwd=stale; ttl=-60; detail=timeout"},
 		"connect":          {cause: CauseConnectFailed, want: "switchgear; fwd=stale; ttl=-60; detail=connect_failed"},
 		"not one of them":  {cause: reset},

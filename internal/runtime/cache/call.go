@@ -304,7 +304,7 @@ func (c *Call) standIn(cause Cause) *Response {
 	}
 	res := c.respond(c.kept, c.header, StateStale, c.cache.now())
 	res.marks.detail, res.marks.collapsed = string(cause), c.marks.collapsed
-	if cause != CauseBreakerOpen && !c.marks.collapsed { // Otherwise nothing was sent.
+	if cause != CauseBreakerOpen && cause != CauseBulkheadFull && !c.marks.collapsed { // Otherwise nothing was sent.
 		res.marks.forward, res.marks.forwardStatus = fwdStale, cause.status()
 	}
 	c.space.counts.add(res, c.marks.collapsed)

@@ -24,13 +24,16 @@ const (
 	CauseTimeout       Cause = "timeout"
 	CauseThrottled     Cause = "throttled"
 	CauseConnectFailed Cause = "connect_failed"
+	CauseBulkheadFull  Cause = "bulkhead_full"
+	// CauseUnavailable is an answer that counts as a failure and has another status than those above.
+	CauseUnavailable Cause = "unavailable"
 )
 
 // Causes returns all causes.
 func Causes() []Cause {
 	return []Cause{
 		CauseStatus500, CauseStatus502, CauseStatus503, CauseStatus504,
-		CauseBreakerOpen, CauseTimeout, CauseThrottled, CauseConnectFailed,
+		CauseBreakerOpen, CauseTimeout, CauseThrottled, CauseConnectFailed, CauseBulkheadFull, CauseUnavailable,
 	}
 }
 
@@ -62,7 +65,7 @@ func (c Cause) status() int {
 		return http.StatusServiceUnavailable
 	case CauseStatus504:
 		return http.StatusGatewayTimeout
-	case CauseBreakerOpen, CauseTimeout, CauseThrottled, CauseConnectFailed:
+	case CauseBreakerOpen, CauseTimeout, CauseThrottled, CauseConnectFailed, CauseBulkheadFull, CauseUnavailable:
 	}
 	return 0
 }
@@ -86,20 +89,6 @@ type Fallback struct {
 	Alternate string
 }
 
-// Fallbacks are those of a connection.
-type Fallbacks struct {
-	Connection Fallback
-	Operations map[string]Fallback // by operation; it replaces that of the connection as a whole
-}
-
-// For returns the fallback of an operation, or else that of the connection.
-func (f Fallbacks) For(operation string) Fallback {
-	if own, ok := f.Operations[operation]; ok {
-		return own
-	}
-	return f.Connection
-}
-
 // Skipped is a step that is not taken, and why, in words for a person.
 type Skipped struct {
 	Step Step
@@ -113,10 +102,14 @@ type Plan struct {
 	Skipped []Skipped
 }
 
-// PlanFor decides what is tried after a failure. stale is what [Call.Stale] says.
-func PlanFor(method string, cause Cause, stale Stale, f Fallback) Plan {
+// PlanFor decides what is tried after a failure. stale is what [Call.Stale] says, declared whether the operation
+// is declared idempotent: then it has a fallback whatever its method.
+func PlanFor(method string, declared bool, cause Cause, stale Stale, f Fallback) Plan {
 	p := Plan{Cause: cause}
 	skip := func(s Step, why string) { p.Skipped = append(p.Skipped, Skipped{s, why}) }
+	if declared {
+		method = http.MethodGet
+	}
 	if why := unfit(method, cause); why != "" {
 		for _, s := range []Step{StepStale, StepStatic, StepAlternate} {
 			skip(s, why)
@@ -190,11 +183,13 @@ func (s *Static) Validate() error {
 	return nil
 }
 
-// Response is the configured answer, marked with the cause.
-func (s *Static) Response(cause Cause) *Response {
-	return &Response{
-		Status: s.Status, header: s.Header, body: s.Body, marks: marks{state: StateStatic, forward: fwdMiss, forwardStatus: cause.status(), detail: string(cause)},
+// Response is the configured answer, marked with the cause. sent says that the upstream was asked.
+func (s *Static) Response(cause Cause, sent bool) *Response {
+	m := marks{state: StateStatic, detail: string(cause)}
+	if sent {
+		m.forward, m.forwardStatus = fwdMiss, cause.status()
 	}
+	return &Response{Status: s.Status, header: s.Header, body: s.Body, marks: m}
 }
 
 func isToken(s string) bool {

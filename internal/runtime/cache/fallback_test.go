@@ -22,16 +22,17 @@ func TestPlan(t *testing.T) {
 		fallback Fallback
 		want     string
 	}{
-		"all":               {"GET", CauseTimeout, Stale{Usable: true}, Fallback{static, "b"}, "stale static alternate error"},
-		"nothing":           {"GET", CauseTimeout, Stale{Why: "no answer is kept"}, Fallback{}, "error"},
-		"static":            {"HEAD", CauseThrottled, Stale{}, Fallback{Static: static}, "static error"},
-		"alternate":         {"GET", CauseBreakerOpen, Stale{}, Fallback{Alternate: "b"}, "alternate error"},
-		"never for a write": {"POST", CauseTimeout, Stale{Usable: true}, Fallback{static, "b"}, "error"},
-		"unknown failure":   {"GET", "reset", Stale{Usable: true}, Fallback{static, "b"}, "error"},
+		"all":                                 {"GET", CauseTimeout, Stale{Usable: true}, Fallback{static, "b"}, "stale static alternate error"},
+		"nothing":                             {"GET", CauseTimeout, Stale{Why: "no answer is kept"}, Fallback{}, "error"},
+		"static":                              {"HEAD", CauseThrottled, Stale{}, Fallback{Static: static}, "static error"},
+		"alternate":                           {"GET", CauseBreakerOpen, Stale{}, Fallback{Alternate: "b"}, "alternate error"},
+		"never for a write":                   {"POST", CauseTimeout, Stale{Usable: true}, Fallback{static, "b"}, "error"},
+		"a write that is declared idempotent": {"POST", CauseTimeout, Stale{Why: "it is a write"}, Fallback{static, "b"}, "static alternate error"},
+		"unknown failure":                     {"GET", "reset", Stale{Usable: true}, Fallback{static, "b"}, "error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := PlanFor(tt.method, tt.cause, tt.stale, tt.fallback)
+			p := PlanFor(tt.method, name == "a write that is declared idempotent", tt.cause, tt.stale, tt.fallback)
 			steps := make([]string, 0, len(p.Steps))
 			for _, s := range p.Steps {
 				steps = append(steps, string(s))
@@ -44,19 +45,9 @@ func TestPlan(t *testing.T) {
 			}
 		})
 	}
-	p := PlanFor("GET", CauseTimeout, Stale{Why: "no answer is kept"}, Fallback{})
+	p := PlanFor("GET", false, CauseTimeout, Stale{Why: "no answer is kept"}, Fallback{})
 	if diff := cmp.Diff(Skipped{StepStale, "no answer is kept"}, p.Skipped[0]); diff != "" {
 		t.Error(diff)
-	}
-}
-
-func TestFallbackOfOperation(t *testing.T) {
-	t.Parallel()
-	f := Fallbacks{Connection: Fallback{Alternate: "a"}, Operations: map[string]Fallback{"list": {Alternate: "b"}, "none": {}}}
-	for operation, want := range map[string]string{"": "a", "other": "a", "list": "b", "none": ""} {
-		if got := f.For(operation).Alternate; got != want {
-			t.Errorf("%s: %q", operation, got)
-		}
 	}
 }
 

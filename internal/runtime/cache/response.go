@@ -54,9 +54,11 @@ type marks struct {
 
 func (m *marks) append(b []byte) []byte {
 	b = append(b, "switchgear"...)
-	if m.forward == "" {
+	switch {
+	case m.forward == "" && m.state == StateStatic: // Neither was it kept, nor the upstream asked.
+	case m.forward == "":
 		b = append(b, "; hit"...)
-	} else {
+	default:
 		b = append(append(b, "; fwd="...), m.forward...)
 	}
 	if m.forwardStatus != 0 {

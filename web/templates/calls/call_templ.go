@@ -476,6 +476,9 @@ func (v CallView) facts() []ui.Fact {
 	if v.Call.Cache != "" {
 		out = append(out, ui.Fact{Key: "Cache", Value: ui.Text(v.Call.Cache), Hint: cacheHint(v.Call.Cache)})
 	}
+	if v.Fallback != "" {
+		out = append(out, ui.Fact{Key: "Fallback", Value: v.fallback(), Hint: "stood in for the upstream"})
+	}
 	return append(out,
 		ui.Fact{Key: "Attempts", Value: ui.Number(int64(v.Call.Attempts)), Hint: attempts(v.Call.Attempts)},
 		ui.Fact{Key: "Took", Value: ui.Text(Took(v.Call.Took))},
@@ -486,8 +489,17 @@ func (v CallView) facts() []ui.Fact {
 	)
 }
 
+func (v CallView) fallback() templ.Component {
+	if slug, ok := strings.CutPrefix(v.Fallback, "connection="); ok {
+		return ui.Link("connection "+slug, "/connections/"+slug)
+	}
+	return ui.Text("the configured answer")
+}
+
 func cacheHint(state string) string {
 	switch state {
+	case "static":
+		return "The cache had nothing; the answer is the one that the policy holds ready."
 	case "hit":
 		return "Answered from the cache; the upstream was not asked."
 	case "stale":

@@ -162,6 +162,7 @@ func failed() CallView {
 	v.Call = sample().Rows[8]
 	v.Call.Attempts, v.Connect = 3, 0
 	v.Call.Operation, v.Call.Cache = "charges.list", "stale"
+	v.Fallback = "connection=stripe-backup"
 	v.ErrorCode, v.Error = "UPSTREAM_UNAVAILABLE", "The upstream answered 503 to all three attempts."
 	v.Steps = []Step{
 		{Name: "Attempt 1", Took: 2 * time.Second, Note: "503", Failed: true},

@@ -74,6 +74,8 @@ type CallView struct {
 	// Version is the version of the connection that was active.
 	Version            int
 	Connect, FirstByte time.Duration
+	// Fallback is what stood in for the upstream: "static" or "connection=slug"; empty for nothing.
+	Fallback string
 	// Gone says that the connection does not exist any more.
 	Gone             bool
 	ErrorCode, Error string

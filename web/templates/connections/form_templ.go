@@ -528,9 +528,23 @@ func (v FormView) policy() templ.Component {
 			return templ_7745c5c3_Err
 		}
 		templ_7745c5c3_Err = ui.Field{
+			Name: "policy.hedge.after", Label: "Hedge after", Value: v.HedgeAfter, Placeholder: "off", Mono: true, Optional: true, Autocomplete: "off",
+			Hint: "A read without an answer by then, such as 200ms, is sent once more; the first answer counts.", Error: v.problems()["policy.hedge.after"],
+		}.Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = ui.Field{
+			Name: "policy.fallback.connection", Label: "Fall back to", Value: v.FallbackConnection, Placeholder: "none", Mono: true, Optional: true, Autocomplete: "off",
+			Hint: "The slug of another connection, which reads are sent to when this one fails; the API key has to allow both.", Error: v.problems()["policy.fallback.connection"],
+		}.Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = ui.Field{
 			Name: "policy", Label: "More", Type: ui.FieldTextarea, Value: v.Policy, Mono: true, Rows: 8, Optional: true, Autocomplete: "off",
 			Placeholder: `{"rate_limits": [{"requests": 90, "per": "1s"}]}`,
-			Hint:        "JSON: retry, rate_limits, breaker, bulkhead, cache, outcomes and operations; docs/gateway.md lists every field. The fields above win over the same ones here.", Error: v.problems()["policy"],
+			Hint:        "JSON: retry, rate_limits, breaker, bulkhead, cache, hedge, fallback, outcomes and operations; docs/gateway.md lists every field. The fields above win over the same ones here.", Error: v.problems()["policy"],
 		}.Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
@@ -777,7 +791,7 @@ func (v FormView) controls() []string {
 	if v.Mode == ModeDuplicate {
 		return names
 	}
-	names = append(names, "environment", "kind", "base_url", "auth_type", "log_bodies", "policy.timeout", "policy.attempt_timeout", "policy.retry.max_attempts", "policy")
+	names = append(names, "environment", "kind", "base_url", "auth_type", "log_bodies", "policy.timeout", "policy.attempt_timeout", "policy.retry.max_attempts", "policy.hedge.after", "policy.fallback.connection", "policy")
 	if v.Mode == ModeEdit {
 		names = append(names, "reason")
 	}

@@ -48,6 +48,7 @@ func editForm() FormView {
 	stored.Set = true
 	v.Page, v.Mode, v.From, v.Slug, v.Name, v.Version, v.Auth = frame("Edit stripe"), ModeEdit, "stripe", "stripe", "Stripe live", 18, []AuthField{stored}
 	v.Timeout, v.AttemptTimeout, v.MaxAttempts, v.LogBodies = "10s", "4s", "2", true
+	v.HedgeAfter, v.FallbackConnection = "200ms", "stripe-backup"
 	v.Policy = "{\n  \"rate_limits\": [{\"requests\": 90, \"per\": \"1s\"}]\n}"
 	return v
 }

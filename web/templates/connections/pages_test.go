@@ -76,7 +76,7 @@ func TestFormsSendWhatTheServerReads(t *testing.T) {
 	t.Parallel()
 	definition := []string{
 		"auth.token", "auth_type", "base_url", "change", "environment", "kind", "log_bodies", "name", "policy", "policy.attempt_timeout",
-		"policy.retry.max_attempts", "policy.timeout", "provider",
+		"policy.fallback.connection", "policy.hedge.after", "policy.retry.max_attempts", "policy.timeout", "provider",
 	}
 	for action, tt := range map[string]struct {
 		page []*html.Node

@@ -112,6 +112,8 @@ type FormView struct {
 	// Timeout, AttemptTimeout and MaxAttempts are sent as policy.timeout, policy.attempt_timeout and
 	// policy.retry.max_attempts; empty stands for the defaults.
 	Timeout, AttemptTimeout, MaxAttempts string
+	// HedgeAfter and FallbackConnection are sent as policy.hedge.after and policy.fallback.connection.
+	HedgeAfter, FallbackConnection string
 	// DefaultTimeout, DefaultAttemptTimeout and DefaultMaxAttempts are shown in the empty fields.
 	DefaultTimeout, DefaultAttemptTimeout, DefaultMaxAttempts string
 	// Policy is the rest of the policy as JSON, sent as "policy".
