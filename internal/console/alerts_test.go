@@ -120,6 +120,22 @@ func TestAlertsPage(t *testing.T) {
 	silent(t, "the connection of a viewer", s.get(t, viewer, "/connections/stripe"), "/alerts/alr_new/acknowledge")
 }
 
+// A sentence of the overview leads to the alert of what it is about.
+func TestOverviewLeadsToTheAlert(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.status.Store(http.StatusInternalServerError)
+	g.call(t, 2)
+	g.settled(t)
+	silent(t, "the overview before", g.page(t, g.operator, "/"), `href="/alerts/alr_`)
+	g.firing(t, "alr_operation", "connection_down", "critical", "guarded", time.Hour)
+	g.exec(`UPDATE alerts SET operation = 'charge'`)
+	g.firing(t, "alr_whole", "breaker_opened", "critical", "guarded", time.Minute)
+	page := g.page(t, g.operator, "/")
+	says(t, "the overview", page, "Guarded is open", `href="/alerts/alr_whole"`)
+	silent(t, "the overview", page, `href="/alerts/alr_operation"`)
+}
+
 func TestAlertIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -77,6 +77,16 @@ func (p alertPages) firingFor(r *http.Request, slug string) ([]alertsview.Row, e
 	return out, nil
 }
 
+// about is the id of the alert that fires for a connection, of the operation if there is one; empty without any.
+func (p alertPages) about(r *http.Request, slug, operation string) (string, error) {
+	page, err := p.Alerts.List(r.Context(), actor(r), alerts.Query{State: alerts.StateFiring, Connection: slug, Sort: alerts.SortUrgency, Limit: mostFiring})
+	if err != nil || len(page.Alerts) == 0 {
+		return "", err
+	}
+	i := slices.IndexFunc(page.Alerts, func(a alerts.Alert) bool { return a.Operation == operation })
+	return page.Alerts[max(i, 0)].ID, nil
+}
+
 // told says whether anybody would hear of an alert.
 func (p alertPages) told(r *http.Request) (alertsview.Told, error) {
 	var out alertsview.Told

@@ -87,6 +87,9 @@ func (p overviewPages) impact(r *http.Request, board *health.Board) (overviewvie
 		if err != nil {
 			return view, err
 		}
+		if incident.Alert, err = alertPages(p).about(r, incident.Slug, incident.Operation); err != nil {
+			return view, err
+		}
 		view.Incidents = append(view.Incidents, incident)
 	}
 	return view, nil

@@ -105,7 +105,7 @@ func incidentSamples() []Incident {
 	at := func(ago time.Duration) time.Time { return now().Add(-ago) }
 	return []Incident{
 		{
-			Slug: "stripe", Name: "Stripe live", Operation: "createCharge", State: StateDown, Since: at(14 * time.Minute), Until: at(-22 * time.Second),
+			Slug: "stripe", Name: "Stripe live", Operation: "createCharge", Alert: "alr_1", State: StateDown, Since: at(14 * time.Minute), Until: at(-22 * time.Second),
 			Breaker:  &breakers.Status{State: breakers.StateOpen},
 			Failures: 38, Judged: 60, Window: time.Minute, Outcomes: []Outcome{{"Unavailable", 31}, {"Timed out", 7}},
 			Refused: 412, Stale: 390, Lost: 22, Oldest: 9 * time.Minute, More: 1, MayOperate: true, MayConfigure: true,

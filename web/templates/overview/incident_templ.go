@@ -225,6 +225,9 @@ func (i Incident) actions() []templ.Component {
 	if i.MayOperate && i.Changed != nil && i.Changed.Before > 0 {
 		small("Roll back v"+strconv.Itoa(i.Changed.Version), "/connections/"+i.Slug+"/versions/"+strconv.Itoa(i.Changed.Before)+"/rollback", ui.ButtonDanger)
 	}
+	if i.Alert != "" {
+		small("Alert", "/alerts/"+i.Alert, ui.ButtonDefault)
+	}
 	switch {
 	case i.State == StateCredential:
 		small("Open", "/connections/"+i.Slug+"/accounts", ui.ButtonDefault)

@@ -57,6 +57,8 @@ type Incident struct {
 	Oldest               time.Duration
 	// More counts the other breakers of the connection that are not closed.
 	More int
+	// Alert is the id of the alert that fires for it, empty when none does.
+	Alert string
 	// Changed is the last change of the connection before it, nil when there was none lately.
 	Changed *Changed
 	// MayOperate offers what operators may do, MayConfigure what needs more.
