@@ -62,15 +62,17 @@ func (s *Service) PutAccount(ctx context.Context, a access.Actor, slug, account 
 		if before.ID == "" {
 			// A new account is sent the way that the default one is.
 			old = nil
-			if kind == r.AuthType {
+			if kind == r.AuthType && !sharesClient(kind) {
 				draft.Fields = map[string]string{}
 				maps.Copy(draft.Fields, r.AuthFields)
 				maps.Copy(draft.Fields, auth.Fields)
 			}
 		}
-		kind, fields, err := completeAuth(draft, provider, old)
-		if err != nil {
-			return effect{}, err
+		kind, fields := draft.Type, draft.Fields
+		if account == credentials.DefaultAccount || kind != r.AuthType || !sharesClient(kind) {
+			if kind, fields, err = completeAuth(draft, provider, old); err != nil {
+				return effect{}, err
+			}
 		}
 		if stored, err = s.vault.Put(ctx, tx, r.ID, account, kind, fields); err != nil {
 			return effect{}, err

@@ -17,15 +17,16 @@ import (
 
 // The audit actions of this package; credential.corrupt and credential.mended are the system's.
 const (
-	actionCreate           = "connection.create"
-	actionUpdate           = "connection.update"
-	actionPause            = "connection.pause"
-	actionResume           = "connection.resume"
-	actionActivate         = "connection.activate"
-	actionDelete           = "connection.delete"
-	actionDuplicate        = "connection.duplicate"
-	actionCredentialSet    = "credential.set"    //nolint:gosec // the name of an action, not a secret.
-	actionCredentialDelete = "credential.delete" //nolint:gosec // the name of an action, not a secret.
+	actionCreate            = "connection.create"
+	actionUpdate            = "connection.update"
+	actionPause             = "connection.pause"
+	actionResume            = "connection.resume"
+	actionActivate          = "connection.activate"
+	actionDelete            = "connection.delete"
+	actionDuplicate         = "connection.duplicate"
+	actionCredentialSet     = "credential.set"    //nolint:gosec // the name of an action, not a secret.
+	actionCredentialDelete  = "credential.delete" //nolint:gosec // the name of an action, not a secret.
+	actionCredentialConnect = "credential.connect"
 )
 
 // Create makes a connection and its default account. It needs configure. Errors about a field are

@@ -361,6 +361,14 @@ func under(client, values map[string]string) map[string]string {
 // authorization server. It must not be kept, shown or logged.
 func (v *Vault) Client(ctx context.Context, tx *db.Tx, connectionID, account string) (oauth.Config, authtype.Granted, error) {
 	r, err := v.store.current(ctx, tx, connectionID, account)
+	if fault.Is(err, fault.NotFound) && account != DefaultAccount {
+		// An account that is to be made: it will share the client of the default one.
+		if r, err = v.store.current(ctx, tx, connectionID, DefaultAccount); err == nil {
+			if t, unknown := authtype.Lookup(r.AuthType); unknown != nil || !authtype.Interactive(t) {
+				err = noAccount(fault.Newf(fault.NotFound, "no account"))
+			}
+		}
+	}
 	if err != nil {
 		return oauth.Config{}, nil, noAccount(err)
 	}
