@@ -76,6 +76,7 @@
 // Live
 //
 //	LiveRegion(id, topics, url) { … }                             fetches itself again when a topic changes
+//	PollRegion(id, url, every) { … }                              fetches itself again every so often
 //	LiveStream(topics, since) LiveIndicator() LivePause()         used by the frame and PageHeader
 //
 // Gallery
