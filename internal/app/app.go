@@ -269,6 +269,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 		{"breaker history", a.core.breakers},
 		{"connections", a.core.connections},
 		{"credentials", a.core.vault},
+		{"consents", a.core.connect},
 		{"call log", a.core.calls},
 		{"health", a.core.health},
 		{"health checks", a.core.health.Checker()},

@@ -16,6 +16,7 @@ import (
 	"switchgear/internal/calls"
 	"switchgear/internal/checklist"
 	"switchgear/internal/config"
+	"switchgear/internal/connect"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/credentials/oauth"
@@ -44,6 +45,7 @@ type core struct {
 	sender      *alerts.Sender
 	connections *connections.Service
 	vault       *credentials.Vault
+	connect     *connect.Service
 	oauth       *oauth.Client
 	calls       *calls.Log
 	judge       *calls.Judge
@@ -151,6 +153,12 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 	c.connections, err = connections.New(ctx, connections.Deps{
 		DB: c.db, Audit: c.audit, Vault: vault, Providers: c.providers, Egress: guard,
 		Protections: c.protections, Notify: notify, Logger: logger, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	c.connect, err = connect.New(connect.Deps{
+		DB: c.db, Sealer: sealer, Accounts: c.connections, Server: c.oauth, PublicURL: c.baseURL, Logger: logger, Now: time.Now,
 	})
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ func (a *App) routes() (routes, error) {
 	}
 	pages, err := console.New(console.Deps{
 		Access: a.core.access, Audit: a.core.audit, Live: a.hub, Assets: assets, Logger: a.logger, Now: time.Now,
-		Connections: a.core.connections, Providers: a.core.providers, Calls: a.core.calls, Checklist: a.core.checklist, Proxy: proxy,
+		Connections: a.core.connections, Connect: a.core.connect, Providers: a.core.providers, Calls: a.core.calls, Checklist: a.core.checklist, Proxy: proxy,
 		Breakers: a.core.breakers, Protections: a.core.protections, Health: a.core.health, Alerts: a.core.alerts,
 		Demo: a.demo, About: a.about, SetupDone: a.removeSetupLink,
 	}, console.Config{

@@ -22,7 +22,7 @@ func layers() map[string][]string {
 	always := []string{"internal/fault", "internal/telemetry"}
 	features := []string{
 		"internal/access", "internal/audit", "internal/credentials", "internal/providers", "internal/connections", "internal/calls", "internal/runtime",
-		"internal/breakers", "internal/health", "internal/alerts", "internal/checklist", "internal/whatif",
+		"internal/breakers", "internal/connect", "internal/health", "internal/alerts", "internal/checklist", "internal/whatif",
 	}
 	with := func(more ...string) []string { return slices.Concat(always, more) }
 

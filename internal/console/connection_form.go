@@ -372,7 +372,7 @@ func (p connectionPages) accountsWith(w http.ResponseWriter, r *http.Request, st
 	}
 	var secrets []string
 	for _, a := range stored {
-		view.Rows = append(view.Rows, credentialRow(a))
+		view.Rows = append(view.Rows, credentialRow(c.Slug, a))
 		if a.Account != view.Form.Account {
 			continue
 		}
@@ -396,7 +396,7 @@ func (p connectionPages) putAccount(w http.ResponseWriter, r *http.Request) erro
 	if form.Get("change") != "" {
 		return p.accountsWith(w, r, http.StatusOK, form, nil)
 	}
-	_, err = p.Connections.PutAccount(r.Context(), actor(r), chi.URLParam(r, "slug"), firstOf(form.Get("account"), credentials.DefaultAccount),
+	stored, err := p.Connections.PutAccount(r.Context(), actor(r), chi.URLParam(r, "slug"), firstOf(form.Get("account"), credentials.DefaultAccount),
 		connections.Auth{Type: form.Get("auth_type"), Fields: authValues(form)}, form.Get("reason"))
 	if err != nil {
 		messages, status, ok := formErrors(r, err)
@@ -404,6 +404,11 @@ func (p connectionPages) putAccount(w http.ResponseWriter, r *http.Request) erro
 			return err
 		}
 		return p.accountsWith(w, r, status, form, messages)
+	}
+	if next, ok := connectNow(chi.URLParam(r, "slug"), stored); ok {
+		p.Access.PutFlash(r.Context(), "ok", "The client is stored. Connect the account now.")
+		seeOther(w, r, next)
+		return nil
 	}
 	p.Access.PutFlash(r.Context(), "ok", "The credential is stored. It is used from the next call on.")
 	seeOther(w, r, p.own(r, "/accounts"))

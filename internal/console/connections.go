@@ -254,7 +254,7 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, a := range accounts {
 		if a.Account == credentials.DefaultAccount {
-			view.Credential = credentialRow(a)
+			view.Credential = credentialRow(c.Slug, a)
 		}
 	}
 	if view.Alerts, err = alertPages(p).firingFor(r, c.Slug); err != nil {
@@ -289,9 +289,10 @@ func (p connectionPages) paused(r *http.Request, slug string) (by, why string, e
 	return by, why, nil
 }
 
-func credentialRow(c credentials.Credential) connectionsview.Credential {
+func credentialRow(slug string, c credentials.Credential) connectionsview.Credential {
 	return connectionsview.Credential{
 		Account: c.Account, Auth: authLabel(c.AuthType), State: c.State, Fields: c.Fields, UpdatedAt: c.UpdatedAt, LastUsedAt: c.LastUsedAt,
+		Token: tokenView(slug, c),
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/checklist"
+	"switchgear/internal/connect"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
 	"switchgear/internal/health"
@@ -42,6 +43,8 @@ type Deps struct {
 	Connections *connections.Service
 	Providers   *providers.Catalog
 	Calls       *calls.Log
+	// Connect has people connect accounts.
+	Connect *connect.Service
 	// Breakers and Protections are what guards calls.
 	Breakers    *breakers.Service
 	Protections protections
@@ -108,7 +111,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 func newConsole(deps Deps, cfg Config) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Connections": deps.Connections == nil, "Providers": deps.Providers == nil, "Calls": deps.Calls == nil, "Checklist": deps.Checklist == nil, "Demo": deps.Demo == nil,
-		"Proxy": deps.Proxy == nil, "Breakers": deps.Breakers == nil, "Protections": deps.Protections == nil, "Health": deps.Health == nil, "Alerts": deps.Alerts == nil,
+		"Proxy": deps.Proxy == nil, "Breakers": deps.Breakers == nil, "Protections": deps.Protections == nil, "Health": deps.Health == nil, "Connect": deps.Connect == nil, "Alerts": deps.Alerts == nil,
 		"Assets": deps.Assets == nil,
 		"Logger": deps.Logger == nil, "Now": deps.Now == nil, "About": deps.About == nil, "SetupDone": deps.SetupDone == nil,
 	} {

@@ -12,6 +12,7 @@ import (
 	breakersview "switchgear/web/templates/breakers"
 	callsview "switchgear/web/templates/calls"
 	checklistview "switchgear/web/templates/checklist"
+	connectview "switchgear/web/templates/connect"
 	connectionsview "switchgear/web/templates/connections"
 	errorsview "switchgear/web/templates/errors"
 	"switchgear/web/templates/gallery"
@@ -31,7 +32,7 @@ func (p galleryPages) routes() []route {
 
 func (p galleryPages) show(w http.ResponseWriter, r *http.Request) error {
 	//nolint:contextcheck // Components get their context when they are rendered.
-	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), breakersview.Gallery(), alertsview.Gallery(), callsview.Gallery(), checklistview.Gallery(), accessview.Gallery(), auditview.Gallery(), aboutview.Gallery(), apidocsview.Gallery(), errorsview.Gallery())
+	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), connectview.Gallery(), breakersview.Gallery(), alertsview.Gallery(), callsview.Gallery(), checklistview.Gallery(), accessview.Gallery(), auditview.Gallery(), aboutview.Gallery(), apidocsview.Gallery(), errorsview.Gallery())
 	q := r.URL.Query()
 	if name := q.Get("state"); name != "" {
 		state, ok := gallery.Find(groups, q.Get("group"), name)

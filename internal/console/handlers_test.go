@@ -23,6 +23,7 @@ import (
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/checklist"
+	"switchgear/internal/connect"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/credentials/vaulttest"
@@ -155,8 +156,14 @@ func newSite(t *testing.T, rules ...string) *site {
 		t.Fatal(err)
 	}
 	var server *httptest.Server
+	consents, err := connect.New(connect.Deps{
+		DB: d, Sealer: sealer, Accounts: conns, Server: oauthServer(t), PublicURL: func() string { return server.URL }, Logger: telemetry.Discard(), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	handler, err := New(Deps{
-		Connections: conns, Providers: catalog, Calls: callLog, Checklist: readiness, Demo: &demonstration{},
+		Connections: conns, Connect: consents, Providers: catalog, Calls: callLog, Checklist: readiness, Demo: &demonstration{},
 		Breakers: switches, Protections: protections, Health: conditions, Alerts: warnings,
 		Proxy: runtime.NewProxy(runtime.ProxyDeps{
 			Logger: telemetry.Discard(), Now: time.Now, Recorder: recorders{callLog, switches}, Protections: protections,

@@ -59,6 +59,7 @@ func (c *Console) routes() []route {
 		requirementPages{c}.routes(),
 		checklistPages{c}.routes(),
 		tryPages{c}.routes(),
+		connectPages{c}.routes(),
 		breakerPages{c}.routes(),
 		alertPages{c}.routes(),
 		callPages{c}.routes(),

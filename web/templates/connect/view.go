@@ -3,6 +3,7 @@
 package connect
 
 import (
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -62,9 +63,7 @@ type View struct {
 
 func (v StartView) back() string { return "/connections/" + v.Slug + "/accounts" }
 
-func (v StartView) action() string {
-	return "/connections/" + v.Slug + "/accounts/" + v.Account + "/connect"
-}
+func (v StartView) action() string { return StartPath(v.Slug, v.Account) }
 
 func (v StartView) title() string {
 	if v.Reconnect {
@@ -95,6 +94,11 @@ func (v StartView) chosen() []string {
 	return out
 }
 
+// StartPath is where the consent for an account begins; the account is one segment whatever it holds.
+func StartPath(slug, account string) string {
+	return "/connections/" + slug + "/accounts/" + url.PathEscape(account) + "/connect"
+}
+
 // Path is the address of a consent.
 func Path(id string) string { return "/consents/" + id }
 
@@ -103,9 +107,7 @@ const Region = "consent"
 
 func (v View) back() string { return "/connections/" + v.Slug + "/accounts" }
 
-func (v View) again() string {
-	return "/connections/" + v.Slug + "/accounts/" + v.Account + "/connect"
-}
+func (v View) again() string { return StartPath(v.Slug, v.Account) }
 
 func (v View) title() string {
 	switch v.Status {

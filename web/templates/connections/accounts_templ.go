@@ -10,6 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"net/url"
+	"time"
 
 	"switchgear/web/templates/ui"
 )
@@ -257,7 +258,7 @@ func accountForm(slug, account string) string {
 }
 
 func (v AccountsView) columns() []ui.Column {
-	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Auth"}, {Label: "Fields that are set", Wrap: true}, {Label: "Changed"}, {Label: "Last used", Desktop: true}}
+	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Auth"}, {Label: "Fields that are set", Wrap: true}, {Label: "Token"}, {Label: "Changed"}, {Label: "Last used", Desktop: true}}
 	if v.Head.CanConfigure {
 		out = append(out, ui.Column{Label: "Actions", Action: true})
 	}
@@ -268,7 +269,7 @@ func (v AccountsView) rows() []ui.Row {
 	out := make([]ui.Row, len(v.Rows))
 	for i, a := range v.Rows {
 		cells := []templ.Component{
-			ui.Name(a.Account, "", a.role()), credentialChip(a.State), ui.Text(a.Auth), fieldNames(a.Fields), ui.RelTime(a.UpdatedAt, v.Now), ui.RelTimeOr(a.LastUsedAt, v.Now, "never"),
+			ui.Name(a.Account, "", a.role()), a.chip(), ui.Text(a.Auth), fieldNames(a.Fields), a.token(v.Now), ui.RelTime(a.UpdatedAt, v.Now), ui.RelTimeOr(a.LastUsedAt, v.Now, "never"),
 		}
 		if v.Head.CanConfigure {
 			cells = append(cells, a.actions(v.Head.Slug))
@@ -291,11 +292,61 @@ func (c Credential) deletable() bool { return c.Account != defaultAccount }
 func (c Credential) dialog() string { return "d-delete-account-" + c.Account }
 
 func (c Credential) actions(slug string) templ.Component {
-	replace := ui.Button{Label: "Replace", Small: true, Href: accountForm(slug, c.Account)}
-	if !c.deletable() {
-		return replace
+	parts := []templ.Component{ui.Button{Label: c.change(), Small: true, Href: accountForm(slug, c.Account)}}
+	if t := c.Token; t != nil && t.Connect != "" {
+		connect := ui.Button{Label: "Reconnect", Small: true, Href: t.Connect}
+		if !t.Connected {
+			connect.Label, connect.Kind = "Connect account", ui.ButtonPrimary
+		}
+		if c.State == "needs_reauth" {
+			connect.Kind = ui.ButtonPrimary
+		}
+		parts = append([]templ.Component{connect}, parts...)
 	}
-	return ui.Group(replace, ui.Button{Label: "Delete", Small: true, Href: accountAddress(slug, c.Account, "delete"), Opens: c.dialog()})
+	if c.deletable() {
+		parts = append(parts, ui.Button{Label: "Delete", Small: true, Href: accountAddress(slug, c.Account, "delete"), Opens: c.dialog()})
+	}
+	return ui.Group(parts...)
+}
+
+// change is the word for entering the credential anew: of OAuth 2 it is the client that is entered.
+func (c Credential) change() string {
+	if c.Token != nil {
+		return "Edit client"
+	}
+	return "Replace"
+}
+
+// chip is the sign of the state, in which an account that nobody has connected yet is not one that is stored.
+func (c Credential) chip() ui.Chip {
+	t := c.Token
+	switch {
+	case t == nil || c.State != "active" && c.State != "needs_reauth":
+		return credentialChip(c.State)
+	case c.State == "needs_reauth":
+		return ui.Chip{Label: "Reconnect", Tone: ui.ToneBad, Icon: "alert", Title: "The service no longer accepts its token. Calls are refused until somebody connects it again."}
+	case !t.Connected && t.Connect != "":
+		return ui.Chip{Label: "Not connected", Tone: ui.ToneWarn, Title: "Calls are refused until somebody connects it."}
+	case t.Problem != "":
+		return ui.Chip{Label: "Not renewed", Tone: ui.ToneWarn, Icon: "alert", Title: t.Problem}
+	}
+	return ui.Chip{Label: "Connected", Tone: ui.ToneOK}
+}
+
+// token says when the token ends and what happens then.
+func (c Credential) token(now time.Time) templ.Component {
+	t := c.Token
+	switch {
+	case t == nil, !t.Connected && t.Connect != "":
+		return ui.Text("")
+	case !t.Connected:
+		return ui.Muted("with the first call")
+	case t.ExpiresAt.IsZero():
+		return ui.Muted("no known end")
+	case t.Renewable:
+		return ui.Lines(ui.RelTime(t.ExpiresAt, now), ui.Muted("renewed by itself"))
+	}
+	return ui.Lines(ui.RelTime(t.ExpiresAt, now), ui.Muted("not renewable"))
 }
 
 var _ = templruntime.GeneratedTemplate

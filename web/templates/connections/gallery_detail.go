@@ -108,9 +108,27 @@ func accountStates() []ui.State {
 	empty.Rows, empty.Head.Accounts = nil, 0
 	long.Head = longHead()
 	long.Rows = append(long.Rows[:1:1], Credential{Account: longSlug(), Auth: longName, State: "corrupt", Fields: []string{longSlug(), "a", "b"}})
+	tokens := v
+	tokens.Rows = nil
+	for _, row := range []struct {
+		account, state string
+		token          Token
+	}{
+		{"default", "active", Token{Connected: true, Renewable: true, ExpiresAt: now().Add(50 * time.Minute)}},
+		{"acme", "needs_reauth", Token{Connected: true, ExpiresAt: now().Add(-time.Hour)}},
+		{"globex", "active", Token{}},
+		{"initech", "active", Token{Connected: true, ExpiresAt: now().Add(20 * time.Hour)}},
+		{"umbrella", "active", Token{Connected: true, Renewable: true, Problem: "The server does not accept the client. Check client ID and client secret."}},
+	} {
+		row.token.Connect = "/connections/stripe/accounts/" + row.account + "/connect"
+		tokens.Rows = append(tokens.Rows, Credential{
+			Account: row.account, Auth: "OAuth 2, consent in the browser", State: row.state, UpdatedAt: now().Add(-time.Hour), Token: &row.token,
+		})
+	}
 	return []ui.State{
 		whole(group, "two", Accounts(v)), whole(group, "replace", Accounts(replace)), whole(group, "errors", Accounts(wrong)),
 		whole(group, "read-only", Accounts(reader)), whole(group, "empty", Accounts(empty)), whole(group, "long text", Accounts(long)),
+		whole(group, "tokens", Accounts(tokens)),
 	}
 }
 

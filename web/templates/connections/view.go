@@ -211,6 +211,21 @@ type Credential struct {
 	// Fields are the names of the fields that are set.
 	Fields                []string
 	UpdatedAt, LastUsedAt time.Time
+	// Token is what is known about the token of OAuth 2; nil for a kind without one.
+	Token *Token
+}
+
+// Token is that of an account. Without one that is connected, calls are refused.
+type Token struct {
+	// Connect is where a person connects the account, or connects it again; empty where nobody has to.
+	Connect   string
+	Connected bool
+	Scopes    []string
+	// ExpiresAt is zero when the service did not say; Renewable says that it is renewed by itself.
+	ExpiresAt time.Time
+	Renewable bool
+	// Problem says why the last renewal failed; empty when it did not.
+	Problem string
 }
 
 // AccountsView is the tab of the accounts. Its form posts to /connections/{slug}/accounts: account,

@@ -1,0 +1,214 @@
+package console
+
+import (
+	"crypto/tls"
+	"html"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"switchgear/internal/access"
+	"switchgear/internal/connections"
+	"switchgear/internal/credentials/oauth"
+	"switchgear/internal/sandbox"
+	"switchgear/internal/telemetry"
+)
+
+// oauthServer asks authorization servers that tests run on this machine.
+func oauthServer(t *testing.T) *oauth.Client {
+	t.Helper()
+	client, err := oauth.New(oauth.Deps{
+		Transport: func(*tls.Certificate) http.RoundTripper {
+			transport := &http.Transport{}
+			t.Cleanup(transport.CloseIdleConnections)
+			return transport
+		},
+		Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+const clientSecret = "canary-client-secret"
+
+// consentAt makes a connection whose server is the sandbox, and returns the server's address.
+func (s *site) consentAt(t *testing.T) string {
+	t.Helper()
+	provider, err := sandbox.New(sandbox.Deps{Logger: telemetry.Discard(), Now: time.Now}, sandbox.Config{OAuth: sandbox.OAuth{
+		Scopes: []string{"read", "write"},
+		Clients: []sandbox.Client{{
+			ID: "app", Secret: telemetry.NewSecret(clientSecret), RedirectURIs: []string{s.URL + "/oauth/callback/connection-acme"},
+		}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(provider)
+	t.Cleanup(func() { provider.Close(); server.Close() })
+	_, err = s.connections.Create(t.Context(), access.System(), connections.Draft{
+		Name: "Acme", Slug: "acme", BaseURL: "https://api.example.com", Provider: "generic-oauth2",
+		Auth: connections.Auth{Type: "oauth2_authorization_code", Fields: map[string]string{
+			"authorize_url": server.URL + "/oauth/authorize", "token_url": server.URL + "/oauth/token", "client_id": "app",
+			"client_secret": clientSecret, "scopes": "read write",
+		}},
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server.URL
+}
+
+// form posts a form.
+func (s *site) form(t *testing.T, client *http.Client, path string, pairs ...string) (int, http.Header, string) {
+	t.Helper()
+	values := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		values.Add(pairs[i], pairs[i+1])
+	}
+	return s.do(t, client, http.MethodPost, path, strings.NewReader(values.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+}
+
+// decide answers the consent page of the sandbox, and returns where it sends the browser.
+func decide(t *testing.T, client *http.Client, leave, decision string) string {
+	t.Helper()
+	u, err := url.Parse(leave)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := u.Query()
+	form.Set("decision", decision)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, u.Scheme+"://"+u.Host+u.Path, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusSeeOther {
+		t.Fatalf("the server answered %d %s", resp.StatusCode, text)
+	}
+	back, err := url.Parse(resp.Header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return back.RequestURI()
+}
+
+var leaveLink = regexp.MustCompile(`href="(http://[^"]+/oauth/authorize[^"]*)"`)
+
+// The whole way through the pages: asked for, consented, connected, and seen on the accounts.
+func TestConnectAnAccount(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	server := s.consentAt(t)
+	client := s.signedIn(t, access.RoleOwner)
+	_, _, accounts := s.do(t, client, http.MethodGet, "/connections/acme/accounts", nil)
+	if !strings.Contains(accounts, "Not connected") || !strings.Contains(accounts, "/connections/acme/accounts/default/connect") {
+		t.Fatal("the accounts do not say that nobody has connected it")
+	}
+	status, _, start := s.do(t, client, http.MethodGet, "/connections/acme/accounts/default/connect", nil)
+	if status != http.StatusOK || !strings.Contains(start, s.URL+"/oauth/callback/connection-acme") {
+		t.Fatalf("start: %d", status)
+	}
+	begin := func(scopes ...string) (string, string) {
+		t.Helper()
+		var pairs []string
+		for _, scope := range scopes {
+			pairs = append(pairs, "scope", scope)
+		}
+		status, header, text := s.form(t, client, "/connections/acme/accounts/default/connect", pairs...)
+		if status != http.StatusSeeOther {
+			t.Fatalf("begin: %d %s", status, text)
+		}
+		consent := header.Get("Location")
+		_, header, page := s.do(t, client, http.MethodGet, consent, nil)
+		found := leaveLink.FindStringSubmatch(page)
+		if found == nil || header.Get("Cache-Control") != "no-store" {
+			t.Fatal("the page does not lead on, or is kept")
+		}
+		leave := html.UnescapeString(found[1])
+		if !strings.HasPrefix(leave, server) {
+			t.Fatalf("it leads to %s", leave)
+		}
+		return consent, leave
+	}
+	// Denied first.
+	consent, leave := begin("read")
+	status, header, _ := s.do(t, client, http.MethodGet, decide(t, client, leave, "deny"), nil)
+	if status != http.StatusSeeOther || header.Get("Location") != consent || header.Get("Referrer-Policy") != "no-referrer" {
+		t.Fatalf("callback: %d %v", status, header)
+	}
+	_, _, page := s.do(t, client, http.MethodGet, consent, nil)
+	if !strings.Contains(page, "access_denied") || !strings.Contains(page, "Start again") {
+		t.Error("a denied consent does not say so")
+	}
+	// Then granted; the same answer again is of no use.
+	consent, leave = begin("read", "write")
+	back := decide(t, client, leave, "approve")
+	if status, _, text := s.do(t, client, http.MethodGet, back, nil); status != http.StatusSeeOther {
+		t.Fatalf("callback: %d %s", status, text)
+	}
+	_, _, page = s.do(t, client, http.MethodGet, consent, nil)
+	if !strings.Contains(page, "is connected") {
+		t.Error("the consent does not say that it worked")
+	}
+	if status, _, text := s.do(t, client, http.MethodGet, back, nil); status != http.StatusConflict || !strings.Contains(text, "belongs to no consent") {
+		t.Errorf("the answer a second time: %d", status)
+	}
+	_, _, accounts = s.do(t, client, http.MethodGet, "/connections/acme/accounts", nil)
+	if !strings.Contains(accounts, "Connected") || !strings.Contains(accounts, "Reconnect") {
+		t.Error("the accounts do not show the account as connected")
+	}
+	if strings.Contains(accounts+page+start, clientSecret) {
+		t.Error("a page holds the client secret")
+	}
+	if _, err := s.connections.Target("acme", ""); err != nil {
+		t.Errorf("calls are refused: %v", err)
+	}
+}
+
+func TestConnectIsForWhoMayConfigure(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.consentAt(t)
+	s.create(t, "static", "Static")
+	admin := s.signedIn(t, access.RoleOwner)
+	operator := s.signedIn(t, access.RoleOperator)
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		if status, _, _ := s.do(t, operator, method, "/connections/acme/accounts/default/connect", nil); status != http.StatusForbidden {
+			t.Errorf("%s as an operator: %d", method, status)
+		}
+	}
+	for path, want := range map[string]int{
+		"/connections/static/accounts/default/connect": http.StatusConflict, // it has no token
+		"/connections/none/accounts/default/connect":   http.StatusNotFound,
+		"/consents/oaf_none":                           http.StatusNotFound,
+		"/oauth/callback/connection-acme?state=x":      http.StatusConflict,
+		"/oauth/callback/connection-acme":              http.StatusConflict,
+	} {
+		if status, _, _ := s.do(t, admin, http.MethodGet, path, nil); status != want {
+			t.Errorf("%s: %d, want %d", path, status, want)
+		}
+	}
+	status, _, page := s.form(t, admin, "/connections/acme/accounts/default/connect", "more", `re"ad`)
+	if status < 400 || !strings.Contains(page, "no scope may have") {
+		t.Errorf("a scope that is none: %d", status)
+	}
+	// The consent of one browser is of no use in another.
+	_, header, _ := s.form(t, admin, "/connections/acme/accounts/default/connect", "scope", "read")
+	other := &http.Client{CheckRedirect: admin.CheckRedirect}
+	if status, _, _ := s.do(t, other, http.MethodGet, header.Get("Location"), nil); status != http.StatusSeeOther && status != http.StatusUnauthorized {
+		t.Errorf("somebody else sees a consent: %d", status)
+	}
+}
