@@ -9,7 +9,7 @@ import (
 
 func sampleRules() []Rule {
 	return []Rule{
-		{ID: "rule_1", Name: "Breaker opened", Kind: "A breaker opened", Severity: SeverityCritical, Enabled: true, Scope: "production", Channels: []string{"Operations", "Chat of the team"}, Firing: 1},
+		{ID: "rule_1", Name: "Breaker opened", Kind: "Breaker opened", Severity: SeverityCritical, Enabled: true, Scope: "production", Channels: []string{"Operations", "Chat of the team"}, Firing: 1},
 		{ID: "rule_2", Name: "Held by vendor", Kind: "A vendor asks for a pause", Severity: SeverityWarning, Enabled: true, Scope: "every connection", For: 2 * time.Minute, Channels: []string{"Operations"}},
 		{ID: "rule_3", Name: "Error budget", Kind: "The error budget burns", Severity: SeverityWarning, Enabled: true, Scope: "stripe, github", Settings: "objective 99.9 %, burn rate 14.4", For: 5 * time.Minute},
 		{ID: "rule_4", Name: "Quota runs low", Kind: "The vendor's quota runs low", Severity: SeverityInfo, Scope: "every connection", Settings: "below 10 %", Channels: []string{"Operations"}},

@@ -585,7 +585,7 @@ func History(v ListView) templ.Component {
 					templ_7745c5c3_Err = ui.Table{
 						Caption: "Alerts, newest first", URL: v.url(v.Number), Rows: v.rows(), Empty: v.empty(), Roomy: true,
 						Columns: []ui.Column{
-							{Label: "Alert"}, {Label: "Status"}, {Label: "Severity"}, {Label: "Why", Wrap: true}, {Label: "Since"}, {Label: "Lasted", Desktop: true},
+							{Label: "Alert", Wrap: true}, {Label: "Status"}, {Label: "Severity"}, {Label: "Why", Wrap: true}, {Label: "Since"}, {Label: "Lasted", Desktop: true},
 							{Label: "Acknowledged", Wrap: true, Yields: true},
 						},
 					}.Render(ctx, templ_7745c5c3_Buffer)

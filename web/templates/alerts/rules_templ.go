@@ -138,7 +138,7 @@ func RulesPart(v RulesView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = v.Told.gaps(v.CanConfigure).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = v.Told.gaps(false).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -214,7 +214,7 @@ func (v RulesView) empty() ui.EmptyState {
 }
 
 func (v RulesView) columns() []ui.Column {
-	out := []ui.Column{{Label: "Rule"}, {Label: "Severity"}, {Label: "State"}, {Label: "Watches", Wrap: true}, {Label: "Tells", Wrap: true}}
+	out := []ui.Column{{Label: "Rule", Wrap: true}, {Label: "Severity"}, {Label: "State"}, {Label: "Watches", Wrap: true}, {Label: "Tells", Wrap: true}}
 	if v.CanConfigure {
 		out = append(out, ui.Column{Label: "Actions", Action: true})
 	}
@@ -228,7 +228,7 @@ func (v RulesView) rows() []ui.Row {
 		if v.CanConfigure {
 			href = r.href("edit")
 		}
-		cells := []templ.Component{ui.Name(r.Name, href, r.Kind), severityChip(r.Severity), r.state(), ui.Lines(ui.Text(r.Scope), ui.Muted(r.when())), r.tells()}
+		cells := []templ.Component{ui.Name(r.Name, href, r.kind()), severityChip(r.Severity), r.state(), ui.Lines(ui.Text(r.Scope), ui.Muted(r.when())), r.tells()}
 		if v.CanConfigure {
 			cells = append(cells, r.actions())
 		}
@@ -238,6 +238,14 @@ func (v RulesView) rows() []ui.Row {
 }
 
 func (r Rule) href(action string) string { return RulesPath + "/" + r.ID + "/" + action }
+
+// kind is what it watches, where its name does not say that.
+func (r Rule) kind() string {
+	if r.Kind == r.Name {
+		return ""
+	}
+	return r.Kind
+}
 
 func (r Rule) dialog() string { return "d-disable-" + r.ID }
 
