@@ -188,7 +188,7 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		return err
 	}
 	c.checklist, err = checklist.New(checklist.Deps{
-		DB: c.db, Audit: c.audit, Connections: c.connections, Calls: c.calls, Providers: c.providers, Alerts: c.alerts, Notify: notify, Logger: logger, Now: time.Now,
+		DB: c.db, Audit: c.audit, Connections: c.connections, Calls: c.calls, Breakers: c.breakers, Providers: c.providers, Alerts: c.alerts, Notify: notify, Logger: logger, Now: time.Now,
 	}, checklist.Config{})
 	if err != nil {
 		return err

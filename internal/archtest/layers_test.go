@@ -48,7 +48,7 @@ func layers() map[string][]string {
 		"internal/connect":       with("db", "internal/access", "internal/credentials", "internal/connections"),
 		"internal/observability": with("internal/runtime"),
 		"internal/demo":          with("db", "internal/audit", "internal/access", "internal/credentials", "internal/connections", "internal/sandbox"),
-		"internal/checklist":     with("db", "internal/audit", "internal/access", "internal/alerts", "internal/connections", "internal/calls", "internal/providers", "internal/runtime"),
+		"internal/checklist":     with("db", "internal/audit", "internal/access", "internal/alerts", "internal/connections", "internal/calls", "internal/breakers", "internal/providers", "internal/runtime"),
 		"internal/idempotency":   with("db"),
 		"internal/whatif":        with("internal/access", "internal/connections", "internal/calls", "internal/runtime"),
 		"internal/health":        with("db", "internal/access", "internal/credentials", "internal/connections", "internal/calls", "internal/breakers", "internal/runtime"),

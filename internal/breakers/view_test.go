@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"switchgear/db"
 	"switchgear/internal/access"
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
@@ -158,6 +159,31 @@ func TestWatchesAreBounded(t *testing.T) {
 	w.begin(breaker.Key{Connection: "500"}, Given{})
 	if len(w.byKey) != maxWatches || len(w.order) != maxWatches || w.open.Load() != maxWatches || w.find(breaker.Key{Connection: "9"}) != nil || w.find(breaker.Key{Connection: "10"}) == nil {
 		t.Errorf("%d, %d, %d", len(w.byKey), len(w.order), w.open.Load())
+	}
+}
+
+// What a breaker does by itself counts, and nothing that people did.
+func TestTransitions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail(charge, 2) // opens both
+	w.mustCommand("", Reset, Order{Reason: "one"})
+	w.mustCommand("", Trip, Order{Reason: "two"})
+	w.stored()
+	later := time.Now().Add(time.Hour).Truncate(time.Microsecond)
+	for i, row := range [][3]string{
+		{"open", "half_open", "auto"}, {"half_open", "closed", "auto"}, {"half_open", "open", "auto"}, {"half_open", "open", "watchdog"}, {"held", "open", "auto"},
+	} {
+		w.exec(`INSERT INTO breaker_events (id, connection_id, operation, epoch, seq, at, from_state, to_state, mode, cause, actor, reason, counts, last_outcome, samples, config_version)
+			VALUES ($1, $2, '', 1, $3, $4, $5, $6, 'auto', $7, '', '', '{}', '', '[]', 1)`, "bev_t"+strconv.Itoa(i), stripeID, 100+i, db.Micros(later), row[0], row[1], row[2])
+	}
+	got, err := w.Transitions(t.Context(), stripeID, later.Add(-2*time.Hour))
+	must(t, err)
+	if got.Opened != 3 || got.Recovered != 1 || got.Stuck != 1 || !got.LastOpened.Equal(later) || !got.LastRecovered.Equal(later) {
+		t.Errorf("%+v", got)
+	}
+	if got, err := w.Transitions(t.Context(), stripeID, later.Add(time.Second)); err != nil || got != (Transitions{}) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

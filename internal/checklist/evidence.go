@@ -222,9 +222,9 @@ func newest(history []Evidence, m Method) *Evidence {
 const observation = 24 * time.Hour
 
 // since is from when on traffic counts for an item: from when its relevant part became what it is, and at
-// most as far back as observation. changed is when the connection was last edited.
-func since(hash string, changed time.Time, history []Evidence, now time.Time) time.Time {
-	earliest := now.Add(-observation)
+// most as far back as told. changed is when the connection was last edited.
+func since(hash string, changed time.Time, history []Evidence, now time.Time, back time.Duration) time.Time {
+	earliest := now.Add(-back)
 	begin, edited := changed, false // an edit that is not written down yet
 	for _, e := range history {
 		if e.Method != MethodStatic {

@@ -15,6 +15,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/alerts"
 	"switchgear/internal/audit"
+	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/dbtest"
@@ -101,7 +102,9 @@ type world struct {
 	figure calls.Figures
 	recent int
 	asked  int
-	topics []string
+	// watchedFrom is from when on transitions were asked for last.
+	watchedFrom time.Time
+	topics      []string
 }
 
 func newWorld(t *testing.T) *world {
@@ -115,7 +118,7 @@ func newWorld(t *testing.T) *world {
 	}})
 	must(t, err)
 	w.Service, err = New(Deps{
-		DB: w.db, Audit: w.log, Connections: w, Calls: w, Providers: providerOf{w}, Alerts: w, Logger: telemetry.Discard(), Now: w.clock,
+		DB: w.db, Audit: w.log, Connections: w, Calls: w, Breakers: w, Providers: providerOf{w}, Alerts: w, Logger: telemetry.Discard(), Now: w.clock,
 		Notify: func(topic string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -263,6 +266,19 @@ func (w *world) Coverage(context.Context, connections.Connection) (alerts.Covera
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.facts.Alerts, nil
+}
+
+func (w *world) LastRollback(context.Context, string) (connections.Rollback, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.facts.Rollback, nil
+}
+
+func (w *world) Transitions(_ context.Context, _ string, from time.Time) (breakers.Transitions, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watchedFrom = from
+	return w.facts.Transitions.Transitions, nil
 }
 
 // providerOf has one name for the method of the catalogue and for that of the connections.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"switchgear/internal/alerts"
+	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
@@ -104,7 +105,18 @@ type Facts struct {
 	// Problem says why calls are refused, nil when they are not.
 	Problem error
 	Traffic Traffic
-	Now     time.Time
+	// Transitions are what the breakers did in the last month, as far as they are configured as now.
+	Transitions Transitions
+	// Rollback is the last one; its Version is 0 when there was none.
+	Rollback connections.Rollback
+	Now      time.Time
+}
+
+// Transitions are what breakers did by themselves from a time on.
+type Transitions struct {
+	breakers.Transitions
+
+	Since time.Time
 }
 
 // Traffic is what was seen of a connection, since its relevant part changed or for a day.
@@ -179,7 +191,7 @@ func few(t Traffic) (Finding, bool) {
 	}
 	return Finding{
 		Verdict: VerdictUnknown, Measured: count(t.Calls, "call"), Threshold: fmt.Sprintf("%d calls", enough), Fix: PlaceCalls,
-		Message: fmt.Sprintf("%s since %s; %d are needed to tell.", count(t.Calls, "call"), t.Since.UTC().Format("2006-01-02 15:04 UTC"), enough),
+		Message: fmt.Sprintf("%s since %s; %d are needed to tell.", count(t.Calls, "call"), minute(t.Since), enough),
 	}, true
 }
 

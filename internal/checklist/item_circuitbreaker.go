@@ -3,6 +3,7 @@ package checklist
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -12,7 +13,7 @@ type circuitBreaker struct{}
 func (circuitBreaker) Info() Info {
 	return Info{
 		ID: "circuit_breaker", Number: 7, Title: "Circuit breaker implemented", Proof: ProofDrill,
-		About: "The breaker is on, and the traffic reaches the number of calls from which it may open.",
+		About: "The breaker is on, the traffic reaches the number of calls from which it may open, and where it opened it recovered.",
 	}
 }
 
@@ -55,7 +56,37 @@ func (circuitBreaker) Configured(f Facts) Finding {
 // watched is how long traffic has to be known before it can be called too little.
 const watched = time.Hour
 
-func (circuitBreaker) Observed(f Facts) Finding {
+func (c circuitBreaker) Observed(f Facts) Finding {
+	if f.Policy.Breaker.Enabled && f.Transitions.Opened+f.Transitions.Stuck > 0 {
+		return c.worked(f.Transitions)
+	}
+	return c.reachable(f)
+}
+
+// worked judges what breakers really did.
+func (circuitBreaker) worked(t Transitions) Finding {
+	since := day(t.Since)
+	if t.Stuck > 0 {
+		return Finding{
+			Verdict: VerdictFail, Measured: strconv.Itoa(t.Stuck), Threshold: "0", Fix: PlaceCalls,
+			Message: fmt.Sprintf("Probes did not end in their time: %d since %s. A call outlived the time that it may take.", t.Stuck, since),
+		}
+	}
+	out := Finding{
+		Verdict: VerdictPass, Measured: fmt.Sprintf("opened %d, recovered %d", t.Opened, t.Recovered), Threshold: "opens and recovers",
+		Message: fmt.Sprintf("Since %s it opened %d and recovered %d; opened last on %s", since, t.Opened, t.Recovered, minute(t.LastOpened)),
+	}
+	if t.Recovered == 0 {
+		out.Verdict, out.Fix = VerdictUnknown, PlaceCalls
+		out.Message += " and has not been seen to recover yet."
+		return out
+	}
+	out.Message += fmt.Sprintf(", recovered last on %s.", minute(t.LastRecovered))
+	return out
+}
+
+// reachable judges whether the traffic is enough for the breaker to open.
+func (circuitBreaker) reachable(f Facts) Finding {
 	b, t := f.Policy.Breaker, f.Traffic
 	if !b.Enabled || t.Calls == 0 {
 		out, _ := few(Traffic{Since: t.Since})

@@ -35,4 +35,22 @@ func (rollback) Configured(f Facts) Finding {
 	return out
 }
 
-func (rollback) Observed(Facts) Finding { return Finding{} }
+// Observed judges the last real rollback: it is done when the version that it made was seen to work, or a
+// later one.
+func (rollback) Observed(f Facts) Finding {
+	r := f.Rollback
+	if r.Version == 0 {
+		return Finding{}
+	}
+	out := Finding{
+		Verdict: VerdictPass, Measured: fmt.Sprintf("v%d to v%d", r.Version, r.CopiedFrom), Threshold: "a rollback that was seen to work",
+		Message: fmt.Sprintf("v%d brought v%d back on %s", r.Version, r.CopiedFrom, minute(r.At)),
+	}
+	if f.Connection.LastKnownGood < r.Version {
+		out.Verdict, out.Fix = VerdictUnknown, PlaceCalls
+		out.Message += ", and has not been seen to work yet."
+		return out
+	}
+	out.Message += fmt.Sprintf("; v%d was seen to work after it.", f.Connection.LastKnownGood)
+	return out
+}

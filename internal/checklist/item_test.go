@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"switchgear/internal/alerts"
+	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
@@ -43,6 +44,20 @@ func TestRegistry(t *testing.T) {
 	}
 	_, err := Lookup("nothing")
 	wantCode(t, err, fault.NotFound, "ITEM_NOT_FOUND")
+}
+
+// opened are transitions of the last weeks.
+func opened(times, recovered, stuck int) Transitions {
+	at := noon.Add(-7 * 24 * time.Hour)
+	return Transitions{
+		Transitions: breakers.Transitions{Opened: times, Recovered: recovered, Stuck: stuck, LastOpened: at, LastRecovered: at.Add(time.Minute)},
+		Since:       noon.Add(-26 * 24 * time.Hour),
+	}
+}
+
+// back is a rollback to the first version.
+func back(version int) connections.Rollback {
+	return connections.Rollback{Version: version, CopiedFrom: 1, At: noon.Add(-7 * 24 * time.Hour)}
 }
 
 // Every finding of every item, with what was measured in its message.
@@ -162,6 +177,14 @@ func TestFindings(t *testing.T) {
 					f.Traffic.Since, f.Traffic.Minutes = f.Now.Add(-10*time.Minute), []int64{1, 2, 0}
 				}, VerdictUnknown, "2", ""},
 				"silent": {silent, VerdictUnknown, "0 calls", ""},
+				"opened and recovered": {func(f *Facts) {
+					f.Transitions = opened(3, 2, 0)
+					f.Traffic.Minutes[1439] = 0
+				}, VerdictPass, "opened 3", "recovered 2; opened last on 2026-11-20 12:00 UTC, recovered last on 2026-11-20 12:01 UTC"},
+				"opened without traffic since": {func(f *Facts) { silent(f); f.Transitions = opened(1, 1, 0) }, VerdictPass, "opened 1", "Since 2026-11-01"},
+				"opened only":                  {func(f *Facts) { f.Transitions = opened(1, 0, 0) }, VerdictUnknown, "opened 1", "not been seen to recover"},
+				"stuck":                        {func(f *Facts) { f.Transitions = opened(3, 3, 1) }, VerdictFail, "1", "did not end"},
+				"off, and it opened before":    {func(f *Facts) { f.Policy.Breaker.Enabled, f.Transitions = false, opened(1, 1, 0) }, VerdictUnknown, "", "are needed to tell"},
 			},
 		},
 		"retry": {
@@ -220,7 +243,11 @@ func TestFindings(t *testing.T) {
 				"first":   {func(f *Facts) { f.Connection.Version = 1 }, VerdictFail, "1 version", "none to go back"},
 				"unknown": {func(f *Facts) { f.Connection.LastKnownGood = 0 }, VerdictUnknown, "3 versions", "0 of them"},
 			},
-			map[string]judged{"nothing to see": {nil, "", "", ""}},
+			map[string]judged{
+				"never rolled back": {nil, "", "", ""},
+				"worked":            {func(f *Facts) { f.Connection.LastKnownGood, f.Rollback = 3, back(3) }, VerdictPass, "v3", "brought v1 back on 2026-11-20 12:00 UTC; v3 was seen to work"},
+				"not seen yet":      {func(f *Facts) { f.Rollback = back(3) }, VerdictUnknown, "v3", "not been seen to work yet"},
+			},
 		},
 	} {
 		it := item(t, id)

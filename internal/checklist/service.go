@@ -12,6 +12,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/alerts"
 	"switchgear/internal/audit"
+	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
@@ -29,6 +30,12 @@ type Connections interface {
 	Find(ctx context.Context, a access.Actor, slug string) (connections.Connection, error)
 	Standings(a access.Actor) ([]connections.Standing, error)
 	EffectivePolicy(c connections.Connection) (runtime.Policy, error)
+	LastRollback(ctx context.Context, connectionID string) (connections.Rollback, error)
+}
+
+// Breakers tell what they did; *breakers.Service does.
+type Breakers interface {
+	Transitions(ctx context.Context, connectionID string, from time.Time) (breakers.Transitions, error)
 }
 
 // Calls are what was seen; *calls.Log has them.
@@ -55,6 +62,7 @@ type Deps struct {
 	Audit       *audit.Log
 	Connections Connections
 	Calls       Calls
+	Breakers    Breakers
 	Providers   Catalog
 	Alerts      Alerts
 	// Notify is called after a change, with the name of what changed. It must not block.
@@ -88,7 +96,7 @@ type Service struct {
 
 // New returns a Service. It fails when a dependency is missing.
 func New(d Deps, cfg Config) (*Service, error) {
-	if d.DB == nil || d.Audit == nil || d.Connections == nil || d.Calls == nil || d.Providers == nil || d.Alerts == nil || d.Notify == nil || d.Logger == nil || d.Now == nil {
+	if d.DB == nil || d.Audit == nil || d.Connections == nil || d.Calls == nil || d.Breakers == nil || d.Providers == nil || d.Alerts == nil || d.Notify == nil || d.Logger == nil || d.Now == nil {
 		return nil, errors.New("checklist: every dependency is required")
 	}
 	return &Service{
@@ -149,11 +157,14 @@ func (s *Service) judge(ctx context.Context, c connections.Connection, problem e
 	if err != nil {
 		return Checklist{}, err
 	}
+	if err := s.events(ctx, &facts, stored); err != nil {
+		return Checklist{}, err
+	}
 	out := Checklist{Connection: c}
 	seen := map[time.Time]Traffic{}
 	for _, item := range All() {
 		history := stored[item.Info().ID]
-		from := since(Hash(item, facts), c.UpdatedAt, history, facts.Now)
+		from := since(Hash(item, facts), c.UpdatedAt, history, facts.Now, observation)
 		traffic, ok := seen[from]
 		if !ok {
 			if traffic, err = s.traffic(ctx, c, from, facts.Now); err != nil {
@@ -169,7 +180,19 @@ func (s *Service) judge(ctx context.Context, c connections.Connection, problem e
 	return out, nil
 }
 
-// facts are those of a connection, without its traffic.
+// events adds what happened to a connection that is too rare to be looked for in a day.
+func (s *Service) events(ctx context.Context, f *Facts, stored map[string][]Evidence) (err error) {
+	const long = 30 * 24 * time.Hour
+	var item circuitBreaker
+	f.Transitions.Since = since(Hash(item, *f), f.Connection.UpdatedAt, stored[item.Info().ID], f.Now, long)
+	if f.Transitions.Transitions, err = s.deps.Breakers.Transitions(ctx, f.Connection.ID, f.Transitions.Since); err != nil {
+		return err
+	}
+	f.Rollback, err = s.deps.Connections.LastRollback(ctx, f.Connection.ID)
+	return err
+}
+
+// facts are those of a connection, without its traffic and events.
 func (s *Service) facts(ctx context.Context, c connections.Connection, problem error) (Facts, error) {
 	policy, err := s.deps.Connections.EffectivePolicy(c)
 	if err != nil {

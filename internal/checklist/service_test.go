@@ -184,6 +184,31 @@ func TestObservationGoesStale(t *testing.T) {
 	}
 }
 
+// What a breaker did counts for a month, unless it was configured otherwise since.
+func TestTransitionsCountForTheConfiguration(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mu.Lock()
+	w.facts.Transitions = opened(2, 2, 0)
+	w.mu.Unlock()
+	w.pass(0)
+	if r := w.result("circuit_breaker"); r.Observed.Verdict != VerdictPass || !strings.Contains(r.Observed.Message, "opened 2") || !w.watchedFrom.Equal(noon.Add(-30*24*time.Hour)) {
+		t.Errorf("%+v, from %s on", r.Observed, w.watchedFrom)
+	}
+	w.pass(time.Hour)
+	w.edit(func(f *Facts) { f.Policy.Retry.MaxAttempts = 2 })
+	w.pass(0)
+	if want := noon.Add(time.Hour - 30*24*time.Hour); !w.watchedFrom.Equal(want) {
+		t.Errorf("after another edit from %s on, want %s", w.watchedFrom, want)
+	}
+	w.pass(time.Hour)
+	w.edit(func(f *Facts) { f.Policy.Breaker.MinCalls = 7 })
+	w.pass(time.Hour)
+	if want := noon.Add(2 * time.Hour); !w.watchedFrom.Equal(want) {
+		t.Errorf("after an edit of the breaker from %s on, want %s", w.watchedFrom, want)
+	}
+}
+
 func TestEvidenceIsStoredWhenItChanges(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -138,6 +138,18 @@ func (store) insertVersion(ctx context.Context, tx *db.Tx, r row, v Version, a a
 	return err
 }
 
+// lastRollback returns the newest version that is a copy of another, or none.
+func (s store) lastRollback(ctx context.Context, id string) (out Rollback, err error) {
+	err = each(ctx, s.db, func(rows scanner) error {
+		var created int64
+		err := rows.Scan(&out.Version, &out.CopiedFrom, &created)
+		out.At = db.Time(created)
+		return err
+	}, `SELECT version, copied_from, created_at FROM connection_versions
+		WHERE connection_id = $1 AND copied_from IS NOT NULL ORDER BY version DESC LIMIT 1`, id)
+	return out, err
+}
+
 const versionColumns = `version, definition, cause, copied_from, reason, author_kind, author_name, created_at`
 
 func scanVersion(s scanner) (Version, error) {

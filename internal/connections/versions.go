@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"switchgear/db"
 	"switchgear/internal/access"
@@ -53,6 +54,23 @@ func (s *Service) version(ctx context.Context, q reader, r row, version int) (Ve
 
 func (v *Version) mark(r row) {
 	v.Active, v.LastKnownGood = v.Version == r.Version, v.Version == r.LastKnownGood
+}
+
+// Rollback is a version that brought back an older one.
+type Rollback struct {
+	// Version brought CopiedFrom back. Version is 0 when there was no rollback yet.
+	Version, CopiedFrom int
+	At                  time.Time
+}
+
+// LastRollback returns the newest rollback of a connection. It checks no permission: it is for whoever judges
+// connections.
+func (s *Service) LastRollback(ctx context.Context, connectionID string) (Rollback, error) {
+	out, err := s.store.lastRollback(ctx, connectionID)
+	if err != nil {
+		return Rollback{}, fmt.Errorf("connections: the last rollback of %s: %w", connectionID, err)
+	}
+	return out, nil
 }
 
 // Diff tells what differs between two versions, from before to after, by field. It needs system:read.

@@ -57,6 +57,14 @@ func TestRollback(t *testing.T) {
 	if c.Version != 4 || c.State != StatePaused || c.Name != "Stripe live" {
 		t.Errorf("%+v", c)
 	}
+	back, err := w.LastRollback(t.Context(), c.ID)
+	must(t, err)
+	if !back.At.Equal(c.UpdatedAt) || back.Version != 4 || back.CopiedFrom != 1 {
+		t.Errorf("the last rollback: %+v", back)
+	}
+	if none, err := w.LastRollback(t.Context(), "con_other"); err != nil || none != (Rollback{}) {
+		t.Errorf("a rollback of another connection: %+v, %v", none, err)
+	}
 	_, err = w.Resume(t.Context(), admin(), "stripe", "", 0)
 	must(t, err)
 	w.wantSent("stripe", "", "Bearer first")
