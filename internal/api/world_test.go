@@ -149,11 +149,12 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 		Keys: w.access, Targets: w.connections, Proxy: noTargets{}, Connections: w.connections, Providers: catalog, Calls: w.calls,
 		Requests: w.requests, Assets: files, Metrics: http.NotFoundHandler(), Ready: allGood, Logger: logger, Now: time.Now,
 	}
-	deps.Breakers = w.openBreakers(log)
+	switches := w.openBreakers(log)
+	deps.Breakers = switches
 	deps.Limiters = w.limiters
 	deps.Alerts = w.openAlerts(log, sealer, egress.New(egress.Config{Rules: rules}), protections, logger)
 	deps.Checklists, err = checklist.New(checklist.Deps{
-		DB: w.db, Audit: log, Alerts: deps.Alerts, Connections: w.connections, Calls: w.calls, Providers: catalog, Notify: quiet, Logger: logger, Now: time.Now,
+		DB: w.db, Audit: log, Alerts: deps.Alerts, Connections: w.connections, Calls: w.calls, Breakers: switches, Providers: catalog, Notify: quiet, Logger: logger, Now: time.Now,
 	}, checklist.Config{})
 	must(t, err)
 	deps.WhatIf, err = whatif.New(whatif.Deps{Connections: w.connections, Calls: w.calls, Breakers: protections.Breakers(), Now: time.Now}, whatif.Config{})

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -82,25 +81,14 @@ func (p prober) Probe(ctx context.Context, slug, operation string) (result break
 		// What a cache would answer says nothing about the upstream.
 		Header: http.Header{"User-Agent": {"switchgear"}, "Accept": {"application/json, */*;q=0.5"}, "Cache-Control": {"no-cache"}},
 	}).WithContext(ctx)
-	defer func() {
-		rec := watch.Record
-		result.Status, result.Outcome, result.Duration = rec.Status, rec.Outcome, rec.Duration
-		if v := recover(); v != nil { // how the proxy ends an answer that breaks off
-			if aborted, ok := v.(error); !ok || !errors.Is(aborted, http.ErrAbortHandler) {
-				panic(v)
-			}
-			result.Error = "The answer broke off."
-		}
-	}()
-	if err := p.proxy.Serve(discarded{http.Header{}}, r, target, path); err != nil {
+	whole, err := p.proxy.ServeNobody(r, target, path)
+	rec := watch.Record
+	result.Status, result.Outcome, result.Duration = rec.Status, rec.Outcome, rec.Duration
+	switch {
+	case err != nil:
 		result.Error = fault.PublicMessage(err)
+	case !whole:
+		result.Error = "The answer broke off."
 	}
 	return result, nil
 }
-
-// discarded takes an answer and keeps nothing.
-type discarded struct{ header http.Header }
-
-func (d discarded) Header() http.Header       { return d.header }
-func (discarded) Write(p []byte) (int, error) { return len(p), nil }
-func (discarded) WriteHeader(int)             {}

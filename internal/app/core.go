@@ -144,7 +144,7 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		Logger: logger, Now: time.Now, Changed: func(ctx context.Context, events []breaker.Event) {
 			inbox.Changed(ctx, events)
 			c.transitions.Count(events)
-			logBreakers(ctx, logger, events, notify)
+			logBreakers(ctx, logger, events)
 		},
 	}, runtime.ProtectionsConfig{})
 	if err != nil {
@@ -218,7 +218,7 @@ func tokenTransport(guard *egress.Guard) func(certificate *tls.Certificate) http
 }
 
 // logBreakers writes down what breakers did: an error when calls stop, information when they go on.
-func logBreakers(ctx context.Context, logger *slog.Logger, events []breaker.Event, notify func(topic string)) {
+func logBreakers(ctx context.Context, logger *slog.Logger, events []breaker.Event) {
 	for _, e := range events {
 		level := slog.LevelInfo
 		if e.To == breaker.StateOpen {
@@ -227,5 +227,4 @@ func logBreakers(ctx context.Context, logger *slog.Logger, events []breaker.Even
 		logger.LogAttrs(ctx, level, "breaker changed", slog.String("breaker", e.Key.String()), slog.String("from", string(e.From)),
 			slog.String("to", string(e.To)), slog.String("cause", string(e.Cause)), slog.String("reason", e.Reason), slog.String("actor", e.Actor))
 	}
-	notify("connections")
 }

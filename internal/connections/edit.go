@@ -339,6 +339,10 @@ func (s *Service) Delete(ctx context.Context, a access.Actor, slug, confirmSlug,
 // MarkKnownGood notes that a version of a connection was seen to work. It is for whoever judges traffic;
 // the mark only moves forward.
 func (s *Service) MarkKnownGood(ctx context.Context, connectionID string, version int) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
 	moved := false
 	err := s.db.InTx(ctx, func(tx *db.Tx) (err error) {
 		moved, err = s.store.markGood(ctx, tx, connectionID, version)
@@ -348,6 +352,7 @@ func (s *Service) MarkKnownGood(ctx context.Context, connectionID string, versio
 		return fmt.Errorf("connections: mark version %d of %s as good: %w", version, connectionID, err)
 	}
 	if moved {
+		s.publishGood(connectionID, version)
 		s.notify(topicConnections)
 	}
 	return nil

@@ -237,6 +237,18 @@ func (s *Service) publish(slug string, next *entry) {
 	}
 }
 
+// publishGood brings the mark of what was seen to work into the snapshot. The caller holds the lock.
+func (s *Service) publishGood(connectionID string, version int) {
+	for slug, e := range s.snapshot.Load().entries {
+		if e.ID == connectionID {
+			next := *e
+			next.LastKnownGood = version
+			s.publish(slug, &next)
+			return
+		}
+	}
+}
+
 // protect makes the policy of next hold, in place of that of old. A connection that cannot be called needs
 // none.
 func (s *Service) protect(old, next *entry) {

@@ -179,6 +179,12 @@ func TestLastKnownGood(t *testing.T) {
 	for _, version := range []int{2, 1, 99, 0} { // neither back nor past the active one
 		must(t, w.MarkKnownGood(t.Context(), c.ID, version))
 	}
+	if seen, _ := w.Peek("stripe"); seen.LastKnownGood != 2 || seen.Version != 3 {
+		t.Errorf("in memory: %d is good, %d active", seen.LastKnownGood, seen.Version)
+	}
+	if all, err := w.Standings(admin()); err != nil || len(all) != 1 || all[0].LastKnownGood != 2 {
+		t.Errorf("in the list: %+v, %v", all, err)
+	}
 	versions, err := w.Versions(t.Context(), admin(), "stripe")
 	must(t, err)
 	for _, v := range versions {

@@ -242,7 +242,7 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	traffic := p.Calls.Recent(c.ID)
 	view := connectionsview.DetailView{
-		Page: p.frame(r, c.Name, "connections", "calls", alerts.Topic), Now: p.Now(), Head: head, ID: c.ID, Provider: p.providerName(c.Provider), Kind: c.Kind,
+		Page: p.frame(r, c.Name, "connections", "calls", alerts.Topic, breakers.TopicOf(c.ID)), Now: p.Now(), Head: head, ID: c.ID, Provider: p.providerName(c.Provider), Kind: c.Kind,
 		Environment: c.Environment, BaseURL: c.BaseURL, Auth: authLabel(c.AuthType), LogBodies: c.LogBodies, LastKnownGood: c.LastKnownGood,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, ProxyURL: p.cfg.GatewayURL() + "/proxy/" + c.Slug + "/",
 		Example: fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.GatewayURL(), c.Slug),

@@ -118,12 +118,6 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	readiness, err := checklist.New(checklist.Deps{
-		DB: d, Audit: log, Connections: conns, Calls: callLog, Providers: catalog, Alerts: told{}, Notify: func(topic string) { hub.Publish(topic) }, Logger: telemetry.Discard(), Now: time.Now,
-	}, checklist.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	conditions, err := health.New(t.Context(), health.Deps{
 		DB: d, Connections: conns, Traffic: callLog, Protections: protections, Probe: runtime.Probe, Notify: func(string) {}, Logger: telemetry.Discard(), Now: time.Now,
 	}, health.Config{Every: time.Nanosecond})
@@ -148,6 +142,12 @@ func newSite(t *testing.T, rules ...string) *site {
 		DB: d, Audit: log, Sealer: sealer, Connections: conns, Health: conditions, Breakers: protections.Breakers(), Calls: callLog, Outbox: sender,
 		BaseURL: func() string { return "" }, Notify: notify, Logger: telemetry.Discard(), Now: time.Now,
 	}, alerts.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	readiness, err := checklist.New(checklist.Deps{
+		DB: d, Audit: log, Connections: conns, Calls: callLog, Breakers: switches, Providers: catalog, Alerts: told{}, Notify: func(topic string) { hub.Publish(topic) }, Logger: telemetry.Discard(), Now: time.Now,
+	}, checklist.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

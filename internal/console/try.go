@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -21,9 +20,9 @@ import (
 	connectionsview "switchgear/web/templates/connections"
 )
 
-// proxy carries one call out and its answer back; *runtime.Proxy does.
+// proxy makes one call and tells the watch of its caller what came back; *runtime.Proxy does.
 type proxy interface {
-	Serve(w http.ResponseWriter, r *http.Request, t runtime.Target, path string) error
+	ServeNobody(r *http.Request, t runtime.Target, path string) (whole bool, err error)
 }
 
 // tryPages sends requests by hand, through the same pipeline as those of applications.
@@ -152,7 +151,7 @@ func (p tryPages) call(w http.ResponseWriter, r *http.Request, entered tryForm, 
 		UserID: who.ID, UserName: who.Name, ClientIP: who.IP, Watch: watch,
 		Alternate: p.Connections.Target, // Whoever may try one may try them all.
 	})
-	err = p.serve(ctx, request, target, entered.escapedPath())
+	_, err = p.Proxy.ServeNobody(request.WithContext(ctx), target, entered.escapedPath()) // The record tells whether it broke off.
 	rec := watch.Record
 	result := &connectionsview.TryResult{Call: p.callView(r, rec), Account: rec.Account}
 	result.Call.ResponseBody = callsview.Body(watch.Response)
@@ -166,19 +165,6 @@ func (p tryPages) call(w http.ResponseWriter, r *http.Request, entered tryForm, 
 	}
 	result.Problem = problemOf(err)
 	return result, nil
-}
-
-// serve runs the pipeline into nothing: what is shown of the answer comes from the watch. An answer that
-// breaks off is told by the record.
-func (p tryPages) serve(ctx context.Context, request *http.Request, target runtime.Target, path string) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			if aborted, ok := v.(error); !ok || !errors.Is(aborted, http.ErrAbortHandler) {
-				panic(v)
-			}
-		}
-	}()
-	return p.Proxy.Serve(&nowhere{header: http.Header{}}, request.WithContext(ctx), target, path)
 }
 
 // refused is the result of a request that did not become a call: the gateway refuses it the same way.
@@ -218,13 +204,6 @@ func (p tryPages) commandOf(slug string, entered tryForm, request *http.Request)
 	}
 	return c
 }
-
-// nowhere takes an answer and keeps nothing.
-type nowhere struct{ header http.Header }
-
-func (n *nowhere) Header() http.Header       { return n.header }
-func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
-func (*nowhere) WriteHeader(int)             {}
 
 // tryLink is where a call of the log can be sent again; empty when the visitor may not, or the connection
 // is gone.

@@ -486,9 +486,49 @@ func TestPolicyChanges(t *testing.T) {
 	g.target.Policy.RateLimitWait = 0
 	resp, body := send(t, g, newRequest(t, http.MethodGet, g.URL+"/", nil))
 	wantError(t, resp, body, http.StatusTooManyRequests, "CONNECTION_RATE_LIMITED")
+}
+
+// A call that overlaps the deletion of its connection brings nothing of it back.
+func TestDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	inside, leave := make(chan struct{}), make(chan struct{})
+	var seen atomic.Int64
+	upstream := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		if seen.Add(1) == 1 {
+			close(inside)
+			<-leave
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	g := newGateway(t, upstream.URL, egress.TransportConfig{}, retries(3))
+	var caller sync.WaitGroup
+	caller.Go(func() {
+		// It does not find what it would need for a second attempt.
+		if resp, _ := send(t, g, newRequest(t, http.MethodGet, g.URL+"/", nil)); resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("the call under way: %d", resp.StatusCode)
+		}
+	})
+	<-inside
 	g.protections.Forget("con_1")
-	if resp, _ := send(t, g, newRequest(t, http.MethodGet, g.URL+"/", nil)); resp.StatusCode != 200 {
-		t.Errorf("%d after everything was forgotten", resp.StatusCode)
+	resp, body := send(t, g, newRequest(t, http.MethodGet, g.URL+"/", nil)) // with the target of before
+	wantError(t, resp, body, http.StatusNotFound, "CONNECTION_NOT_FOUND")
+	close(leave)
+	caller.Wait()
+	if n := seen.Load(); n != 1 {
+		t.Errorf("%d attempts arrived", n)
+	}
+	if guards, known := g.protections.Guards(), g.protections.Breakers().Snapshots(); len(guards)+len(known)+len(g.protections.Limiters().Connections()) != 0 {
+		t.Errorf("there again: %+v, %+v", guards, known)
+	}
+	if rejected := g.protections.RejectedCredentials(); len(rejected) != 0 {
+		t.Errorf("credentials: %+v", rejected)
+	}
+	// Whoever knows says that it exists.
+	if err := g.protections.Apply(runtime.PolicySet{ConnectionID: "con_1", Version: 7, Policy: g.target.Policy}); err != nil {
+		t.Fatal(err)
+	}
+	if resp, _ := send(t, g, newRequest(t, http.MethodPost, g.URL+"/", nil)); resp.StatusCode != http.StatusServiceUnavailable || seen.Load() != 2 {
+		t.Errorf("%d after it was made again", resp.StatusCode)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,7 +125,13 @@ type Protections struct {
 
 	mu     sync.Mutex // of changes
 	guards sync.Map   // connection id → *guard
+	// gone are the connections that were forgotten last, the oldest first: a call that is still under way
+	// must not bring one back.
+	gone []string
 }
+
+// maxGone is how many connections that were deleted are remembered. No call lasts for so many deletions.
+const maxGone = 1000
 
 // guard is the state of one connection.
 type guard struct {
@@ -152,7 +159,13 @@ func NewProtections(deps ProtectionsDeps, cfg ProtectionsConfig) (*Protections, 
 		return nil, err
 	}
 	p.credentials, err = breaker.NewRegistry(breaker.Deps{
-		Config: func(breaker.Key) (breaker.Config, error) { return credentialBreaker(), nil },
+		Config: func(key breaker.Key) (breaker.Config, error) {
+			connection, _, _ := strings.Cut(key.Connection, "/")
+			if _, ok := p.guards.Load(connection); !ok {
+				return breaker.Config{}, connectionGone()
+			}
+			return credentialBreaker(), nil
+		},
 		Record: func(ctx context.Context, events []breaker.Event) {
 			for _, e := range events {
 				deps.Logger.LogAttrs(ctx, slog.LevelWarn, "a credential changed its standing", slog.String("credential", e.Key.String()),
@@ -200,6 +213,7 @@ func (p *Protections) Cache() *cache.Cache { return p.cache }
 func (p *Protections) Apply(set PolicySet) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.gone = slices.DeleteFunc(p.gone, func(id string) bool { return id == set.ConnectionID })
 	g, err := p.apply(&set)
 	if err != nil || g == nil {
 		return err
@@ -237,21 +251,24 @@ func (p *Protections) apply(set *PolicySet) (*guard, error) {
 	return g, errors.Join(g.bulkhead.Configure(bulkheadConfig(set)), g.budget.Configure(budgetConfig(set.Policy.Retry)))
 }
 
-// Forget drops everything about a connection that was deleted.
+// Forget drops everything about a connection that was deleted. A call that is under way with it ends with
+// what it has; it makes nothing anew.
 func (p *Protections) Forget(connectionID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	known, ok := p.guards.LoadAndDelete(connectionID)
+	if len(p.gone) == maxGone {
+		p.gone = slices.Delete(p.gone, 0, 1)
+	}
+	p.gone = append(p.gone, connectionID)
+	p.guards.Delete(connectionID) // First: the registries of breakers ask for it before they make one.
 	p.breakers.Remove(connectionID)
+	p.credentials.RemovePrefix(credentialKey(connectionID, "").Connection)
 	p.limiters.Remove(connectionID)
 	p.cache.Purge(connectionID)
-	if g, _ := known.(*guard); ok {
-		g.accounts.Range(func(account, _ any) bool {
-			name, _ := account.(string)
-			p.credentials.Remove(credentialKey(connectionID, name).Connection)
-			return true
-		})
-	}
+}
+
+func connectionGone() error {
+	return fault.New(fault.NotFound, "CONNECTION_NOT_FOUND", "There is no such connection any more.")
 }
 
 // guard returns the state of the connection of a target, with the target's policy in force or a newer one.
@@ -263,6 +280,9 @@ func (p *Protections) guard(t *Target) (*guard, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if slices.Contains(p.gone, t.ConnectionID) {
+		return nil, connectionGone()
+	}
 	set := &PolicySet{ConnectionID: t.ConnectionID, Version: t.Version, Policy: t.Policy, Operations: t.Operations}
 	g, err := p.apply(set)
 	if err != nil {
@@ -280,7 +300,7 @@ func (p *Protections) guard(t *Target) (*guard, error) {
 func (p *Protections) breakerConfig(key breaker.Key) (breaker.Config, error) {
 	known, ok := p.guards.Load(key.Connection)
 	if !ok {
-		return breaker.Config{}, fault.Newf(fault.NotFound, "there is no connection %s", key.Connection)
+		return breaker.Config{}, connectionGone()
 	}
 	g, _ := known.(*guard)
 	policy, ok := g.set.Load().Of(key.Operation)

@@ -136,6 +136,28 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, t Target, path str
 	return f.err
 }
 
+// ServeNobody is Serve for a call whose answer nobody takes: what came of it is in the record, and in the
+// watch of the caller ([Caller.Watch]). An error is ours, as with Serve; whole is false when the answer began
+// and broke off.
+func (p *Proxy) ServeNobody(r *http.Request, t Target, path string) (whole bool, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			if aborted, ok := v.(error); !ok || !errors.Is(aborted, http.ErrAbortHandler) {
+				panic(v)
+			}
+			whole, err = false, nil
+		}
+	}()
+	return true, p.Serve(nowhere{http.Header{}}, r, t, path)
+}
+
+// nowhere takes an answer and keeps nothing.
+type nowhere struct{ header http.Header }
+
+func (n nowhere) Header() http.Header       { return n.header }
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (nowhere) WriteHeader(int)             {}
+
 // newRecord is what is known about a call before anything is done.
 func (p *Proxy) newRecord(r *http.Request, t *Target, path string) Record {
 	caller := callerOf(r.Context())

@@ -218,6 +218,17 @@ func (r *Registry) Remove(connection string) {
 	}
 }
 
+// RemovePrefix forgets the breakers of all connections whose name begins so, as Remove does.
+func (r *Registry) RemovePrefix(prefix string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range r.breakers {
+		if strings.HasPrefix(key.Connection, prefix) {
+			delete(r.breakers, key)
+		}
+	}
+}
+
 // Export returns the durable state of every breaker. The same is in the last event of each, except for the
 // last seconds of a hold that was extended.
 func (r *Registry) Export() []Durable {
