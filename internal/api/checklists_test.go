@@ -84,3 +84,35 @@ func TestChecklists(t *testing.T) {
 		}
 	}
 }
+
+// A connection that requires its checklist begins paused; resuming it says what is open, until nothing is.
+func TestRequiredChecklist(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const path = "/api/v1/connections/live"
+	made := w.do(http.MethodPost, "/api/v1/connections",
+		`{"name":"Live","slug":"live","environment":"production","require_checklist":true,"base_url":"https://api.example.com","auth":{"type":"none"}}`)
+	if c := made.connection(t); made.status != http.StatusCreated || c.Status != "paused" || !c.RequireChecklist {
+		t.Fatalf("%d %s", made.status, made.body)
+	}
+	got := w.do(http.MethodPost, path+"/resume", "")
+	if f := got.failure(t); got.status != http.StatusConflict || f.Code != "CHECKLIST_INCOMPLETE" || !strings.Contains(f.Message, "1 Requirements defined (fail); ") ||
+		!strings.Contains(f.Message, "12 Rollback plan defined (fail)") || strings.Contains(f.Message, "Webhooks") || f.Details.Suggestion == "" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	var list ChecklistDetail
+	w.get(path+"/checklist").decode(t, &list)
+	for _, item := range list.Details {
+		if item.Verdict != "pass" && item.Verdict != "exempt" {
+			if got := w.do(http.MethodPost, path+"/checklist/"+item.ID+"/exempt", `{"reason":"for the test","days":1}`); got.status != http.StatusOK {
+				t.Errorf("%s: %d %s", item.ID, got.status, got.body)
+			}
+		}
+	}
+	if got := w.do(http.MethodPost, path+"/resume", ""); got.status != http.StatusOK || got.connection(t).Status != "active" {
+		t.Errorf("with nothing open: %d %s", got.status, got.body)
+	}
+	if got := w.do(http.MethodPatch, path, `{"name":"Live 2"}`, "Content-Type", "application/merge-patch+json"); got.status != http.StatusOK || !got.connection(t).RequireChecklist {
+		t.Errorf("a patch of something else: %d %s", got.status, got.body)
+	}
+}

@@ -26,6 +26,8 @@ type Connection struct {
 	Policy      Policy `json:"policy" doc:"What was written for this connection. What is left out comes from the provider or the product."`
 	LogBodies   bool   `json:"log_bodies"`
 
+	RequireChecklist bool `json:"require_checklist" doc:"Calls go through in production only once the checklist is complete: the connection begins paused, and resuming it answers 409 with what is open."`
+
 	Requirements  connections.Requirements  `json:"requirements,omitzero" doc:"What the connection is for and what is expected of it."`
 	Documentation connections.Documentation `json:"documentation,omitzero" doc:"Runbook and notes in Markdown, contacts, links."`
 
@@ -63,6 +65,8 @@ type ConnectionInput struct {
 	Policy      Policy    `json:"policy,omitzero"`
 	LogBodies   bool      `json:"log_bodies,omitempty"`
 
+	RequireChecklist bool `json:"require_checklist,omitempty" doc:"Calls go through in production only once the checklist is complete: the connection begins paused, and resuming it answers 409 with what is open."`
+
 	Requirements  connections.Requirements  `json:"requirements,omitzero" doc:"What the connection is for and what is expected of it."`
 	Documentation connections.Documentation `json:"documentation,omitzero" doc:"Runbook and notes in Markdown, contacts, links."`
 }
@@ -70,7 +74,7 @@ type ConnectionInput struct {
 func (in ConnectionInput) draft() connections.Draft {
 	return connections.Draft{
 		Name: in.Name, Slug: in.Slug, Kind: in.Kind, Provider: in.Provider, Environment: in.Environment, BaseURL: in.BaseURL,
-		Auth: in.Auth.auth(), Policy: json.RawMessage(in.Policy), LogBodies: in.LogBodies,
+		Auth: in.Auth.auth(), Policy: json.RawMessage(in.Policy), LogBodies: in.LogBodies, RequireChecklist: in.RequireChecklist,
 		Requirements: &in.Requirements, Documentation: &in.Documentation,
 	}
 }

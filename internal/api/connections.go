@@ -11,7 +11,7 @@ import (
 func connectionOf(c connections.Connection) Connection {
 	return Connection{
 		ID: c.ID, Slug: c.Slug, Name: c.Name, Kind: c.Kind, Provider: c.Provider, Environment: c.Environment, BaseURL: c.BaseURL,
-		Auth: authOf(c.AuthType, c.AuthFields, c.AuthSecrets), Policy: policyOf(c.Policy), LogBodies: c.LogBodies,
+		Auth: authOf(c.AuthType, c.AuthFields, c.AuthSecrets), Policy: policyOf(c.Policy), LogBodies: c.LogBodies, RequireChecklist: c.RequireChecklist,
 		Requirements: c.Requirements, Documentation: c.Documentation, Status: c.State, Version: c.Version, LastKnownGood: c.LastKnownGood, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 }

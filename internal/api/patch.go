@@ -62,7 +62,7 @@ func (v *version) merged(c connections.Connection, patch map[string]any) (Connec
 	var in ConnectionInput
 	present, err := json.Marshal(ConnectionInput{
 		Name: c.Name, Slug: c.Slug, Kind: c.Kind, Provider: c.Provider, Environment: c.Environment, BaseURL: c.BaseURL,
-		Auth: AuthInput{Type: c.AuthType, Fields: c.AuthFields}, Policy: policyOf(c.Policy), LogBodies: c.LogBodies,
+		Auth: AuthInput{Type: c.AuthType, Fields: c.AuthFields}, Policy: policyOf(c.Policy), LogBodies: c.LogBodies, RequireChecklist: c.RequireChecklist,
 		Requirements: c.Requirements, Documentation: c.Documentation,
 	})
 	if err != nil {

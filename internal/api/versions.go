@@ -32,16 +32,18 @@ type Author struct {
 
 // Definition is everything that a version says, without secrets.
 type Definition struct {
-	Slug        string `json:"slug"`
-	Name        string `json:"name"`
-	Kind        string `json:"kind"`
-	Provider    string `json:"provider"`
-	Environment string `json:"environment"`
-	BaseURL     string `json:"base_url"`
-	Auth        Auth   `json:"auth"`
-	Policy      Policy `json:"policy"`
-	LogBodies   bool   `json:"log_bodies"`
-	Status      string `json:"status"`
+	Slug             string `json:"slug"`
+	Name             string `json:"name"`
+	Kind             string `json:"kind"`
+	Provider         string `json:"provider"`
+	Environment      string `json:"environment"`
+	BaseURL          string `json:"base_url"`
+	Auth             Auth   `json:"auth"`
+	Policy           Policy `json:"policy"`
+	LogBodies        bool   `json:"log_bodies"`
+	RequireChecklist bool   `json:"require_checklist"`
+
+	Status string `json:"status"`
 
 	Requirements  connections.Requirements  `json:"requirements,omitzero"`
 	Documentation connections.Documentation `json:"documentation,omitzero"`
@@ -62,7 +64,7 @@ func versionOf(v connections.Version) Version {
 		Author: Author{Kind: v.AuthorKind, Name: v.AuthorName}, CreatedAt: v.CreatedAt,
 		Definition: Definition{
 			Slug: d.Slug, Name: d.Name, Kind: d.Kind, Provider: d.Provider, Environment: d.Environment, BaseURL: d.BaseURL,
-			Auth: definitionAuth(d.Auth), Policy: policyOf(d.Policy), LogBodies: d.LogBodies, Status: d.State,
+			Auth: definitionAuth(d.Auth), Policy: policyOf(d.Policy), LogBodies: d.LogBodies, RequireChecklist: d.RequireChecklist, Status: d.State,
 			Requirements: d.Requirements, Documentation: d.Documentation,
 		},
 	}

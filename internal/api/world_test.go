@@ -132,8 +132,10 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 		Logger: logger, Now: time.Now, Changed: func(context.Context, []breaker.Event) {},
 	}, runtime.ProtectionsConfig{})
 	must(t, err)
+	var readiness *checklist.Service
 	w.connections, err = connections.New(t.Context(), connections.Deps{
 		Protections: protections,
+		Open:        func(ctx context.Context, c connections.Connection) ([]string, error) { return readiness.Open(ctx, c) },
 		DB:          w.db, Audit: log, Vault: vault, Providers: catalog, Egress: egress.New(egress.Config{Rules: rules}), Notify: quiet, Logger: logger, Now: time.Now,
 	})
 	must(t, err)
@@ -153,10 +155,11 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 	deps.Breakers = switches
 	deps.Limiters = w.limiters
 	deps.Alerts = w.openAlerts(log, sealer, egress.New(egress.Config{Rules: rules}), protections, logger)
-	deps.Checklists, err = checklist.New(checklist.Deps{
+	readiness, err = checklist.New(checklist.Deps{
 		DB: w.db, Audit: log, Alerts: deps.Alerts, Connections: w.connections, Calls: w.calls, Breakers: switches, Providers: catalog, Notify: quiet, Logger: logger, Now: time.Now,
 	}, checklist.Config{})
 	must(t, err)
+	deps.Checklists = readiness
 	deps.WhatIf, err = whatif.New(whatif.Deps{Connections: w.connections, Calls: w.calls, Breakers: protections.Breakers(), Now: time.Now}, whatif.Config{})
 	must(t, err)
 	for _, c := range change {

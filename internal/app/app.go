@@ -28,6 +28,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/thejerf/suture/v4"
 
+	"switchgear/internal/breakers"
 	"switchgear/internal/config"
 	"switchgear/internal/demo"
 	"switchgear/internal/fault"
@@ -91,7 +92,7 @@ func New(ctx context.Context, deps Deps) (_ *App, err error) {
 		if topic == "connections" && a.core != nil && a.core.checklist != nil {
 			a.core.checklist.Changed()
 		}
-		if topic == "connections" && a.core != nil && a.core.health != nil {
+		if (topic == "connections" || topic == breakers.Topic) && a.core != nil && a.core.health != nil {
 			a.core.health.Wake()
 		}
 		if (topic == "connections" || topic == health.Topic) && a.core != nil && a.core.alerts != nil {

@@ -152,6 +152,10 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 	}
 	c.connections, err = connections.New(ctx, connections.Deps{
 		DB: c.db, Audit: c.audit, Vault: vault, Providers: c.providers, Egress: guard,
+		// The checklist is judged by what is built below; nothing changes before it is there.
+		Open: func(ctx context.Context, one connections.Connection) ([]string, error) {
+			return c.checklist.Open(ctx, one)
+		},
 		Protections: c.protections, Notify: notify, Logger: logger, Now: time.Now,
 	})
 	if err != nil {

@@ -149,6 +149,31 @@ func (s *Service) problem(c connections.Connection) error {
 
 // judge judges every item of a connection and remembers the outcome.
 func (s *Service) judge(ctx context.Context, c connections.Connection, problem error) (Checklist, error) {
+	out, err := s.look(ctx, c, problem)
+	if err == nil {
+		s.remember(out.Summary)
+	}
+	return out, err
+}
+
+// Open lists what is not done of the checklist of a connection as it is given: "3 Authentication implemented
+// (fail)". It checks no permission and remembers nothing: it is for whoever decides whether a change is made.
+func (s *Service) Open(ctx context.Context, c connections.Connection) ([]string, error) {
+	list, err := s.look(ctx, c, s.problem(c))
+	if err != nil {
+		return nil, fmt.Errorf("checklist: %s: %w", c.Slug, err)
+	}
+	var open []string
+	for _, item := range list.Items {
+		if !item.Verdict.Done() {
+			open = append(open, fmt.Sprintf("%d %s (%s)", item.Number, item.Title, item.Verdict))
+		}
+	}
+	return open, nil
+}
+
+// look judges every item of a connection.
+func (s *Service) look(ctx context.Context, c connections.Connection, problem error) (Checklist, error) {
 	stored, err := s.store.of(ctx, c.ID)
 	if err != nil {
 		return Checklist{}, err
@@ -176,7 +201,6 @@ func (s *Service) judge(ctx context.Context, c connections.Connection, problem e
 		out.Items = append(out.Items, assess(item, facts, history))
 	}
 	out.Summary = summarize(c, problem, out.Items, facts.Now)
-	s.remember(out.Summary)
 	return out, nil
 }
 

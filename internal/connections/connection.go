@@ -66,8 +66,10 @@ type Connection struct {
 	State   string
 	Version int
 	// LastKnownGood is the newest version that was seen to work, 0 when there is none.
-	LastKnownGood        int
-	LogBodies            bool
+	LastKnownGood int
+	LogBodies     bool
+	// RequireChecklist lets calls through in production only once the checklist is complete.
+	RequireChecklist     bool
 	Requirements         Requirements
 	Documentation        Documentation
 	CreatedAt, UpdatedAt time.Time
@@ -79,7 +81,7 @@ func (c Connection) Draft() Draft {
 	return Draft{
 		Name: c.Name, Slug: c.Slug, Kind: c.Kind, Provider: c.Provider, Environment: c.Environment, BaseURL: c.BaseURL,
 		Auth:   Auth{Type: c.AuthType, Fields: maps.Clone(c.AuthFields)},
-		Policy: slices.Clone(c.Policy), LogBodies: c.LogBodies, Requirements: &c.Requirements, Documentation: &c.Documentation,
+		Policy: slices.Clone(c.Policy), LogBodies: c.LogBodies, RequireChecklist: c.RequireChecklist, Requirements: &c.Requirements, Documentation: &c.Documentation,
 	}
 }
 
@@ -110,7 +112,8 @@ func (a Auth) MarshalJSON() ([]byte, error) {
 }
 
 // Draft is what somebody wants a connection to be. On an edit, what is left empty stays as it is (a
-// policy of {} is not empty: it goes back to the defaults); LogBodies is always taken as it is.
+// policy of {} is not empty: it goes back to the defaults); LogBodies and RequireChecklist are always taken as they
+// are.
 type Draft struct {
 	Name string
 	// Slug names the connection in URLs and key scopes. Empty on create: made from the name. It never changes.
@@ -129,6 +132,9 @@ type Draft struct {
 	// Policy is laid over that of the provider and the product; empty is {}.
 	Policy    json.RawMessage
 	LogBodies bool
+	// RequireChecklist lets calls through in production only once the checklist is complete: the connection
+	// begins paused, and resuming it asks for that.
+	RequireChecklist bool
 	// Requirements and Documentation are nil for those there are, or none on create.
 	Requirements  *Requirements
 	Documentation *Documentation
@@ -164,6 +170,8 @@ type Definition struct {
 	Auth        DefinitionAuth  `json:"auth"`
 	Policy      json.RawMessage `json:"policy"`
 	LogBodies   bool            `json:"log_bodies"`
+
+	RequireChecklist bool `json:"require_checklist,omitempty"`
 
 	Requirements  Requirements  `json:"requirements,omitzero"`
 	Documentation Documentation `json:"documentation,omitzero"`

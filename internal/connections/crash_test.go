@@ -233,8 +233,8 @@ func openForEdits(ctx context.Context, dir string) (*Service, *db.DB, *audit.Log
 		return nil, nil, nil, err
 	}
 	s, err := New(ctx, Deps{
-		Protections: &shields{set: map[string]runtime.PolicySet{}},
-		DB:          d, Audit: log, Vault: vault, Providers: shelf{}, Egress: egress.New(egress.Config{}),
+		Open: func(context.Context, Connection) ([]string, error) { return nil, nil }, Protections: &shields{set: map[string]runtime.PolicySet{}},
+		DB: d, Audit: log, Vault: vault, Providers: shelf{}, Egress: egress.New(egress.Config{}),
 		Notify: func(string) {}, Logger: telemetry.Discard(), Now: time.Now,
 	})
 	return s, d, log, err

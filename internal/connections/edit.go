@@ -41,6 +41,7 @@ func (s *Service) Create(ctx context.Context, a access.Actor, d Draft, reason st
 		if err != nil {
 			return effect{}, err
 		}
+		p.State = p.begins()
 		r := s.newRow(p.Definition)
 		if err := s.insert(ctx, tx, r); err != nil {
 			return effect{}, err
@@ -67,7 +68,7 @@ func (s *Service) Duplicate(ctx context.Context, a access.Actor, slug, newSlug, 
 			return effect{}, noConnection(err)
 		}
 		def := old.def
-		def.State = StateActive
+		def.State = def.begins()
 		if def.Name, err = line("INVALID_NAME", "name", newName, maxName); err != nil {
 			return effect{}, err
 		}
@@ -164,9 +165,12 @@ func (s *Service) redefine(ctx context.Context, a access.Actor, slug string, com
 		if err != nil {
 			return r, Version{}, err
 		}
-		before := r.def.Auth
+		before := r.def
 		r.def = p.Definition
-		r.def.Auth, err = s.putDefault(ctx, tx, r.ID, before, p)
+		if r.def.Auth, err = s.putDefault(ctx, tx, r.ID, before.Auth, p); err == nil && opens(before, r.def) {
+			r.define(r.def)
+			err = s.pass(ctx, r, "require_checklist")
+		}
 		return r, Version{Cause: CauseEdit}, err
 	})
 }
@@ -212,14 +216,18 @@ func (s *Service) Pause(ctx context.Context, a access.Actor, slug, reason string
 }
 
 // Resume lets calls through again. It needs operate. A connection that is active stays so. ifVersion is
-// as for Update.
+// as for Update. One that requires its checklist is a fault.Conflict CHECKLIST_INCOMPLETE until that is
+// complete.
 func (s *Service) Resume(ctx context.Context, a access.Actor, slug, reason string, ifVersion int) (Connection, error) {
 	return s.setState(ctx, a, slug, reason, ifVersion, StateActive, CauseResume)
 }
 
 func (s *Service) setState(ctx context.Context, a access.Actor, slug, reason string, ifVersion int, state, cause string) (Connection, error) {
 	return s.edit(ctx, a, access.PermissionOperate, slug, reason, ifVersion, func(_ *db.Tx, r row) (row, Version, error) {
-		r.def.State = state
+		before := r.def
+		if r.def.State = state; opens(before, r.def) {
+			return r, Version{Cause: cause}, s.pass(ctx, r, "")
+		}
 		return r, Version{Cause: cause}, nil
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +117,10 @@ type world struct {
 	mu     sync.Mutex
 	now    time.Time
 	topics []string
+
+	// incomplete is what is open of every checklist, and asked of which connections it was wanted to be known.
+	incomplete, asked []string
+	unjudged          error
 }
 
 func (w *world) clock() time.Time {
@@ -152,7 +157,13 @@ func newWorld(t *testing.T) *world {
 	w.shield = &shields{set: map[string]runtime.PolicySet{}}
 	w.deps = Deps{
 		Protections: w.shield,
-		DB:          w.db, Audit: w.log, Vault: w.vault, Providers: shelf{}, Egress: w.guard,
+		Open: func(_ context.Context, c Connection) ([]string, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.asked = append(w.asked, c.Environment+" "+strconv.Itoa(c.Version))
+			return w.incomplete, w.unjudged
+		},
+		DB: w.db, Audit: w.log, Vault: w.vault, Providers: shelf{}, Egress: w.guard,
 		Notify: func(topic string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

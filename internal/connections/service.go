@@ -63,6 +63,9 @@ type Deps struct {
 	Vault     *credentials.Vault
 	Providers Catalog
 	Egress    Egress
+	// Open lists in words what is not done of the checklist of a connection, as it would be. It is asked within
+	// a change, so it must not change connections itself.
+	Open func(ctx context.Context, c Connection) ([]string, error)
 	// Protections follow each committed change.
 	Protections Protections
 	// Notify is called after a commit, with the name of what changed. It must not block.
@@ -81,6 +84,7 @@ type Service struct {
 	providers Catalog
 	egress    Egress
 	guards    Protections
+	open      func(ctx context.Context, c Connection) ([]string, error)
 	notify    func(string)
 	logger    *slog.Logger
 	now       func() time.Time
@@ -97,12 +101,13 @@ type Service struct {
 // New returns a Service with every connection loaded. It fails when a dependency is missing or the
 // database cannot be read; one connection that cannot be used does not keep the others from it.
 func New(ctx context.Context, d Deps) (*Service, error) {
-	if d.DB == nil || d.Audit == nil || d.Vault == nil || d.Providers == nil || d.Egress == nil || d.Protections == nil ||
+	if d.DB == nil || d.Audit == nil || d.Vault == nil || d.Providers == nil || d.Egress == nil || d.Protections == nil || d.Open == nil ||
 		d.Notify == nil || d.Logger == nil || d.Now == nil {
 		return nil, errors.New("connections: every dependency is required")
 	}
 	s := &Service{
 		db: d.DB, store: store{db: d.DB}, log: d.Audit, vault: d.Vault, providers: d.Providers, egress: d.Egress, guards: d.Protections,
+		open:   d.Open,
 		notify: d.Notify, logger: d.Logger, now: d.Now, changing: make(chan struct{}, 1),
 	}
 	s.snapshot.Store(&snapshot{})

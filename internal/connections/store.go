@@ -62,7 +62,7 @@ func scanRow(s scanner) (row, error) {
 func (r *row) define(d Definition) {
 	r.def = d
 	r.Name, r.Slug, r.Kind, r.Provider, r.Environment = d.Name, d.Slug, d.Kind, d.Provider, d.Environment
-	r.BaseURL, r.State, r.Policy, r.LogBodies = d.BaseURL, d.State, d.Policy, d.LogBodies
+	r.BaseURL, r.State, r.Policy, r.LogBodies, r.RequireChecklist = d.BaseURL, d.State, d.Policy, d.LogBodies, d.RequireChecklist
 	r.Requirements, r.Documentation = d.Requirements, d.Documentation
 	r.AuthType, r.AuthFields = d.Auth.Type, d.Auth.Fields
 	r.AuthSecrets = slices.Sorted(maps.Keys(d.Auth.Marks))

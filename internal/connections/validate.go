@@ -41,7 +41,7 @@ type prepared struct {
 // prepare checks a draft in the order of its form. old is nil for a new connection. It reads nothing but
 // memory, so that a transaction need not wait for it.
 func (s *Service) prepare(d Draft, old *Definition) (prepared, error) {
-	p := prepared{Definition: Definition{State: StateActive, LogBodies: d.LogBodies}}
+	p := prepared{Definition: Definition{State: StateActive, LogBodies: d.LogBodies, RequireChecklist: d.RequireChecklist}}
 	if old != nil {
 		p.State = old.State
 	}

@@ -91,7 +91,8 @@ func (s *Service) Diff(ctx context.Context, a access.Actor, slug string, before,
 }
 
 // Activate brings back a version: it validates it and stores a copy as the newest version, which calls
-// follow as soon as this returns. It needs operate. Whether the connection is paused does not change.
+// follow as soon as this returns. It needs operate. Whether the connection is paused, and
+// requires its checklist, does not change.
 //
 // The credential comes back as well if it is still stored. If it is not, the present one stays when it is
 // of the same type; otherwise the answer is a fault.Conflict CREDENTIAL_GONE. ifVersion, the version that is
@@ -117,7 +118,7 @@ func (s *Service) back(ctx context.Context, tx *db.Tx, r row, v Version) (row, e
 	}
 	present := r.def
 	r.def = v.Definition
-	r.def.State, r.def.Slug = present.State, present.Slug
+	r.def.State, r.def.Slug, r.def.RequireChecklist = present.State, present.Slug, present.RequireChecklist
 	var err error
 	r.def.Auth, err = s.restore(ctx, tx, r.ID, present.Auth, v.Definition.Auth)
 	return r, err
@@ -229,6 +230,7 @@ func flatten(d Definition) map[string]string {
 	out := map[string]string{
 		"name": d.Name, "slug": d.Slug, "kind": d.Kind, "provider": d.Provider, "environment": d.Environment,
 		"base_url": d.BaseURL, "state": d.State, "auth.type": d.Auth.Type, "log_bodies": strconv.FormatBool(d.LogBodies),
+		"require_checklist": strconv.FormatBool(d.RequireChecklist),
 	}
 	for key, value := range d.Auth.Fields {
 		out["auth.fields."+key] = value

@@ -145,7 +145,7 @@ func noFormula(text string) string {
 }
 
 func (p checklistPages) show(w http.ResponseWriter, r *http.Request) error {
-	_, head, err := connectionPages(p).find(r)
+	c, head, err := connectionPages(p).find(r)
 	if err != nil {
 		return err
 	}
@@ -156,6 +156,7 @@ func (p checklistPages) show(w http.ResponseWriter, r *http.Request) error {
 	head.Checklist = strconv.Itoa(list.Summary.Done) + "/" + strconv.Itoa(len(list.Items))
 	view := connectionsview.ChecklistView{
 		Page: connectionPages(p).frame(r, head.Name, checklist.Topic, "connections"), Now: p.Now(), Head: head, Done: list.Summary.Done,
+		Required:   c.RequiresChecklist(),
 		Configured: list.Summary.Reached(checklist.StageConfigured), Proven: list.Summary.Reached(checklist.StageProven), Observed: list.Summary.Reached(checklist.StageObserved),
 	}
 	// What is missing comes first, the most urgent before the rest.

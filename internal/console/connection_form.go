@@ -165,12 +165,12 @@ func (p connectionPages) entered(form url.Values, view *connectionsview.FormView
 	view.BaseURL, view.AuthType, view.Policy = form.Get("base_url"), form.Get("auth_type"), strings.TrimSpace(form.Get("policy"))
 	view.Timeout, view.AttemptTimeout, view.MaxAttempts = form.Get("policy.timeout"), form.Get("policy.attempt_timeout"), form.Get("policy.retry.max_attempts")
 	view.HedgeAfter, view.FallbackConnection = form.Get("policy.hedge.after"), form.Get("policy.fallback.connection")
-	view.LogBodies, view.Reason = form.Get("log_bodies") != "", form.Get("reason")
+	view.LogBodies, view.RequireChecklist, view.Reason = form.Get("log_bodies") != "", form.Get("require_checklist") != "", form.Get("reason")
 	values := authValues(form)
 	policy, err := policyOf(*view)
 	return values, connections.Draft{
 		Name: view.Name, Slug: view.Slug, Kind: view.Kind, Provider: form.Get("provider"), Environment: view.Environment, BaseURL: view.BaseURL,
-		Auth: connections.Auth{Type: view.AuthType, Fields: values}, Policy: policy, LogBodies: view.LogBodies,
+		Auth: connections.Auth{Type: view.AuthType, Fields: values}, Policy: policy, LogBodies: view.LogBodies, RequireChecklist: view.RequireChecklist,
 	}, err
 }
 
@@ -247,7 +247,11 @@ func (p connectionPages) create(w http.ResponseWriter, r *http.Request) error {
 		view.Errors = messages
 		return p.render(w, r, status, connectionsview.Form(p.complete(r, view, provider, values, nil)))
 	}
-	p.Access.PutFlash(r.Context(), "ok", "The connection is ready. Applications call it with a key that has the scope call:"+c.Slug+".")
+	done := "The connection is ready. Applications call it with a key that has the scope call:" + c.Slug + "."
+	if c.State == connections.StatePaused {
+		done = "The connection is made, and paused: it requires a complete checklist. Resume it once that is so."
+	}
+	p.Access.PutFlash(r.Context(), "ok", done)
 	seeOther(w, r, "/connections/"+c.Slug)
 	return nil
 }
@@ -263,7 +267,7 @@ func (p connectionPages) edit(w http.ResponseWriter, r *http.Request) error {
 	}
 	view := connectionsview.FormView{
 		Mode: connectionsview.ModeEdit, From: c.Slug, Version: c.Version, Name: c.Name, Slug: c.Slug, Environment: c.Environment, Kind: c.Kind,
-		BaseURL: c.BaseURL, AuthType: c.AuthType, LogBodies: c.LogBodies,
+		BaseURL: c.BaseURL, AuthType: c.AuthType, LogBodies: c.LogBodies, RequireChecklist: c.RequireChecklist,
 	}
 	splitPolicy(&view, c.Policy)
 	return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, c.AuthFields, c.AuthSecrets)))

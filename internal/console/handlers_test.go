@@ -106,8 +106,10 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var readiness *checklist.Service
 	conns, err := connections.New(t.Context(), connections.Deps{
 		Protections: protections,
+		Open:        func(ctx context.Context, c connections.Connection) ([]string, error) { return readiness.Open(ctx, c) },
 		DB:          d, Audit: log, Vault: vault, Providers: catalog, Egress: egress.New(egress.Config{Rules: open}), Notify: func(topic string) { hub.Publish(topic) },
 		Logger: telemetry.Discard(), Now: time.Now,
 	})
@@ -145,7 +147,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	readiness, err := checklist.New(checklist.Deps{
+	readiness, err = checklist.New(checklist.Deps{
 		DB: d, Audit: log, Connections: conns, Calls: callLog, Breakers: switches, Providers: catalog, Alerts: told{}, Notify: func(topic string) { hub.Publish(topic) }, Logger: telemetry.Discard(), Now: time.Now,
 	}, checklist.Config{})
 	if err != nil {

@@ -167,6 +167,9 @@ func (v ChecklistView) summary() ui.Notice {
 		Tone: ui.ToneWarn, Subject: strconv.Itoa(v.Done) + " of " + strconv.Itoa(len(v.Items)) + " done for " + version(v.Head.Version) + ".",
 		Text: strconv.Itoa(v.Configured) + " configured, " + strconv.Itoa(v.Proven) + " proven, " + strconv.Itoa(v.Observed) + " observed in traffic. Unknown is never a pass.",
 	}
+	if v.Required {
+		n.Text += " This connection requires it: it cannot be resumed before everything passes or is exempt."
+	}
 	var missing, failing int
 	for _, i := range v.Items {
 		switch i.Verdict {

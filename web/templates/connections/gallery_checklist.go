@@ -68,6 +68,8 @@ func checklistItemPage() ChecklistItemView {
 func checklistStates() []ui.State {
 	const tab, page = "Connection page, checklist", "Checklist item page"
 	done, quiet, reader, long := checklistTab(), checklistTab(), checklistTab(), checklistTab()
+	required := checklistTab()
+	required.Required, required.Head.State = true, "paused"
 	done.Items, done.Done = done.Items[4:], 2
 	quiet.Items = quiet.Items[2:3]
 	reader.Head.CanConfigure, reader.Head.CanOperate = false, false
@@ -81,7 +83,7 @@ func checklistStates() []ui.State {
 	viewer.Head.CanConfigure, viewer.Head.CanOperate = false, false
 	empty.Evidence = nil
 	return []ui.State{
-		whole(tab, "some missing", Checklist(checklistTab())), whole(tab, "nothing missing", Checklist(done)), whole(tab, "one not proven", Checklist(quiet)),
+		whole(tab, "some missing", Checklist(checklistTab())), whole(tab, "required", Checklist(required)), whole(tab, "nothing missing", Checklist(done)), whole(tab, "one not proven", Checklist(quiet)),
 		whole(tab, "read-only", Checklist(reader)), whole(tab, "long text", Checklist(long)),
 		{Group: tab, Name: "the part that refreshes", View: ChecklistTable(checklistTab())},
 		whole(page, "stale", ChecklistItemPage(checklistItemPage())), whole(page, "to attest", ChecklistItemPage(attest)), whole(page, "exempt", ChecklistItemPage(exempt)),

@@ -76,14 +76,14 @@ func TestFormsSendWhatTheServerReads(t *testing.T) {
 	t.Parallel()
 	definition := []string{
 		"auth.token", "auth_type", "base_url", "change", "environment", "kind", "log_bodies", "name", "policy", "policy.attempt_timeout",
-		"policy.fallback.connection", "policy.hedge.after", "policy.retry.max_attempts", "policy.timeout", "provider",
+		"policy.fallback.connection", "policy.hedge.after", "policy.retry.max_attempts", "policy.timeout", "provider", "require_checklist",
 	}
 	for action, tt := range map[string]struct {
 		page []*html.Node
 		want []string
 	}{
 		"/connections/new":                         {find(t, "Connection form", "new"), append(slices.Clone(definition), "slug")},
-		"/connections/stripe/edit":                 {find(t, "Connection form", "edit"), append(slices.Clone(definition), "reason", "slug", "version")},
+		"/connections/stripe/edit":                 {find(t, "Connection form", "edit"), append(slices.Clone(definition[:len(definition)-1]), "reason", "require_checklist", "slug", "version")},
 		"/connections/stripe/duplicate":            {find(t, "Connection form", "duplicate"), []string{"name", "slug"}},
 		"/connections/stripe/accounts":             {find(t, "Connection page, accounts", "two"), []string{"account", "auth.token", "auth_type", "change", "reason"}},
 		"/connections/stripe/accounts/acme/delete": {find(t, "Connection page, accounts", "two"), []string{"reason"}},

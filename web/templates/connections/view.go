@@ -119,8 +119,10 @@ type FormView struct {
 	// Policy is the rest of the policy as JSON, sent as "policy".
 	Policy    string
 	LogBodies bool
-	Reason    string
-	Errors    Errors
+	// RequireChecklist lets calls through in production only once the checklist is complete.
+	RequireChecklist bool
+	Reason           string
+	Errors           Errors
 }
 
 // AuthField is one field of an auth type; its control is called "auth." + Name.

@@ -12,6 +12,8 @@ type ChecklistView struct {
 	Now  time.Time
 	Head Header
 	Done int
+	// Required says that calls go through only once everything is done.
+	Required bool
 	// Configured, Proven and Observed count the items that got so far.
 	Configured, Proven, Observed int
 	// Items are in the order shown: what is missing first.
