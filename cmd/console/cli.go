@@ -25,6 +25,8 @@ type commandLine struct {
 	User    userCommands   `cmd:"" help:"Administer console users."`
 	Key     keyCommands    `cmd:"" help:"Administer API keys."`
 	Audit   auditCommands  `cmd:"" help:"Check the audit log."`
+	Call    callCommand    `cmd:"" help:"Send one request through a connection, as an application would, and print the answer."`
+	Doctor  doctorCommand  `cmd:"" help:"Check data directory, key, database, disk, listeners, clock and egress rules."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

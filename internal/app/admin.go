@@ -15,7 +15,9 @@ type Operation[Req, Res any] struct {
 	name string
 	// creates lets the operation begin a new installation where there is none.
 	creates bool
-	run     func(ctx context.Context, c *core, actor access.Actor, req Req) (Res, error)
+	// works says that the operation makes calls, which takes more than the store.
+	works bool
+	run   func(ctx context.Context, c *core, actor access.Actor, req Req) (Res, error)
 }
 
 // UserCreate asks for a console user. The password travels over the admin socket only, which no other

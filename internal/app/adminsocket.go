@@ -45,6 +45,8 @@ func newAdminServer(c *core, logger *slog.Logger) *http.Server {
 	mountOperation(mux, c, logger, SetPassword())
 	mountOperation(mux, c, logger, CreateKey())
 	mountOperation(mux, c, logger, VerifyAudit())
+	mountOperation(mux, c, logger, SendCall())
+	mountOperation(mux, c, logger, inspectStore())
 	return &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -182,6 +184,13 @@ func Administer[Req, Res any](ctx context.Context, cfg config.Config, logger *sl
 	}
 	if c.sealed != nil {
 		return res, &credentials.SealedError{Sealed: *c.sealed}
+	}
+	if op.works {
+		stop, err := c.work(ctx)
+		if err != nil {
+			return res, err
+		}
+		defer stop()
 	}
 	return op.run(telemetry.WithRequestID(ctx, telemetry.NewRequestID()), c, access.CommandLine(loginName(strconv.Itoa(os.Getuid()))), req)
 }

@@ -81,7 +81,7 @@ func (p prober) Probe(ctx context.Context, slug, operation string) (result break
 		// What a cache would answer says nothing about the upstream.
 		Header: http.Header{"User-Agent": {"switchgear"}, "Accept": {"application/json, */*;q=0.5"}, "Cache-Control": {"no-cache"}},
 	}).WithContext(ctx)
-	whole, err := p.proxy.ServeNobody(r, target, path)
+	whole, err := p.proxy.Call(nil, r, target, path)
 	rec := watch.Record
 	result.Status, result.Outcome, result.Duration = rec.Status, rec.Outcome, rec.Duration
 	switch {

@@ -22,7 +22,7 @@ import (
 
 // proxy makes one call and tells the watch of its caller what came back; *runtime.Proxy does.
 type proxy interface {
-	ServeNobody(r *http.Request, t runtime.Target, path string) (whole bool, err error)
+	Call(w http.ResponseWriter, r *http.Request, t runtime.Target, path string) (whole bool, err error)
 }
 
 // tryPages sends requests by hand, through the same pipeline as those of applications.
@@ -151,7 +151,7 @@ func (p tryPages) call(w http.ResponseWriter, r *http.Request, entered tryForm, 
 		UserID: who.ID, UserName: who.Name, ClientIP: who.IP, Watch: watch,
 		Alternate: p.Connections.Target, // Whoever may try one may try them all.
 	})
-	_, err = p.Proxy.ServeNobody(request.WithContext(ctx), target, entered.escapedPath()) // The record tells whether it broke off.
+	_, err = p.Proxy.Call(nil, request.WithContext(ctx), target, entered.escapedPath()) // The record tells whether it broke off.
 	rec := watch.Record
 	result := &connectionsview.TryResult{Call: p.callView(r, rec), Account: rec.Account}
 	result.Call.ResponseBody = callsview.Body(watch.Response)

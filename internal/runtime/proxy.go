@@ -136,10 +136,13 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, t Target, path str
 	return f.err
 }
 
-// ServeNobody is Serve for a call whose answer nobody takes: what came of it is in the record, and in the
-// watch of the caller ([Caller.Watch]). An error is ours, as with Serve; whole is false when the answer began
-// and broke off.
-func (p *Proxy) ServeNobody(r *http.Request, t Target, path string) (whole bool, err error) {
+// Call is Serve for a call that no server answers: an answer that begins and breaks off is told by whole, not
+// by a panic. Without w nobody takes the answer; what came of it is in the record, and in the watch of the
+// caller ([Caller.Watch]).
+func (p *Proxy) Call(w http.ResponseWriter, r *http.Request, t Target, path string) (whole bool, err error) {
+	if w == nil {
+		w = nowhere{http.Header{}}
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			if aborted, ok := v.(error); !ok || !errors.Is(aborted, http.ErrAbortHandler) {
@@ -148,7 +151,7 @@ func (p *Proxy) ServeNobody(r *http.Request, t Target, path string) (whole bool,
 			whole, err = false, nil
 		}
 	}()
-	return true, p.Serve(nowhere{http.Header{}}, r, t, path)
+	return true, p.Serve(w, r, t, path)
 }
 
 // nowhere takes an answer and keeps nothing.
