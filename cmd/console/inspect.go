@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -56,7 +57,7 @@ func (c callCommand) run(ctx context.Context, env environment) error {
 	case sent.Error != nil:
 		return fmt.Errorf("%s: %s", sent.Error.Code, sent.Error.Message)
 	case sent.Broken:
-		return fmt.Errorf("the answer broke off")
+		return errors.New("the answer broke off")
 	case sent.Status >= 400:
 		return fmt.Errorf("the upstream answered %d", sent.Status)
 	}

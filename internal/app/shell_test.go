@@ -117,7 +117,7 @@ func TestDoctor(t *testing.T) {
 	}
 
 	key, database := p.cfg.EffectiveKeyFile(), filepath.Join(p.cfg.Data, "console.db")
-	if err := os.Chmod(key, 0o644); err != nil { //nolint:gosec // That is the test.
+	if err := os.Chmod(key, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if got := problems(); !slices.Contains(got, "master key") {

@@ -31,7 +31,8 @@ func (d Definition) begins() string {
 // moving to production, or by requiring the checklist of a connection that takes calls. A rollback is never
 // held up: it goes back to what worked.
 func opens(before, after Definition) bool {
-	return after.gated() && after.State == StateActive && !(before.gated() && before.State == StateActive)
+	open := func(d Definition) bool { return d.gated() && d.State == StateActive }
+	return open(after) && !open(before)
 }
 
 // pass returns a fault.Conflict CHECKLIST_INCOMPLETE that names what is missing, unless nothing is. field is the
