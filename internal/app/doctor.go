@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -220,12 +221,25 @@ func (d *examination) ready(ctx context.Context, name, address string) {
 		d.add(name, FindingProblem, address+" is not an address.")
 		return
 	}
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	// Its own listener is an address that calls never reach.
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.URL.Host)
 	if err != nil {
 		d.add(name, FindingProblem, "The server does not answer on "+address+": "+err.Error())
 		return
 	}
-	_ = resp.Body.Close()
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	r.Close = true
+	err = r.Write(conn)
+	resp := &http.Response{}
+	if err == nil {
+		resp, err = http.ReadResponse(bufio.NewReader(conn), r) //nolint:bodyclose // With the connection.
+	}
+	if err != nil {
+		d.add(name, FindingProblem, "The server does not answer on "+address+": "+err.Error())
+		return
+	}
 	if resp.StatusCode != http.StatusOK {
 		d.add(name, FindingProblem, fmt.Sprintf("The server answers on %s that it is not ready (%d).", address, resp.StatusCode))
 		return
