@@ -73,6 +73,9 @@ func All() []Type {
 		oauth2ClientCredentials{},
 		oauth2JWTBearer{},
 		oauth2DeviceCode{},
+		awsSigV4{},
+		hmacSignature{},
+		oauth1{},
 	}
 }
 
@@ -185,19 +188,24 @@ func field(t Type, key string) Field {
 	return f
 }
 
-// begin is the first step of every Apply: it checks the values and removes what callers authenticate to
-// us with, so that an application's key never reaches an upstream.
+// begin is the first step of every Apply that needs nothing else of the request: it checks the values and
+// strips the request.
 func begin(t Type, r *http.Request, values map[string]string) error {
 	if err := Validate(t, values); err != nil {
 		return err
 	}
+	strip(r)
+	return nil
+}
+
+// strip removes what callers authenticate to us with, so that an application's key never reaches an upstream.
+func strip(r *http.Request) {
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
 	for _, name := range []string{"Authorization", "Proxy-Authorization", "X-Api-Key"} {
 		drop(r.Header, name)
 	}
-	return nil
 }
 
 // drop removes a header in whatever case a map may hold it.

@@ -1,9 +1,15 @@
 package authtype
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
+	"io"
+	"net/http"
 	"time"
+
+	"switchgear/internal/fault"
 )
 
 // Use is what a credential is put on one request with.
@@ -14,6 +20,17 @@ type Use struct {
 	Token Token
 	// Now is the time that signatures are made at.
 	Now time.Time
+	// Nonce makes what must not be the same in two signatures. nil is 16 random bytes in hexadecimal.
+	Nonce func() string
+}
+
+func (u Use) nonce() string {
+	if u.Nonce != nil {
+		return u.Nonce()
+	}
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // It never fails: see crypto/rand.
+	return hex.EncodeToString(b[:])
 }
 
 // Token is what a kind with a token puts on a request. It holds a secret and is never stored or printed as
@@ -57,11 +74,24 @@ type Minter interface {
 }
 
 // BodySigner is a Type whose signature covers the body. Its Apply reads the body by [http.Request.GetBody],
-// which is nil for a request without one.
+// which is nil for a request without one, and for one whose body it does not need.
 type BodySigner interface {
 	Type
-	// SignsBody reports whether these values need the body.
-	SignsBody(values map[string]string) bool
+	// SignsBody reports whether a body of a content type takes part in the signature. It asks for none of
+	// the secret values.
+	SignsBody(values map[string]string, contentType string) bool
+}
+
+// openBody is the body that takes part in a signature.
+func openBody(r *http.Request) (io.ReadCloser, error) {
+	switch {
+	case r.GetBody != nil:
+		return r.GetBody()
+	case r.Body == nil || r.Body == http.NoBody:
+		return http.NoBody, nil
+	}
+	// Signing an empty body instead would be refused by the service, and nobody would see why.
+	return nil, fault.New(fault.Internal, "", "The body of the request was not kept for its signature.")
 }
 
 // TLSConfigurer is a Type that authenticates the connection below the request.
