@@ -37,7 +37,7 @@ var moment = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // useOf is a use of values; the kinds that have a token find one.
 func useOf(values map[string]string) Use {
-	return Use{Values: values, Token: Token{Access: canary}, Now: moment}
+	return Use{Values: values, Token: Token{Access: canary}, Now: moment, Nonce: func() string { return "nonce-1" }}
 }
 
 // hasToken reports whether a kind puts a token on requests, and none of its values.
@@ -81,6 +81,42 @@ func vectors() map[string][]vector {
 		"oauth2_jwt_bearer": {
 			{"", map[string]string{"token_url": "https://as.example.com/token", "client_id": "robot@example.com", "private_key": testKey(), "algorithm": "ES256", "claims": `{"tenant":"t1"}`}, query, http.Header{"Authorization": {"Bearer " + canary}, "Cookie": {"sid=theirs; lang=de"}}},
 		},
+		"aws_sigv4": {
+			{"", awsValues(), query, http.Header{
+				"Authorization": {"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/eu-central-1/execute-api/aws4_request, SignedHeaders=host;x-amz-date, Signature=e570e75e0da13c4bd30fcdda48f30a21394aebfb2802d9296461729ad39ef1ec"},
+				"X-Amz-Date":    {"20260102T030405Z"}, "X-Amz-Security-Token": nil, "X-Amz-Content-Sha256": nil, "Cookie": {"sid=theirs; lang=de"},
+			}},
+			{"session", awsValues("session_token", canary), query, http.Header{
+				"Authorization": {"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/eu-central-1/execute-api/aws4_request, SignedHeaders=host;x-amz-date;x-amz-security-token, Signature=67d415a043bbb0f1caf6f759d0cb8470455a96311c915960a4f80e85d681496b"},
+				"X-Amz-Date":    {"20260102T030405Z"}, "X-Amz-Security-Token": {canary},
+			}},
+			{"s3", awsValues("region", "auto", "service", "s3", "payload", "unsigned"), query, http.Header{
+				"Authorization": {"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/auto/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=4d5fe65938a46a9e051ef9eeeb7650c22244657a52f28a9c1c2b6450b87d4e56"},
+				"X-Amz-Date":    {"20260102T030405Z"}, "X-Amz-Content-Sha256": {"UNSIGNED-PAYLOAD"},
+			}},
+		},
+		"hmac_signature": {
+			{"", hmacValues(), query, http.Header{
+				"Authorization": {"HMAC key-1:nonce-1:1767323045:048f502a55cee7a9b5c2fe0ee33cc39830da0194a68b1e54d836ef5e63394322"}, "Cookie": {"sid=theirs; lang=de"},
+			}},
+			{"headers of its own", hmacValues(
+				"secret", "Y2FuYXJ5LTdRLXNlY3JldA==", "secret_encoding", "base64", "algorithm", "sha512", "signature_encoding", "base64",
+				"string_to_sign", "{timestamp}{method}{path}?{query}", "timestamp_format", "unix_ms",
+				"header", "X-One", "header_value", "{signature}", "key_id_header", "X-Two", "timestamp_header", "X-Token", "nonce_header", "X-Nonce",
+			), query, http.Header{
+				"X-One": {"JeDQp0RZtSltHppPkfPxJa7Wp55P4djq0INTW4FlFTLNMsW5Zmz39ZWVSwOVedC7SnGHZvuQr3ouZwEQz4Hz7g=="},
+				"X-Two": {"key-1"}, "X-Token": {"1767323045000"}, "X-Nonce": {"nonce-1"}, "Cookie": {"sid=theirs; lang=de"},
+			}},
+		},
+		"oauth1": {
+			{"HMAC-SHA1", map[string]string{"signature_method": "HMAC-SHA1", "consumer_key": "ck", "consumer_secret": canary, "token": "tok", "token_secret": canary, "realm": "r 1"}, query, http.Header{
+				"Authorization": {`OAuth realm="r 1", oauth_consumer_key="ck", oauth_nonce="nonce-1", oauth_signature_method="HMAC-SHA1", oauth_timestamp="1767323045", oauth_version="1.0", oauth_token="tok", oauth_signature="d1JzevMT5BalZCRvLwBEa71p12c%3D"`},
+				"Cookie":        {"sid=theirs; lang=de"},
+			}},
+			{"HMAC-SHA256", map[string]string{"signature_method": "HMAC-SHA256", "consumer_key": "ck", "consumer_secret": canary}, query, http.Header{
+				"Authorization": {`OAuth oauth_consumer_key="ck", oauth_nonce="nonce-1", oauth_signature_method="HMAC-SHA256", oauth_timestamp="1767323045", oauth_version="1.0", oauth_signature="fSwFn3K7DRACHGM7%2BBb2akFB2AbopCVDjcX%2BfiPR3iU%3D"`},
+			}},
+		},
 		"custom_headers": {
 			{"lines", map[string]string{"headers": "X-One: 1\r\nx-two:" + canary + "\n\n"}, query, http.Header{"X-One": {"1"}, "X-Two": {canary}, "Cookie": {"sid=theirs; lang=de"}}},
 			{"object", map[string]string{"headers": `{"X-One":"a: b","Authorization":"Custom ` + canary + `"}`}, query, http.Header{"X-One": {"a: b"}, "Authorization": {"Custom " + canary}, "Cookie": {"sid=theirs; lang=de"}}},
@@ -90,6 +126,32 @@ func vectors() map[string][]vector {
 
 func apiKeyValues(pairs ...string) map[string]string {
 	values := map[string]string{"key": canary}
+	for i := 0; i < len(pairs); i += 2 {
+		values[pairs[i]] = pairs[i+1]
+	}
+	return values
+}
+
+// awsValues are those of a key of AWS. What the vectors expect was computed with another implementation of
+// the documented algorithm (Python's hmac); so it was for hmac_signature and oauth1.
+func awsValues(pairs ...string) map[string]string {
+	values := map[string]string{
+		"access_key_id": "AKIDEXAMPLE", "secret_access_key": canary, "region": "eu-central-1", "service": "execute-api", "payload": "signed",
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		values[pairs[i]] = pairs[i+1]
+	}
+	return values
+}
+
+// hmacValues are the defaults, with a key.
+func hmacValues(pairs ...string) map[string]string {
+	values := map[string]string{"key_id": "key-1", "secret": canary}
+	for _, f := range (hmacSignature{}).Fields() {
+		if f.Default != "" {
+			values[f.Key] = f.Default
+		}
+	}
 	for i := 0; i < len(pairs); i += 2 {
 		values[pairs[i]] = pairs[i+1]
 	}
