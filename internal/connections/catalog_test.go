@@ -56,9 +56,7 @@ func TestCatalogFits(t *testing.T) {
 					}
 				case f.Key == "algorithm":
 					values[f.Key] = "RS256"
-				case f.Key == "client_id":
-					values[f.Key] = "k"
-				case f.Secret:
+				case f.Secret || f.Required && f.Default == "":
 					values[f.Key] = "k"
 				case f.Required:
 					values[f.Key] = f.Default

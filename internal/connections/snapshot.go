@@ -92,7 +92,7 @@ func (s *Service) Target(slug, account string) (runtime.Target, error) {
 	return runtime.Target{
 		ConnectionID: e.ID, Slug: e.Slug, Account: account, Version: e.Version,
 		BaseURL: e.base, Policy: e.policy, Operations: e.operations,
-		Authorize: authorize, Refresh: e.set.Renewer(account), CredentialID: credential, CredentialVersion: version,
+		Authorize: authorize, SignsBody: e.set.SignsBody(account), Refresh: e.set.Renewer(account), CredentialID: credential, CredentialVersion: version,
 		Transport: e.transport.get(), LogBodies: e.LogBodies,
 	}, nil
 }

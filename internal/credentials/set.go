@@ -33,7 +33,8 @@ type account struct {
 	id        string
 	version   int64
 	authorize Authorize
-	renew     Renew // nil for a kind that has nothing to renew
+	renew     Renew                         // nil for a kind that has nothing to renew
+	signsBody func(contentType string) bool // nil for a kind that does not
 	problem   error
 }
 
@@ -55,6 +56,12 @@ func (s *Set) Authorizer(name string) (Authorize, error) {
 // authorizes. It is nil where there is nothing to renew.
 func (s *Set) Renewer(name string) Renew {
 	return s.accounts[name].renew
+}
+
+// SignsBody returns what says whether the credential of an account needs the body of a content type. It is
+// nil where none is needed.
+func (s *Set) SignsBody(name string) func(contentType string) bool {
+	return s.accounts[name].signsBody
 }
 
 // Identity names the credential of an account and its version. It is empty when there is none.
@@ -178,6 +185,10 @@ func (v *Vault) ready(a *account, r sealedRow, t authtype.Type) {
 		a.authorize = v.mintedAuthorizer(r, t)
 	default:
 		a.authorize = v.authorizer(r, t)
+	}
+	if t, ok := t.(authtype.BodySigner); ok {
+		settings := r.Settings
+		a.signsBody = func(contentType string) bool { return t.SignsBody(settings, contentType) }
 	}
 }
 

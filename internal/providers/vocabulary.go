@@ -88,8 +88,15 @@ func oauthFields(more ...string) []string {
 // list. The second result is false for an unknown auth type.
 func presets(authType string) ([]string, bool) {
 	switch authType {
-	case "none", "bearer", "basic", "custom_headers", "mutual_tls", "hmac_signature", "signed_jwt":
+	case "none", "bearer", "basic", "custom_headers", "mutual_tls":
 		return nil, true
+	case "hmac_signature":
+		return []string{
+			"secret_encoding", "algorithm", "string_to_sign", "timestamp_format", "signature_encoding", "header", "header_value",
+			"key_id_header", "timestamp_header", "nonce_header",
+		}, true
+	case "signed_jwt":
+		return []string{"algorithm", "secret_encoding", "claims", "lifetime", "header", "scheme"}, true
 	case "api_key":
 		return []string{"in", "name", "prefix"}, true
 	case "oauth2_authorization_code":
@@ -101,9 +108,9 @@ func presets(authType string) ([]string, bool) {
 	case "oauth2_device_code":
 		return oauthFields("device_authorization_url"), true
 	case "aws_sigv4":
-		return []string{"region", "service"}, true
+		return []string{"region", "service", "payload"}, true
 	case "oauth1":
-		return []string{"request_token_url", "authorize_url", "access_token_url"}, true
+		return []string{"signature_method", "realm"}, true
 	}
 	return nil, false
 }
@@ -122,7 +129,11 @@ func required(authType string) []string {
 	case "aws_sigv4":
 		return []string{"service"}
 	case "oauth1":
-		return []string{"request_token_url", "authorize_url", "access_token_url"}
+		return []string{"signature_method"}
+	case "hmac_signature":
+		return []string{"algorithm", "string_to_sign", "header", "header_value"}
+	case "signed_jwt":
+		return []string{"algorithm"}
 	}
 	return nil
 }
@@ -134,6 +145,10 @@ func choices(key string) []string {
 		return []string{"header", "query", "cookie"}
 	case "auth_style":
 		return []string{"basic", "post", "private_key_jwt", "mutual_tls"}
+	case "payload":
+		return []string{"signed", "unsigned"}
+	case "signature_method":
+		return []string{"HMAC-SHA1", "HMAC-SHA256", "RSA-SHA1"}
 	}
 	return nil
 }

@@ -320,7 +320,13 @@ func (x *exchange) attachBody(c *call, out *http.Request) error {
 		x.body.from = from
 	}
 	out.Body, out.ContentLength = &x.body, c.r.ContentLength
-	if c.r.ContentLength < 0 {
+	if c.signed {
+		x.body.ended.Store(true) // The caller has sent everything.
+		if len(c.r.Trailer) == 0 && c.size > 0 {
+			out.ContentLength = c.size
+		}
+	}
+	if out.ContentLength < 0 {
 		// Said outright, because net/http would otherwise wait to see whether a GET really has a body.
 		out.TransferEncoding = []string{"chunked"}
 		for name := range c.r.Trailer {
@@ -348,8 +354,15 @@ func (a *attempt) authorize(out *http.Request) *failure {
 	if c.cached != nil { // It has added conditions.
 		before = maps.Clone(out.Header)
 	}
-	if f := p.authorize(a.ctx, out, t); f != nil {
+	if f := p.authorize(a.ctx, out, t, c.signedBody()); f != nil {
 		return f
+	}
+	if c.signed { // The signature has read the body to its end.
+		from, err := c.replay.Attempt()
+		if err != nil {
+			return reject(fault.Wrap(err, fault.Internal, "", "The body of the request cannot be sent after it was signed."))
+		}
+		a.body.from = from
 	}
 	p.redactor.hideCredential(c.rec.RequestHeader, before, out.Header)
 	c.rec.Query = addedQuery(c.query, query, out.URL.RawQuery)
@@ -359,14 +372,18 @@ func (a *attempt) authorize(out *http.Request) *failure {
 	return nil
 }
 
-// authorize puts the credential on, and makes sure that it goes where the connection says.
-func (p *Proxy) authorize(ctx context.Context, out *http.Request, t *Target) *failure {
+// authorize puts the credential on, and makes sure that it goes where the connection says. getBody is the
+// body for a signature. The transport does not see it: with it, it would repeat requests on its own.
+func (p *Proxy) authorize(ctx context.Context, out *http.Request, t *Target, getBody func() (io.ReadCloser, error)) *failure {
 	if t.Authorize == nil {
 		return nil
 	}
 	body, u := out.Body, *out.URL
 	out.URL = &u // It may get a parameter, and the next attempt starts without.
-	if err := t.Authorize(ctx, out); err != nil {
+	out.GetBody = getBody
+	err := t.Authorize(ctx, out)
+	out.GetBody = nil
+	if err != nil {
 		if fault.Is(err, fault.Internal) {
 			err = fault.Wrap(err, fault.Unavailable, CodeCredential, "The credential of this account cannot be used right now.")
 		}

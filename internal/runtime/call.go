@@ -36,6 +36,8 @@ type call struct {
 	budget    retry.Call
 	keyed     bool        // the operation honours an idempotency key, and the request has one
 	replay    *retry.Body // nil when the body is not kept
+	signed    bool        // the credential signs the body, which is kept as a whole
+	size      int64       // of a body that is signed
 	refreshed bool        // the credential, after a 401
 	tried     bool        // there was an attempt
 	sends     int
@@ -80,8 +82,11 @@ func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request, t *Target, path
 	if err := c.cached.Err(); err != nil {
 		return false, reject(err)
 	}
-	c.prepareRepeats()
 	defer c.close()
+	if f := c.keepSigned(); f != nil {
+		return false, f
+	}
+	c.prepareRepeats()
 	return c.attempts()
 }
 
@@ -430,7 +435,7 @@ func (p *Proxy) refresher(t Target, op *OperationPolicy, u *url.URL) cache.Refre
 		r := (&http.Request{
 			Method: http.MethodGet, URL: u, Host: t.BaseURL.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		}).WithContext(ctx)
-		if f := p.authorize(ctx, r, &t); f != nil {
+		if f := p.authorize(ctx, r, &t, nil); f != nil {
 			return nil, f.err
 		}
 		resp, err := t.Transport.RoundTrip(r)

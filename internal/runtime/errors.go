@@ -27,6 +27,8 @@ const (
 	CodeCallerCanceled     = "CALLER_CANCELED"
 	CodeCallerBody         = "CALLER_BODY_FAILED"
 	CodeCallerSlow         = "CALLER_TOO_SLOW"
+	CodeBodyUnsignable     = "BODY_TOO_LARGE_TO_SIGN"
+	CodeSigningFull        = "SIGNING_MEMORY_FULL"
 	CodeCredential         = "CREDENTIAL_FAILED"   //nolint:gosec // The name of an error, not a credential.
 	CodeCredentialRejected = "CREDENTIAL_REJECTED" //nolint:gosec // The name of an error, not a credential.
 )

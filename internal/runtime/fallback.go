@@ -170,6 +170,9 @@ func (c *call) instead() (begun bool, f *failure) {
 	if c.guard, err = c.proxy.protections.guard(c.t); err != nil {
 		return false, reject(err)
 	}
+	if f := c.keepSigned(); f != nil {
+		return false, f
+	}
 	c.prepareRepeats()
 	defer c.budget.End()
 	return c.attempts()

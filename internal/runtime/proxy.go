@@ -34,6 +34,9 @@ type ProxyConfig struct {
 	Bodies bodies.Config
 	// Spool bounds what is kept of request bodies to send them again.
 	Spool retry.SpoolConfig
+	// SignedBody bounds the body of a call whose credential signs it, in bytes. 0 = 8 MiB. All of them
+	// together have eight times that.
+	SignedBody int64
 	// Trace decides about the trace of a call from the headers of its request. nil makes no spans: the
 	// caller's trace is noted, and its headers pass on as they are.
 	Trace func(h http.Header) telemetry.TraceContext
@@ -66,6 +69,8 @@ type Proxy struct {
 	trace       func(h http.Header) telemetry.TraceContext
 	lines       Lines
 	spool       *retry.Spool
+	signed      *retry.Spool // of bodies that are signed
+	maxSigned   int64
 	bypass      []string // the one value of the header that says the cache had no part
 }
 
@@ -82,13 +87,18 @@ func NewProxy(deps ProxyDeps, cfg ProxyConfig) *Proxy {
 	if cfg.Trace == nil {
 		cfg.Trace = callersTrace
 	}
+	if cfg.SignedBody <= 0 {
+		cfg.SignedBody = 8 << 20
+	}
 	return &Proxy{
 		logger: deps.Logger, now: deps.Now, recorder: deps.Recorder,
 		redactor: newRedactor(cfg.MaxHeaderBytes), bodies: bodies.NewKeeper(cfg.Bodies),
 		shown:   bodies.NewKeeper(bodies.Config{Max: shownBytes}),
 		buffers: sync.Pool{New: func() any { return new([copyBuffer]byte) }},
 
-		protections: deps.Protections, trace: cfg.Trace, lines: cfg.Lines, spool: retry.NewSpool(cfg.Spool), bypass: []string{string(cache.StateBypass)},
+		protections: deps.Protections, trace: cfg.Trace, lines: cfg.Lines, spool: retry.NewSpool(cfg.Spool),
+		signed:    retry.NewSpool(retry.SpoolConfig{Memory: cfg.SignedBody, TotalMemory: 8 * cfg.SignedBody}),
+		maxSigned: cfg.SignedBody, bypass: []string{string(cache.StateBypass)},
 	}
 }
 

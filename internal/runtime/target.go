@@ -27,6 +27,9 @@ type Target struct {
 	// Authorize puts the credential on the outgoing request: headers or query, never another host. An
 	// error refuses the call and is answered as it is.
 	Authorize func(ctx context.Context, r *http.Request) error
+	// SignsBody reports whether Authorize needs the body of a content type. Such a body is kept until it has
+	// arrived whole, and Authorize finds it in GetBody; all others stream. nil where none is needed.
+	SignsBody func(contentType string) bool
 	// Refresh gets a new credential after the upstream did not accept the present one, and returns what puts
 	// it on. nil where the auth type has nothing to refresh.
 	Refresh func(ctx context.Context) (func(ctx context.Context, r *http.Request) error, error)

@@ -3,6 +3,7 @@ package authtype
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -68,9 +69,7 @@ func TestSigV4Suite(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.URL, r.Header = u, http.Header{"X-Amz-Date": {"20150830T123600Z"}}
-		for name, values := range c.header {
-			r.Header[name] = values
-		}
+		maps.Copy(r.Header, c.header)
 		hash, err := awsSigV4{}.payloadHash(r, map[string]string{"payload": "signed"})
 		if err != nil {
 			t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"crypto/sha1" //nolint:gosec // RFC 5849 has no other; services ask for it.
 	"crypto/sha256"
 	"encoding/base64"
-	"hash"
 	"io"
 	"mime"
 	"net/http"
@@ -168,7 +167,7 @@ func (t oauth1) sign(values map[string]string, base string) (string, error) {
 		}
 		return base64.StdEncoding.EncodeToString(signature), nil
 	}
-	var algorithm func() hash.Hash = sha1.New
+	algorithm := sha1.New
 	if values["signature_method"] == oauth1HMACSHA256 {
 		algorithm = sha256.New
 	}

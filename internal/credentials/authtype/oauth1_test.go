@@ -19,8 +19,11 @@ func TestOAuth1BaseString(t *testing.T) {
 	t.Parallel()
 	r := keeping(t.Context(), http.MethodPost, "http://EXAMPLE.COM:80/request?b5=%3D%253D&a3=a&c%40=&a2=r%20b", "application/x-www-form-urlencoded", "c2&a3=2+q")
 	got := oauth1Base(r, "c2&a3=2+q", []parameter{
-		{"oauth_consumer_key", "9djdj82h48djs9d2"}, {"oauth_token", "kkk9d7dh3k39sjv7"}, {"oauth_signature_method", "HMAC-SHA1"},
-		{"oauth_timestamp", "137131201"}, {"oauth_nonce", "7d8f3e4a"},
+		{"oauth_consumer_key", "9djdj82h48djs9d2"},
+		{"oauth_token", "kkk9d7dh3k39sjv7"},
+		{"oauth_signature_method", "HMAC-SHA1"},
+		{"oauth_timestamp", "137131201"},
+		{"oauth_nonce", "7d8f3e4a"},
 	})
 	const want = "POST&http%3A%2F%2Fexample.com%2Frequest&a2%3Dr%2520b%26a3%3D2%2520q%26a3%3Da%26b5%3D%253D%25253D%26c%2540%3D%26c2%3D%26" +
 		"oauth_consumer_key%3D9djdj82h48djs9d2%26oauth_nonce%3D7d8f3e4a%26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131201%26oauth_token%3Dkkk9d7dh3k39sjv7"
@@ -34,8 +37,11 @@ func TestOAuth1RFCSignature(t *testing.T) {
 	t.Parallel()
 	r := keeping(t.Context(), http.MethodGet, "http://photos.example.net/photos?file=vacation.jpg&size=original", "", "")
 	base := oauth1Base(r, "", []parameter{
-		{"oauth_consumer_key", "dpf43f3p2l4k3l03"}, {"oauth_token", "nnch734d00sl2jdk"}, {"oauth_signature_method", "HMAC-SHA1"},
-		{"oauth_timestamp", "137131202"}, {"oauth_nonce", "chapoH"},
+		{"oauth_consumer_key", "dpf43f3p2l4k3l03"},
+		{"oauth_token", "nnch734d00sl2jdk"},
+		{"oauth_signature_method", "HMAC-SHA1"},
+		{"oauth_timestamp", "137131202"},
+		{"oauth_nonce", "chapoH"},
 	})
 	got, err := oauth1{}.sign(map[string]string{"signature_method": "HMAC-SHA1", "consumer_secret": "kd94hf93k423kf44", "token_secret": "pfkkdhi9sl3r4s00"}, base)
 	if err != nil || got != "MdpQcU8iPSUjWoN/UDMsK2sui9I=" {
