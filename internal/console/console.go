@@ -50,6 +50,8 @@ type Deps struct {
 	Protections protections
 	// Checklist judges how ready connections are.
 	Checklist *checklist.Service
+	// WhatIf tells what other settings would have done.
+	WhatIf replays
 	// Health says how connections are.
 	Health *health.Service
 	// Alerts tell people what stands still.
@@ -112,7 +114,7 @@ func newConsole(deps Deps, cfg Config) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Connections": deps.Connections == nil, "Providers": deps.Providers == nil, "Calls": deps.Calls == nil, "Checklist": deps.Checklist == nil, "Demo": deps.Demo == nil,
 		"Proxy": deps.Proxy == nil, "Breakers": deps.Breakers == nil, "Protections": deps.Protections == nil, "Health": deps.Health == nil, "Connect": deps.Connect == nil, "Alerts": deps.Alerts == nil,
-		"Assets": deps.Assets == nil,
+		"Assets": deps.Assets == nil, "WhatIf": deps.WhatIf == nil,
 		"Logger": deps.Logger == nil, "Now": deps.Now == nil, "About": deps.About == nil, "SetupDone": deps.SetupDone == nil,
 	} {
 		if missing {

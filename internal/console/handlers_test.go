@@ -35,6 +35,7 @@ import (
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
 	"switchgear/internal/telemetry"
+	"switchgear/internal/whatif"
 	"switchgear/web/static"
 	aboutview "switchgear/web/templates/about"
 )
@@ -120,6 +121,17 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	replays, err := whatif.New(whatif.Deps{Connections: conns, Calls: callLog, Breakers: protections.Breakers(), Now: time.Now}, whatif.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaying, end := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- replays.Serve(replaying) }()
+	t.Cleanup(func() {
+		end()
+		<-ended
+	})
 	conditions, err := health.New(t.Context(), health.Deps{
 		DB: d, Connections: conns, Traffic: callLog, Protections: protections, Probe: runtime.Probe, Notify: func(string) {}, Logger: telemetry.Discard(), Now: time.Now,
 	}, health.Config{Every: time.Nanosecond})
@@ -170,6 +182,7 @@ func newSite(t *testing.T, rules ...string) *site {
 		Proxy: runtime.NewProxy(runtime.ProxyDeps{
 			Logger: telemetry.Discard(), Now: time.Now, Recorder: recorders{callLog, switches}, Protections: protections,
 		}, runtime.ProxyConfig{}),
+		WhatIf: replays,
 		Access: svc, Audit: log, Live: hub, Assets: assets, Logger: telemetry.Discard(), Now: time.Now, SetupDone: func() {},
 		About: func(context.Context) (aboutview.View, error) { return aboutview.View{Version: "test"}, nil },
 	}, Config{Version: "test", BaseURL: func() string { return server.URL }, GatewayURL: func() string { return server.URL }})

@@ -60,6 +60,7 @@ func (c *Console) routes() []route {
 		checklistPages{c}.routes(),
 		tryPages{c}.routes(),
 		connectPages{c}.routes(),
+		whatIfPages{c}.routes(),
 		breakerPages{c}.routes(),
 		alertPages{c}.routes(),
 		callPages{c}.routes(),

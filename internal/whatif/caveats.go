@@ -38,8 +38,10 @@ func changedBeside(a, b *runtime.Policy) []string {
 	}{
 		{"timeouts", a.Timeout == b.Timeout && a.AttemptTimeout == b.AttemptTimeout},
 		{"retries", a.Retry == b.Retry},
+		{"hedging", reflect.DeepEqual(a.Hedge, b.Hedge)},
 		{"the bulkhead", a.Bulkhead == b.Bulkhead},
 		{"the cache", a.Cache == b.Cache},
+		{"the fallback", reflect.DeepEqual(a.Fallback, b.Fallback)},
 		{
 			"what is learned from the vendor's answers",
 			a.RateLimitDialect == b.RateLimitDialect && a.RateLimitReserve == b.RateLimitReserve && a.RateLimitMaxHold == b.RateLimitMaxHold && a.RateLimitHold == b.RateLimitHold,

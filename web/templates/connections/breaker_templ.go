@@ -8,7 +8,10 @@ package connections
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-import "switchgear/web/templates/breakers"
+import (
+	"switchgear/web/templates/breakers"
+	"switchgear/web/templates/ui"
+)
 
 // Breaker is the tab of a connection's breakers and limits.
 func Breaker(v BreakerView) templ.Component {
@@ -47,6 +50,16 @@ func Breaker(v BreakerView) templ.Component {
 			templ_7745c5c3_Err = breakers.Tab(v.Breaker).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, " ")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			if v.Head.CanConfigure {
+				templ_7745c5c3_Err = ui.Actions(ui.Button{Label: "Try other settings on past calls", Icon: "history", Href: address(v.Head.Slug, "edit") + "#" + RegionWhatIf}).Render(ctx, templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
 			}
 			return nil
 		})

@@ -17,7 +17,7 @@ import (
 // Gallery lists the states of every page of this package. All are looked at at one fixed moment.
 func Gallery() []ui.State {
 	return slices.Concat(
-		listStates(), chooseStates(), formStates(),
+		listStates(), chooseStates(), formStates(), whatIfStates(),
 		detailStates(), accountStates(), versionStates(), rollbackStates(), callsStates(),
 		testStates(), confirmStates(), tryStates(), breakerStates(), requirementStates(), checklistStates(),
 	)

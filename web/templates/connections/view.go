@@ -123,6 +123,8 @@ type FormView struct {
 	RequireChecklist bool
 	Reason           string
 	Errors           Errors
+	// WhatIf is shown below the form of an edit.
+	WhatIf WhatIf
 }
 
 // AuthField is one field of an auth type; its control is called "auth." + Name.

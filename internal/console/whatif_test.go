@@ -1,0 +1,97 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"switchgear/internal/access"
+	"switchgear/internal/runtime"
+)
+
+// past stores calls that began a second after each other, an hour ago: f failed, s succeeded.
+func (s *site) past(t *testing.T, slug, letters string) {
+	t.Helper()
+	c, ok := s.connections.Peek(slug)
+	if !ok {
+		t.Fatalf("there is no connection %s", slug)
+	}
+	from := time.Now().Add(-time.Hour)
+	for i, l := range letters {
+		r := runtime.Record{
+			ID: "req_past" + strconv.Itoa(i), ConnectionID: c.ID, Slug: slug, Account: "default", Method: "GET", Path: "/v1", Status: 200,
+			Outcome: runtime.OutcomeSuccess, Attempts: 1, StartedAt: from.Add(time.Duration(i) * time.Second), Duration: 100 * time.Millisecond,
+		}
+		if l == 'f' {
+			r.Status, r.Outcome = 503, runtime.OutcomeUnavailable
+		}
+		s.calls.Record(r)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = s.calls.Serve(ctx) // stores what waits, and returns because its context has ended
+}
+
+func TestWhatIfOfTheForm(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	owner := s.signedIn(t, access.RoleOwner)
+	if status, _, page := s.submit(t, owner, "/connections/new", url.Values{
+		"provider": {"generic-rest"}, "name": {"Orders"}, "environment": {"development"}, "kind": {"rest"}, "base_url": {"https://api.example.com"}, "auth_type": {"none"},
+	}); status != http.StatusSeeOther {
+		t.Fatalf("create: %d %s", status, page)
+	}
+	const path = "/connections/orders/what-if"
+	edit := url.Values{
+		"provider": {"generic-rest"}, "version": {"1"}, "name": {"Orders"}, "environment": {"development"}, "kind": {"rest"}, "base_url": {"https://api.example.com"}, "auth_type": {"none"},
+		"policy": {`{"breaker":{"min_calls":4,"failure_ratio":1,"open_for":"10s","half_open_calls":1,"ramp":"0s"}}`}, "reason": {"calmer"},
+	}
+	part := func(form url.Values) (int, http.Header, string) {
+		return s.do(t, owner, http.MethodPost, path, strings.NewReader(form.Encode()), "Content-Type", "application/x-www-form-urlencoded", "HX-Request", "true")
+	}
+	_, _, page := s.do(t, owner, http.MethodGet, "/connections/orders/edit", nil)
+	if !strings.Contains(page, `formaction="/connections/orders/what-if#what-if"`) || !strings.Contains(page, `id="what-if"`) {
+		t.Error("the form does not ask")
+	}
+	if _, _, page = s.submit(t, owner, path, edit); !strings.Contains(page, "No calls were recorded in this time") {
+		t.Errorf("without calls: %s", page)
+	}
+	s.past(t, "orders", strings.Repeat("f", 10)+strings.Repeat("s", 9))
+	const sentence = "The edited settings would have opened once for 10 s, saved 6 failing calls, rejected 4 good ones. Those in force would never have opened."
+	// Without JavaScript: the page again, with what was entered and the answer.
+	status, _, page := s.submit(t, owner, path, edit)
+	if status != http.StatusOK || !strings.Contains(page, sentence) || !strings.Contains(page, "calmer") || !strings.Contains(page, "4 of 4 calls failed") {
+		t.Errorf("%d %s", status, page)
+	}
+	// With htmx: the part alone.
+	status, _, page = part(edit)
+	if status != http.StatusOK || !strings.HasPrefix(strings.TrimSpace(page), `<div id="what-if"`) || !strings.Contains(page, sentence) {
+		t.Errorf("%d %s", status, page)
+	}
+	if c, _ := s.connections.Peek("orders"); c.Version != 1 {
+		t.Errorf("something was saved: version %d", c.Version)
+	}
+	// A wrong policy is said where it is, or in the part.
+	edit.Set("policy", `{"breaker":{"min_call":4}}`)
+	if status, _, page = s.submit(t, owner, path, edit); status != http.StatusBadRequest || !strings.Contains(page, "There is no field") {
+		t.Errorf("%d %s", status, page)
+	}
+	if status, _, page = part(edit); status != http.StatusOK || !strings.Contains(page, "policy.breaker.min_call: There is no field") {
+		t.Errorf("%d %s", status, page)
+	}
+	// A replay that is gone is said to be gone; taking one back that is gone is no mistake.
+	if status, _, page = s.do(t, owner, http.MethodGet, path+"/GONE", nil, "HX-Request", "true"); status != http.StatusOK || !strings.Contains(page, "There is no such replay") {
+		t.Errorf("%d %s", status, page)
+	}
+	if status, header, _ := s.submit(t, owner, path+"/GONE/cancel", url.Values{}); status != http.StatusSeeOther || header.Get("Location") != "/connections/orders/edit" {
+		t.Errorf("%d %v", status, header)
+	}
+	// Who may not edit is not offered it.
+	if status, _, _ = s.submit(t, s.signedIn(t, access.RoleViewer), path, edit); status != http.StatusForbidden {
+		t.Errorf("a viewer: %d", status)
+	}
+}
