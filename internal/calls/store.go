@@ -17,9 +17,19 @@ import (
 type store struct {
 	db            *db.DB
 	fullInsertion string
+	room          *room
 }
 
-func newStore(d *db.DB) store { return store{db: d, fullInsertion: insertion(rowsPerInsert)} }
+// room is what one insertion after the other uses; there is one at a time.
+type room struct {
+	args  arguments
+	text  []byte
+	added map[string]bool
+}
+
+func newStore(d *db.DB) store {
+	return store{db: d, fullInsertion: insertion(rowsPerInsert), room: &room{added: map[string]bool{}}}
+}
 
 const columns = `id, at, connection_id, slug, account, version, method, host, path, query, status, outcome, attempts,
 	duration_us, first_byte_us, request_bytes, response_bytes, error_code, error_text, key_id, key_name, ip, user_id, user_name, operation, cache`
@@ -53,8 +63,11 @@ func (s store) insertCalls(ctx context.Context, tx *db.Tx, batch []runtime.Recor
 }
 
 func (s store) insertPart(ctx context.Context, tx *db.Tx, part []runtime.Record, accepted []*runtime.Record) ([]*runtime.Record, error) {
-	args := make(arguments, 0, len(part)*columnCount)
-	var text []byte
+	args, text := slices.Grow(s.room.args[:0], len(part)*columnCount), s.room.text
+	defer func() {
+		clear(args)
+		s.room.args, s.room.text = args, text
+	}()
 	for i := range part {
 		r := &part[i]
 		text = appendDetail(text[:0], r)
@@ -124,7 +137,8 @@ func (s store) insertedIDs(ctx context.Context, tx *db.Tx, count int, args []any
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	added := make(map[string]bool, count)
+	added := s.room.added
+	clear(added)
 	for rows.Next() {
 		var id string
 		if err := rows.Scan(&id); err != nil {

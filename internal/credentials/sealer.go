@@ -77,11 +77,26 @@ func (s *Sealer) Seal(aad AAD, plaintext []byte) (sealed string, keyID uint32, e
 // Open decrypts what Seal made for the same place. Anything else (damaged, moved, sealed under another
 // keyset) is a fault.Unavailable with the code CREDENTIAL_CORRUPT.
 func (s *Sealer) Open(aad AAD, sealed string) ([]byte, error) {
+	e, err := newEnvelope(aad, sealed)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(e)
+}
+
+// envelope is a sealed value in the form that is opened, for what is opened often.
+type envelope struct{ aad, raw []byte }
+
+func newEnvelope(aad AAD, sealed string) (envelope, error) {
 	raw, err := base64.StdEncoding.DecodeString(sealed)
 	if err != nil {
-		return nil, corrupt(err)
+		return envelope{}, corrupt(err)
 	}
-	plaintext, err := s.aead.Decrypt(raw, aad.Encode())
+	return envelope{aad.Encode(), raw}, nil
+}
+
+func (s *Sealer) open(e envelope) ([]byte, error) {
+	plaintext, err := s.aead.Decrypt(e.raw, e.aad)
 	if err != nil {
 		return nil, corrupt(err)
 	}

@@ -207,9 +207,13 @@ func stateProblem(state string) error {
 
 // authorizer decrypts at the moment of use, so that no plaintext is kept.
 func (v *Vault) authorizer(r sealedRow, t authtype.Type) Authorize {
-	used, aad, sealed := v.use(r.ID), r.aad(), r.sealed
+	used := v.use(r.ID)
+	e, sealErr := newEnvelope(r.aad(), r.sealed)
 	return func(_ context.Context, request *http.Request) error {
-		values, err := v.openSealed(aad, sealed)
+		if sealErr != nil {
+			return sealErr
+		}
+		values, err := v.openEnvelope(e)
 		if err != nil {
 			return err
 		}

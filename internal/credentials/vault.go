@@ -357,17 +357,20 @@ func noAccount(err error) error {
 func (v *Vault) open(r sealedRow) (map[string]string, error) { return v.openSealed(r.aad(), r.sealed) }
 
 func (v *Vault) openSealed(aad AAD, sealed string) (map[string]string, error) {
-	plaintext, err := v.sealer.Open(aad, sealed)
+	e, err := newEnvelope(aad, sealed)
+	if err != nil {
+		return nil, err
+	}
+	return v.openEnvelope(e)
+}
+
+func (v *Vault) openEnvelope(e envelope) (map[string]string, error) {
+	plaintext, err := v.sealer.open(e)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(plaintext)
-	var values map[string]string
-	if json.Unmarshal(plaintext, &values) != nil {
-		// The decoder's text could quote the plaintext: it stays out.
-		return nil, corrupt(errors.New("credentials: not the form that was sealed"))
-	}
-	return values, nil
+	return parseValues(plaintext)
 }
 
 // sealedRow is a credential with its sealed values.

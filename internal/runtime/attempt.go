@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"maps"
@@ -132,7 +133,11 @@ func (a *attempt) receive(resp *http.Response, err error, sends int, late error)
 	a.resp = resp
 	c.rec.Attempts += max(1, sends)
 	a.reading = a.admission.answered(resp)
-	c.rec.ResponseHeader = c.proxy.redactor.header(resp.Header)
+	if c.cached == nil && len(a.secrets) == 0 && c.proxy.redactor.plain(resp.Header) {
+		c.rec.ResponseHeader = resp.Header // From here on it is read only.
+	} else {
+		c.rec.ResponseHeader = c.proxy.redactor.header(resp.Header)
+	}
 	if c.t.LogBodies {
 		a.answer = c.proxy.bodies.Capture(resp.Header)
 	}
@@ -403,8 +408,13 @@ func (p *Proxy) complete(a *attempt) {
 	ended := p.now()
 	rec.Duration = ended.Sub(rec.StartedAt) // What follows is our work, not the call.
 	rec.RequestBytes = x.body.n.Load()
-	rec.Steps = slices.Concat(a.call.steps, a.timeline(ended))
-	slices.SortStableFunc(rec.Steps, func(a, b Step) int { return int(a.At - b.At) })
+	rec.Steps = a.timeline(ended)
+	if len(a.call.steps) > 0 {
+		rec.Steps = slices.Concat(a.call.steps, rec.Steps)
+	}
+	if byTime := func(a, b Step) int { return cmp.Compare(a.At, b.At) }; !slices.IsSortedFunc(rec.Steps, byTime) {
+		slices.SortStableFunc(rec.Steps, byTime)
+	}
 	x.mu.Lock()
 	if !x.reused && !x.gotAt.IsZero() {
 		rec.Connect = x.gotAt.Sub(x.askedAt)

@@ -319,11 +319,15 @@ func (x *exchange) close() {
 	x.cancel(context.Canceled)
 }
 
-// steps is the timeline of the call so far.
+// steps is the timeline of the attempt so far.
 func (x *exchange) steps(end time.Time) []Step {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	steps := make([]Step, 0, 6)
+	most := 4
+	if !x.reused {
+		most = 6
+	}
+	steps := make([]Step, 0, most)
 	if !x.reused {
 		for _, s := range []struct {
 			name string

@@ -166,6 +166,26 @@ func secretHeader(name string) bool {
 	return strings.HasSuffix(n, "-key") || strings.HasSuffix(n, "_key") || n == "key" || n == "sig" || n == "code"
 }
 
+// plain reports whether the copy of h to record would be the same as h.
+func (r *redactor) plain(h http.Header) bool {
+	left := r.maxBytes
+	for name, values := range h {
+		left -= len(name)
+		for _, v := range values {
+			left -= len(v)
+		}
+		if values == nil || left < 0 || r.secret(name) || isLink(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// isLink reports whether a header holds an address, whose query may hold a secret.
+func isLink(name string) bool {
+	return name == "Location" || name == "Referer" || name == "Content-Location"
+}
+
 // header returns the copy of h to record: secrets redacted, cut to the size that is kept.
 func (r *redactor) header(h http.Header) http.Header {
 	out := make(http.Header, len(h)+1)
@@ -186,7 +206,7 @@ func (r *redactor) header(h http.Header) http.Header {
 		case left < 0:
 			out[name] = []string{"[not kept: too long]"}
 			left = 0
-		case name == "Location" || name == "Referer" || name == "Content-Location":
+		case isLink(name):
 			out[name] = []string{r.link(values[0])}
 		default:
 			out[name] = values

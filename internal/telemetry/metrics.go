@@ -1,9 +1,12 @@
 package telemetry
 
 import (
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,6 +66,31 @@ type HTTPMetrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+
+	// known are the series that were looked up already: that costs more than to count.
+	known atomic.Pointer[map[labels]series]
+	mu    sync.Mutex // one writer of known at a time
+}
+
+type labels struct{ route, method, class string }
+
+type series struct {
+	requests prometheus.Counter
+	duration prometheus.Observer
+}
+
+// series returns those of a request. There are as many as there are routes, methods and classes at most.
+func (m *HTTPMetrics) series(of labels) series {
+	if s, ok := (*m.known.Load())[of]; ok {
+		return s
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := maps.Clone(*m.known.Load())
+	s := series{m.requests.WithLabelValues(of.route, of.method, of.class), m.duration.WithLabelValues(of.route)}
+	next[of] = s
+	m.known.Store(&next)
+	return s
 }
 
 // NewHTTPMetrics registers the metrics of one process. A second call on the same registry panics.
@@ -82,6 +110,7 @@ func NewHTTPMetrics(reg prometheus.Registerer) *HTTPMetrics {
 			Help: "Requests being answered now, open live streams included.",
 		}),
 	}
+	m.known.Store(&map[labels]series{})
 	reg.MustRegister(m.requests, m.duration, m.inFlight)
 	return m
 }
@@ -101,8 +130,9 @@ func (m *HTTPMetrics) Middleware(route func(*http.Request) string) func(http.Han
 				if pattern == "" {
 					pattern = "unmatched"
 				}
-				m.requests.WithLabelValues(pattern, method(r.Method), sw.class()).Inc()
-				m.duration.WithLabelValues(pattern).Observe(time.Since(started).Seconds())
+				s := m.series(labels{pattern, method(r.Method), sw.class()})
+				s.requests.Inc()
+				s.duration.Observe(time.Since(started).Seconds())
 			}()
 			next.ServeHTTP(sw, r)
 		})

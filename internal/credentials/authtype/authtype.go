@@ -104,21 +104,32 @@ func FieldPath(key string) string { return "auth.fields." + key }
 
 // Find returns the field of that key.
 func Find(t Type, key string) (Field, bool) {
-	for _, f := range t.Fields() {
-		if f.Key == key {
-			return f, true
-		}
+	fields := t.Fields()
+	if i := position(fields, key); i >= 0 {
+		return fields[i], true
 	}
 	return Field{}, false
+}
+
+// position is where the field of that key is; -1 when there is none.
+func position(fields []Field, key string) int {
+	for i := range fields {
+		if fields[i].Key == key {
+			return i
+		}
+	}
+	return -1
 }
 
 // Validate checks values against the fields of t. The error is a fault.Invalid about auth.fields.<key>
 // and repeats no value.
 func Validate(t Type, values map[string]string) error {
-	if err := known(t, values); err != nil {
+	fields := t.Fields()
+	if err := known(t, fields, values); err != nil {
 		return err
 	}
-	for _, f := range t.Fields() {
+	for i := range fields {
+		f := &fields[i]
 		if err := f.validate(values[f.Key]); err != nil {
 			return err
 		}
@@ -130,9 +141,9 @@ func Validate(t Type, values map[string]string) error {
 }
 
 // known refuses values that t has no field for: a misspelt key must not silently leave a credential out.
-func known(t Type, values map[string]string) error {
+func known(t Type, fields []Field, values map[string]string) error {
 	for key := range values {
-		if _, ok := Find(t, key); ok {
+		if position(fields, key) >= 0 {
 			continue
 		}
 		path := "auth.fields"
@@ -141,7 +152,7 @@ func known(t Type, values map[string]string) error {
 			path = FieldPath(key)
 		}
 		suggestion := "It takes no fields."
-		if fields := t.Fields(); len(fields) > 0 {
+		if len(fields) > 0 {
 			names := make([]string, len(fields))
 			for i, f := range fields {
 				names[i] = f.Key
@@ -153,7 +164,7 @@ func known(t Type, values map[string]string) error {
 	return nil
 }
 
-func (f Field) validate(value string) error {
+func (f *Field) validate(value string) error {
 	switch {
 	case value == "" && f.Required:
 		return fault.Field("AUTH_FIELD_REQUIRED", FieldPath(f.Key), f.Label+" is missing.")
@@ -203,14 +214,15 @@ func strip(r *http.Request) {
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
-	for _, name := range []string{"Authorization", "Proxy-Authorization", "X-Api-Key"} {
-		drop(r.Header, name)
+	for key := range r.Header {
+		if strings.EqualFold(key, "Authorization") || strings.EqualFold(key, "Proxy-Authorization") || strings.EqualFold(key, "X-Api-Key") {
+			delete(r.Header, key)
+		}
 	}
 }
 
 // drop removes a header in whatever case a map may hold it.
 func drop(h http.Header, name string) {
-	h.Del(name)
 	for key := range h {
 		if strings.EqualFold(key, name) {
 			delete(h, key)
