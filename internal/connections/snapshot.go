@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"sync"
-	"sync/atomic"
 
 	"switchgear/db"
 	"switchgear/internal/access"
@@ -16,8 +14,6 @@ import (
 	"switchgear/internal/fault"
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
-	"switchgear/internal/runtime/egress"
-	"switchgear/internal/runtime/egress/http1"
 )
 
 // snapshot is every connection as calls see it. It is never changed once it is published.
@@ -34,32 +30,9 @@ type entry struct {
 	// operations are those of policy, resolved.
 	operations []runtime.OperationPolicy
 	set        *credentials.Set
-	transport  *transport
-	problem    error
-	nameKey    string
-}
-
-// transport makes the transport of a version when the first call needs it: most of many connections are
-// never called.
-type transport struct {
-	get  func() *http1.Transport
-	made atomic.Bool
-}
-
-func newTransport(guard Egress) *transport {
-	t := &transport{}
-	t.get = sync.OnceValue(func() *http1.Transport {
-		defer t.made.Store(true)
-		return guard.NewCalls(egress.TransportConfig{})
-	})
-	return t
-}
-
-// retire closes what no call uses. Calls under way finish.
-func (t *transport) retire() {
-	if t.made.Load() {
-		t.get().CloseIdleConnections()
-	}
+	transports
+	problem error
+	nameKey string
 }
 
 // Target returns how to call a connection as an account; no account is the default one. It reads memory
@@ -88,12 +61,16 @@ func (s *Service) Target(slug, account string) (runtime.Target, error) {
 	if err != nil {
 		return named, err
 	}
+	transport, err := e.of(account)
+	if err != nil {
+		return named, err
+	}
 	credential, version := e.set.Identity(account)
 	return runtime.Target{
 		ConnectionID: e.ID, Slug: e.Slug, Account: account, Version: e.Version,
 		BaseURL: e.base, Policy: e.policy, Operations: e.operations,
 		Authorize: authorize, SignsBody: e.set.SignsBody(account), Refresh: e.set.Renewer(account), CredentialID: credential, CredentialVersion: version,
-		Transport: e.transport.get(), LogBodies: e.LogBodies,
+		Transport: transport, LogBodies: e.LogBodies,
 	}, nil
 }
 
@@ -189,11 +166,11 @@ func (s *Service) load(ctx context.Context, tx *db.Tx, done effect) (*entry, err
 // newEntry never fails: a connection that cannot be used says so when it is called.
 func (s *Service) newEntry(r row, set *credentials.Set, old *entry) *entry {
 	e := &entry{Connection: r.Connection, set: set, nameKey: nameKey(r.def)}
+	var kept transports
 	if old != nil && old.Version == r.Version {
-		e.transport = old.transport
-	} else {
-		e.transport = newTransport(s.egress)
+		kept = old.transports
 	}
+	e.transports = newTransports(s.egress, set, kept)
 	provider, err := s.provider(r.Provider)
 	if fault.Is(err, fault.Invalid) {
 		// It left the catalogue with an upgrade. It only had defaults to give.
@@ -232,8 +209,8 @@ func (s *Service) publish(slug string, next *entry) {
 	}
 	s.snapshot.Store(&snapshot{entries: entries, byName: replaceStanding(current.byName, old, next)})
 	s.protect(old, next)
-	if old != nil && (next == nil || next.transport != old.transport) {
-		old.transport.retire()
+	if old != nil {
+		old.retire(next)
 	}
 }
 
@@ -368,9 +345,7 @@ func (s *Service) reload(ctx context.Context) error {
 		if n == nil {
 			s.protect(e, nil)
 		}
-		if n == nil || n.transport != e.transport {
-			e.transport.retire()
-		}
+		e.retire(n)
 	}
 	if marked {
 		s.notify(topicConnections)

@@ -35,6 +35,7 @@ type account struct {
 	authorize Authorize
 	renew     Renew                         // nil for a kind that has nothing to renew
 	signsBody func(contentType string) bool // nil for a kind that does not
+	clientTLS func() (ClientTLS, error)     // nil for a kind that presents no certificate
 	problem   error
 }
 
@@ -189,6 +190,9 @@ func (v *Vault) ready(a *account, r sealedRow, t authtype.Type) {
 	if t, ok := t.(authtype.BodySigner); ok {
 		settings := r.Settings
 		a.signsBody = func(contentType string) bool { return t.SignsBody(settings, contentType) }
+	}
+	if t, ok := t.(authtype.TLSConfigurer); ok {
+		a.clientTLS = v.clientTLS(r, t)
 	}
 }
 

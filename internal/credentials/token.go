@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -184,24 +185,45 @@ func notApplicable(err error) error {
 // mintedAuthorizer puts a token of our own making on requests. It is made anew shortly before its end, and
 // kept in memory only.
 func (v *Vault) mintedAuthorizer(r sealedRow, t authtype.Minter) Authorize {
-	used, aad, sealed := v.use(r.ID), r.aad(), r.sealed
-	var minted atomic.Pointer[authtype.Token]
+	used, aad, sealed, settings := v.use(r.ID), r.aad(), r.sealed, r.Settings
+	var (
+		minted  atomic.Pointer[authtype.Token]
+		minting sync.Mutex // Calls that come together wait for one signature.
+	)
+	usable := func(now time.Time) *authtype.Token {
+		if token := minted.Load(); token != nil && now.Before(token.ExpiresAt.Add(-mintLeeway)) {
+			return token
+		}
+		return nil
+	}
+	mint := func(now time.Time) (*authtype.Token, error) {
+		minting.Lock()
+		defer minting.Unlock()
+		if token := usable(now); token != nil {
+			return token, nil
+		}
+		values, err := v.openSealed(aad, sealed)
+		if err != nil {
+			return nil, err
+		}
+		token, err := t.Mint(values, now)
+		if err != nil {
+			return nil, notApplicable(err)
+		}
+		minted.Store(&token)
+		return &token, nil
+	}
 	return func(_ context.Context, request *http.Request) error {
 		now := v.now()
-		token := minted.Load()
-		if token == nil || !now.Before(token.ExpiresAt.Add(-mintLeeway)) {
-			values, err := v.openSealed(aad, sealed)
+		token := usable(now)
+		if token == nil {
+			made, err := mint(now)
 			if err != nil {
 				return err
 			}
-			made, err := t.Mint(values, now)
-			if err != nil {
-				return notApplicable(err)
-			}
-			token = &made
-			minted.Store(token)
+			token = made
 		}
-		if err := t.Apply(request, authtype.Use{Token: *token, Now: now}); err != nil {
+		if err := t.Apply(request, authtype.Use{Values: settings, Token: *token, Now: now}); err != nil {
 			return notApplicable(err)
 		}
 		used.at.Store(db.Micros(now))

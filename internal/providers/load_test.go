@@ -57,8 +57,18 @@ func TestCatalogPresets(t *testing.T) {
 	t.Parallel()
 	fields := map[string]map[string]authtype.Field{}
 	for _, a := range authtype.All() {
-		if _, ok := presets(a.Kind()); !ok {
+		known, ok := presets(a.Kind())
+		if !ok {
 			t.Errorf("auth type %s is missing in presets()", a.Kind())
+		}
+		for _, key := range known {
+			f, ok := authtype.Find(a, key)
+			if !ok || f.Secret {
+				t.Errorf("auth type %s has no field %s that may be preset", a.Kind(), key)
+			}
+			if list := choices(key); list != nil && !slices.Equal(list, f.Options) {
+				t.Errorf("auth type %s: the options of %s are %v", a.Kind(), key, f.Options)
+			}
 		}
 		fields[a.Kind()] = map[string]authtype.Field{}
 		for _, f := range a.Fields() {
@@ -69,7 +79,7 @@ func TestCatalogPresets(t *testing.T) {
 		for _, a := range p.Auth {
 			known, implemented := fields[a.Type]
 			if !implemented {
-				continue // a type of a later part
+				t.Errorf("%s: there is no auth type %s", p.Slug, a.Type)
 			}
 			for key, value := range a.Fields {
 				f, ok := known[key]

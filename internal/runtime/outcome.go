@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"switchgear/internal/runtime/egress"
@@ -244,6 +245,11 @@ func isTLS(err error) bool {
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return true
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		// A server refuses our certificate by an alert. With TLS 1.3 that comes after the request was written,
+		// which the server does not read then.
+		return strings.Contains(op.Err.Error(), "certificate")
 	}
 	_, ok := errors.AsType[x509.CertificateInvalidError](err)
 	return ok

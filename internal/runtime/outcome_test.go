@@ -65,6 +65,8 @@ func TestClassifyError(t *testing.T) {
 		"host name":         {fmt.Errorf("x: %w", x509.HostnameError{}), false, "tls_failed"},
 		"expired":           {&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{}}, false, "tls_failed"},
 		"not TLS":           {tls.RecordHeaderError{}, false, "tls_failed"},
+		"our certificate":   {&net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}, true, "tls_failed"},
+		"another alert":     {&net.OpError{Op: "remote error", Err: errors.New("tls: internal error")}, true, "reset"},
 		"reset, sent":       {read(syscall.ECONNRESET), true, "reset"},
 		"end, sent":         {io.EOF, true, "reset"},
 		"short, sent":       {io.ErrUnexpectedEOF, true, "reset"},

@@ -76,6 +76,8 @@ func All() []Type {
 		awsSigV4{},
 		hmacSignature{},
 		oauth1{},
+		signedJWT{},
+		mutualTLS{},
 	}
 }
 

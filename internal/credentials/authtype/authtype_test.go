@@ -108,6 +108,13 @@ func vectors() map[string][]vector {
 				"X-Two": {"key-1"}, "X-Token": {"1767323045000"}, "X-Nonce": {"nonce-1"}, "Cookie": {"sid=theirs; lang=de"},
 			}},
 		},
+		"signed_jwt": {
+			{"shared secret", jwtValues(), query, http.Header{"Authorization": {"Bearer " + canary}, "Cookie": {"sid=theirs; lang=de"}}},
+			{"key", jwtValues("algorithm", "ES256", "secret", "", "private_key", testKey(), "header", "X-Token", "scheme", "JWT"), query, http.Header{
+				"X-Token": {"JWT " + canary}, "Authorization": nil, "Cookie": {"sid=theirs; lang=de"},
+			}},
+		},
+		"mutual_tls": {{"", tlsValues(), query, http.Header{"Authorization": nil, "Cookie": {"sid=theirs; lang=de"}}}},
 		"oauth1": {
 			{"HMAC-SHA1", map[string]string{"signature_method": "HMAC-SHA1", "consumer_key": "ck", "consumer_secret": canary, "token": "tok", "token_secret": canary, "realm": "r 1"}, query, http.Header{
 				"Authorization": {`OAuth realm="r 1", oauth_consumer_key="ck", oauth_nonce="nonce-1", oauth_signature_method="HMAC-SHA1", oauth_timestamp="1767323045", oauth_version="1.0", oauth_token="tok", oauth_signature="d1JzevMT5BalZCRvLwBEa71p12c%3D"`},

@@ -74,11 +74,13 @@ func (hmacSignature) Fields() []Field {
 }
 
 // The placeholders of the two templates.
-func hmacSigned() []string {
-	return []string{"method", "path", "query", "host", "timestamp", "nonce", "body", "body_sha256", "key_id"}
+func hmacSigned() placeholders {
+	return oneOf("method", "path", "query", "host", "timestamp", "nonce", "body", "body_sha256", "key_id")
 }
 
-func hmacSent() []string { return []string{"signature", "key_id", "timestamp", "nonce", "body_sha256"} }
+func hmacSent() placeholders {
+	return oneOf("signature", "key_id", "timestamp", "nonce", "body_sha256")
+}
 
 func (t hmacSignature) check(values map[string]string) error {
 	signed, sent, err := t.templates(values)

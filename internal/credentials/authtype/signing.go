@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -33,6 +34,27 @@ type Assertion struct {
 // The error holds no part of the key.
 func (a Assertion) Sign() (string, error) {
 	method := jwt.GetSigningMethod(a.Algorithm)
+	if method == nil {
+		return "", errors.New("authtype: unknown signature algorithm")
+	}
+	token := jwt.NewWithClaims(method, jwt.MapClaims(maps.Clone(a.Claims)))
+	if a.KeyID != "" {
+		token.Header["kid"] = a.KeyID
+	}
+	text, err := token.SigningString()
+	if err != nil {
+		return "", errors.New("authtype: the claims cannot be written")
+	}
+	signature, err := a.signText(text)
+	if err != nil {
+		return "", err
+	}
+	return text + "." + signature, nil
+}
+
+// signText is the signature of header and claims, as a JWT has it.
+func (a Assertion) signText(text string) (string, error) {
+	method := jwt.GetSigningMethod(a.Algorithm)
 	if method == nil || a.Algorithm == "none" {
 		return "", errors.New("authtype: unknown signature algorithm")
 	}
@@ -47,16 +69,12 @@ func (a Assertion) Sign() (string, error) {
 		}
 		key = private
 	}
-	token := jwt.NewWithClaims(method, jwt.MapClaims(maps.Clone(a.Claims)))
-	if a.KeyID != "" {
-		token.Header["kid"] = a.KeyID
-	}
-	signed, err := token.SignedString(key)
+	signature, err := method.Sign(text, key)
 	if err != nil {
 		// The text of a library could say too much about a key.
 		return "", errors.New("authtype: the assertion cannot be signed")
 	}
-	return signed, nil
+	return base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
 // Numeric is a time as JWTs write it (RFC 7519 2, NumericDate).

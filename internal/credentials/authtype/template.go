@@ -18,10 +18,20 @@ func (p templatePart) text(values map[string]string) string {
 	return values[p.name]
 }
 
+// placeholders are those that a template may have.
+type placeholders struct {
+	known func(name string) bool
+	list  string // for a message
+}
+
+func oneOf(names ...string) placeholders {
+	return placeholders{known: func(name string) bool { return slices.Contains(names, name) }, list: "{" + strings.Join(names, "}, {") + "}"}
+}
+
 // parseTemplate reads a text in which {name} is a placeholder, and a brace that stands twice is a brace. With
 // escapes, \n, \r, \t and \\ stand for what a field cannot hold. The error repeats nothing of the text: a
 // secret could have been pasted into it.
-func parseTemplate(f Field, text string, escapes bool, names []string) (template, error) {
+func parseTemplate(f Field, text string, escapes bool, allowed placeholders) (template, error) {
 	var (
 		out     template
 		literal strings.Builder
@@ -50,8 +60,8 @@ func parseTemplate(f Field, text string, escapes bool, names []string) (template
 			text = text[2:]
 		case c == '{':
 			name, rest, closed := strings.Cut(text[1:], "}")
-			if !closed || !slices.Contains(names, name) {
-				return nil, f.invalid("has a placeholder that there is not. Use {" + strings.Join(names, "}, {") + "}.")
+			if !closed || !allowed.known(name) {
+				return nil, f.invalid("has a placeholder that there is not. Use " + allowed.list + ".")
 			}
 			flush()
 			out = append(out, templatePart{name: name})

@@ -14,7 +14,7 @@ import (
 
 // Use is what a credential is put on one request with.
 type Use struct {
-	// Values are those of the fields. A kind that obtains a token needs none of them to apply it.
+	// Values are those of the fields. A kind with a token gets at most those that are not secret.
 	Values map[string]string
 	// Token is that of a [Granted] or [Minter] kind, and zero otherwise.
 	Token Token
@@ -71,6 +71,23 @@ type Minter interface {
 	// Mint makes a token at a time. It is used until shortly before its end. The error is a fault.Invalid
 	// about auth.fields.<key> and holds no value.
 	Mint(values map[string]string, now time.Time) (Token, error)
+}
+
+// Expirer is a Type whose credential ends at a date that its values hold.
+type Expirer interface {
+	Type
+	// Expiry is when the credential ends; false when the values do not say. It asks for none of the secret
+	// values.
+	Expiry(values map[string]string) (time.Time, bool)
+}
+
+// Expiry is when a credential ends, as far as its values say.
+func Expiry(t Type, values map[string]string) (time.Time, bool) {
+	e, ok := t.(Expirer)
+	if !ok {
+		return time.Time{}, false
+	}
+	return e.Expiry(values)
 }
 
 // BodySigner is a Type whose signature covers the body. Its Apply reads the body by [http.Request.GetBody],

@@ -13,6 +13,9 @@ import (
 type TransportConfig struct {
 	// RootCAs replaces the system's certificate authorities.
 	RootCAs *x509.CertPool
+	// ClientCertificate is asked in the handshake for what to present to a server. nil presents nothing. Make
+	// one transport for each certificate: connections that were made with one must not carry calls of another.
+	ClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
 	// MaxIdleConnsPerHost bounds the connections kept for later. 0 = 256.
 	MaxIdleConnsPerHost int
 	// IdleConnTimeout closes what was not used. 0 = 60s.
@@ -40,7 +43,7 @@ func (c TransportConfig) withDefaults() TransportConfig {
 }
 
 func (c TransportConfig) tls() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.RootCAs}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.RootCAs, GetClientCertificate: c.ClientCertificate}
 }
 
 const handshakeTimeout = 10 * time.Second
