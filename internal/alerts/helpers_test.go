@@ -123,6 +123,11 @@ func (w *world) Touched() []string {
 	return out
 }
 
+// Versions implements health.Directory.
+func (w *world) Versions(context.Context, access.Actor, string) ([]connections.Version, error) {
+	return nil, nil
+}
+
 // Totals implements Calls.
 func (w *world) Totals(_ context.Context, q calls.RollupQuery) (calls.Figures, error) {
 	w.mu.Lock()

@@ -53,6 +53,7 @@ type Deps struct {
 	Checklists  readiness
 	WhatIf      replays
 	Alerts      *alerts.Service
+	Health      conditions
 	Requests    requests
 	Assets      assets
 	Metrics     http.Handler
@@ -111,6 +112,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	one.checklistRoutes()
 	one.whatIfRoutes()
 	one.alertRoutes()
+	one.healthRoutes()
 	if err := one.close(); err != nil {
 		return nil, err
 	}

@@ -31,11 +31,13 @@ type Connection struct {
 	Requirements  connections.Requirements  `json:"requirements,omitzero" doc:"What the connection is for and what is expected of it."`
 	Documentation connections.Documentation `json:"documentation,omitzero" doc:"Runbook and notes in Markdown, contacts, links."`
 
-	Status        string    `json:"status" enum:"active,paused"`
-	Version       int       `json:"version" doc:"The active version; it is also the ETag."`
-	LastKnownGood int       `json:"last_known_good,omitempty" doc:"The newest version that was seen to work."`
-	CreatedAt     time.Time `json:"created_at"`
-	UpdatedAt     time.Time `json:"updated_at"`
+	Status string `json:"status" enum:"active,paused"`
+	// Health is in lists only: a change may be the cause of another status.
+	Health        *HealthSummary `json:"health,omitempty" doc:"How it is; in lists only."`
+	Version       int            `json:"version" doc:"The active version; it is also the ETag."`
+	LastKnownGood int            `json:"last_known_good,omitempty" doc:"The newest version that was seen to work."`
+	CreatedAt     time.Time      `json:"created_at"`
+	UpdatedAt     time.Time      `json:"updated_at"`
 }
 
 // Auth is how a connection authenticates, without secrets.

@@ -161,7 +161,7 @@ func (v *version) listConnections(ctx context.Context, in *listConnections) (*co
 	for i, c := range page.Connections {
 		out.Body.Data[i] = connectionOf(c)
 	}
-	return out, nil
+	return out, v.addHealth(ctx, out.Body.Data)
 }
 
 // stateSort translates the one name that differs: what the API calls status is a state inside.

@@ -34,6 +34,7 @@ import (
 	"switchgear/internal/credentials/vaulttest"
 	"switchgear/internal/dbtest"
 	"switchgear/internal/fault"
+	"switchgear/internal/health"
 	"switchgear/internal/idempotency"
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
@@ -60,6 +61,8 @@ type world struct {
 	breakers    *breakers.Service
 	registry    *breaker.Registry
 	limiters    *ratelimit.Registry
+	health      *health.Service
+	answers     runtime.ProbeResult // of health checks
 	server      *httptest.Server
 	routes      routers.Router
 	read, write string // API keys
@@ -162,6 +165,11 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 	deps.Checklists = readiness
 	deps.WhatIf, err = whatif.New(whatif.Deps{Connections: w.connections, Calls: w.calls, Breakers: protections.Breakers(), Now: time.Now}, whatif.Config{})
 	must(t, err)
+	w.health, err = health.New(t.Context(), health.Deps{
+		DB: w.db, Connections: w.connections, Traffic: w.calls, Protections: guards{protections, w}, Probe: w.probe, Notify: quiet, Logger: logger, Now: time.Now,
+	}, health.Config{})
+	must(t, err)
+	deps.Health = w.health
 	for _, c := range change {
 		c(&deps)
 	}

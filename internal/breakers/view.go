@@ -392,3 +392,10 @@ func (s *Service) groups(c *connections.Connection, holds []VendorHold) map[stri
 	}
 	return out
 }
+
+// Counts are what the breaker of a connection judges by now; false when no call has asked it. It reads memory
+// only, and checks no permission: it is for who may see the connection.
+func (s *Service) Counts(connectionID string) (breaker.Counts, bool) {
+	snap, called := s.deps.Breakers.Snapshot(breaker.Key{Connection: connectionID})
+	return snap.Counts, called
+}

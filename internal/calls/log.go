@@ -88,7 +88,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*Log, error) {
 		return nil, fault.New(fault.Internal, "", "calls: a dependency is missing")
 	}
 	cfg = cfg.withDefaults()
-	l := &Log{deps: deps, cfg: cfg, store: newStore(deps.DB), queue: make(chan runtime.Record, cfg.Queue), recent: newRecent(), minutes: openMinutes{}}
+	l := &Log{deps: deps, cfg: cfg, store: newStore(deps.DB), queue: make(chan runtime.Record, cfg.Queue), recent: newRecent(), minutes: newOpenMinutes()}
 	err := l.store.since(ctx, deps.Now().Add(-Window), func(r runtime.Record) { l.recent.add(r) })
 	if err != nil {
 		return nil, fmt.Errorf("calls: read the last minutes: %w", err)

@@ -24,8 +24,8 @@ type Traffic struct {
 	PerMinute, FailedPerMinute [minutes]int
 	// Latency is the mean duration per minute, zero where there was no call.
 	Latency [minutes]time.Duration
-	// P50 and P95 are what 50 and 95 of 100 calls did not exceed, an eighth off at most; zero without calls.
-	P50, P95 time.Duration
+	// P50, P95 and P99 are what so many of 100 calls did not exceed, an eighth off at most; zero without calls.
+	P50, P95, P99 time.Duration
 	// LastCall, LastSuccess and LastFailure are zero when none is known: since the process started or
 	// within Window before it, or in the log once it was asked by [Log.Remember].
 	LastCall, LastSuccess, LastFailure time.Time
@@ -322,6 +322,6 @@ func (l *line) traffic(now time.Time) Traffic {
 		t.Latency[i] = b.total / time.Duration(max(b.calls, 1))
 		latency.add(b.latency)
 	}
-	t.P50, t.P95 = latency.percentile(50), latency.percentile(95)
+	t.P50, t.P95, t.P99 = latency.percentile(50), latency.percentile(95), latency.percentile(99)
 	return t
 }

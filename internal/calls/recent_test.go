@@ -72,7 +72,7 @@ func TestTrafficOfOneAndAll(t *testing.T) {
 			t.Errorf("%s weighs %+v, want %+v", id, got, want)
 		}
 	}
-	if got := l.Total(); got.Calls != 10 || got.Failed != 5 || got.P95 < 105*time.Millisecond || got.P95 > 135*time.Millisecond {
+	if got := l.Total(); got.Calls != 10 || got.Failed != 5 || got.P95 < 105*time.Millisecond || got.P95 > 135*time.Millisecond || got.P99 < got.P95 || got.P50 > got.P95 || got.P50 == 0 {
 		t.Errorf("all together: %+v", got)
 	}
 	if got := l.Recent("con_2"); got.LastFailure.IsZero() || got.LastSuccess.IsZero() || got.P50 == 0 {

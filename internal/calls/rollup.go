@@ -25,7 +25,9 @@ const maxPoints = 2000
 // to the minute.
 type RollupQuery struct {
 	Connection string // its id; empty: all connections together
-	From, To   time.Time
+	// Operation is the id of one of it, or OtherOperations; empty: all its calls together.
+	Operation string
+	From, To  time.Time
 	// Step is how long a point is: whole minutes. 0 = a minute. Whole hours are read faster.
 	Step time.Duration
 }
@@ -72,7 +74,7 @@ func (l *Log) Series(ctx context.Context, q RollupQuery) ([]Point, error) {
 		return nil, fault.Field("TOO_MANY_POINTS", "step", fmt.Sprintf("There would be %d points; at most %d are answered. Choose a longer step or a shorter time.", n, maxPoints))
 	}
 	sums := make([]rollup, n)
-	err := l.store.rollups(ctx, q.Connection, from, to, q.Step%time.Hour == 0, func(at time.Time, r *rollup) error {
+	err := l.store.rollups(ctx, q.Connection, q.Operation, from, to, q.Step%time.Hour == 0, func(at time.Time, r *rollup) error {
 		return sums[at.Sub(from)/q.Step].add(r)
 	})
 	if err != nil {
@@ -105,7 +107,7 @@ func (l *Log) Totals(ctx context.Context, q RollupQuery) (Figures, error) {
 		parts[0].to = to
 	}
 	for _, p := range parts {
-		if err := l.store.rollups(ctx, q.Connection, p.from, p.to, p.hours, add); err != nil {
+		if err := l.store.rollups(ctx, q.Connection, q.Operation, p.from, p.to, p.hours, add); err != nil {
 			return Figures{}, fmt.Errorf("calls: totals: %w", err)
 		}
 	}
@@ -114,6 +116,22 @@ func (l *Log) Totals(ctx context.Context, q RollupQuery) (Figures, error) {
 		return Figures{}, fmt.Errorf("calls: totals: %w", err)
 	}
 	return figures, nil
+}
+
+// maxOperations is how many operations of a connection are told apart; the calls of the others are counted as
+// OtherOperations.
+const maxOperations = 50
+
+// OtherOperations stands for the operations beyond those that are told apart. No operation is called so.
+const OtherOperations = "(other)"
+
+// Operations are those of a connection that there are figures of by themselves, in alphabetical order.
+func (l *Log) Operations(ctx context.Context, connectionID string) ([]string, error) {
+	names, err := operationsOf(ctx, l.deps.DB, connectionID)
+	if err != nil {
+		return nil, fmt.Errorf("calls: operations: %w", err)
+	}
+	return names, nil
 }
 
 // late is how long after the end of an hour it is summed up, so that calls that end after it are in.
@@ -127,6 +145,9 @@ func (l *Log) keepRollups(ctx context.Context) error {
 		l.hours = floor(now.Add(-l.cfg.MaxAge), time.Hour)
 	}
 	until := floor(now.Add(-late), time.Hour)
+	if l.hours.Before(until) { // once an hour: what is too old makes room for others
+		l.minutes.forgetOperations()
+	}
 	for rounds := 10; rounds > 0 && l.hours.Before(until); rounds-- { // The rest is for the next time: calls wait to be stored.
 		var err error
 		if l.hours, err = l.store.makeHours(ctx, l.hours, until); err != nil {

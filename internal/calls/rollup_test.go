@@ -266,7 +266,7 @@ func TestOpenMinutesAreBounded(t *testing.T) {
 			}))
 		}
 		mustStore(t, l, batch...)
-		if n := len(l.minutes); n > maxOpenMinutes || n < 800 {
+		if n := len(l.minutes.sums); n > maxOpenMinutes || n < 800 {
 			t.Errorf("%d minutes are open", n)
 		}
 	}
@@ -278,7 +278,7 @@ func TestOpenMinutesAreBounded(t *testing.T) {
 	}
 	for range 2 {
 		mustStore(t, l, batch...)
-		if n := len(l.minutes); n > maxOpenMinutes {
+		if n := len(l.minutes.sums); n > maxOpenMinutes {
 			t.Errorf("%d minutes are open", n)
 		}
 	}
@@ -439,7 +439,7 @@ func BenchmarkSeries(b *testing.B) {
 					return err
 				}
 			}
-			if err := putRollup(b.Context(), tx, bucketKey{"con_1", floor(from, time.Minute).Add(time.Duration(minute) * time.Minute)}, 60, &sum); err != nil {
+			if err := putRollup(b.Context(), tx, bucketKey{"con_1", "", floor(from, time.Minute).Add(time.Duration(minute) * time.Minute)}, 60, &sum); err != nil {
 				return err
 			}
 		}

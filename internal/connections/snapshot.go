@@ -124,7 +124,7 @@ func (s *Service) Settings(c Connection, operation string) ([]runtime.Setting, e
 	if err != nil {
 		return nil, err
 	}
-	layers := []runtime.Layer{{Name: "provider", Patch: providerPolicy(provider)}, {Name: "connection", Patch: c.Policy}}
+	layers := append(ProviderLayers(provider), runtime.Layer{Name: "connection", Patch: c.Policy})
 	if operation == "" {
 		return runtime.Explain(policy, "product", layers...), nil
 	}

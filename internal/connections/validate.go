@@ -2,7 +2,6 @@ package connections
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -409,34 +408,49 @@ func withoutNulls(object map[string]any) map[string]any {
 
 // effectivePolicy is the product's policy under the provider's under the connection's.
 func effectivePolicy(own json.RawMessage, provider providers.Provider) (runtime.Policy, error) {
-	base, err := runtime.MergePolicy(runtime.DefaultPolicy(), providerPolicy(provider))
+	base, err := ProviderPolicy(provider)
 	if err != nil {
-		return runtime.Policy{}, fmt.Errorf("connections: the policy of provider %s: %w", provider.Slug, err)
-	}
-	if h := provider.Health; h.Path != "" && base.HealthCheck.Path == "" {
-		base.HealthCheck.Method, base.HealthCheck.Path = cmp.Or(h.Method, base.HealthCheck.Method), h.Path
+		return runtime.Policy{}, err
 	}
 	return runtime.MergePolicy(base, own)
 }
 
-// providerPolicy is the policy of a provider with what its facts say about one: how it tells its limits.
-func providerPolicy(p providers.Provider) json.RawMessage {
-	if p.RateLimit.Dialect == "" {
-		return p.Policy
+// ProviderPolicy is what a connection of a provider has when it says nothing itself.
+func ProviderPolicy(provider providers.Provider) (runtime.Policy, error) {
+	policy := runtime.DefaultPolicy()
+	var err error
+	for _, l := range ProviderLayers(provider) {
+		if policy, err = runtime.MergePolicy(policy, l.Patch); err != nil {
+			return runtime.Policy{}, fmt.Errorf("connections: the policy of provider %s: %w", provider.Slug, err)
+		}
 	}
-	policy := map[string]any{}
-	if len(p.Policy) > 0 && json.Unmarshal(p.Policy, &policy) != nil {
-		return p.Policy // The merge says what is wrong with it.
+	return policy, nil
+}
+
+// ProviderLayers are what a provider lays over the product's policy: what its facts say about one (its health
+// path, how it tells its limits), then its policy.
+func ProviderLayers(provider providers.Provider) []runtime.Layer {
+	const name = "provider"
+	layers := []runtime.Layer{{Name: name, Patch: provider.Policy}}
+	facts := map[string]any{}
+	if provider.RateLimit.Dialect != "" {
+		facts["rate_limit_dialect"] = provider.RateLimit.Dialect
 	}
-	if _, own := policy["rate_limit_dialect"]; own {
-		return p.Policy
+	if h := provider.Health; h.Path != "" {
+		check := map[string]string{"path": h.Path}
+		if h.Method != "" {
+			check["method"] = h.Method
+		}
+		facts["health_check"] = check
 	}
-	policy["rate_limit_dialect"] = p.RateLimit.Dialect
-	whole, err := json.Marshal(policy)
+	if len(facts) == 0 {
+		return layers
+	}
+	patch, err := json.Marshal(facts)
 	if err != nil {
-		return p.Policy
+		return layers
 	}
-	return whole
+	return append([]runtime.Layer{{Name: name, Patch: patch}}, layers...)
 }
 
 // line makes text of a person fit for one line: trimmed, without control characters and without the

@@ -116,7 +116,7 @@ func TestAlertsPage(t *testing.T) {
 	says(t, "a filter that cannot be read", history("from=yesterday"), "Write a time as")
 
 	// The connection says so, too.
-	says(t, "the connection", s.get(t, operator, "/connections/stripe"), "Stripe live: Rule breaker_opened", "/alerts/alr_new/acknowledge", `data-live="connections calls alerts"`)
+	says(t, "the connection", s.get(t, operator, "/connections/stripe"), "Stripe live: Rule breaker_opened", "/alerts/alr_new/acknowledge", `data-live="connections calls alerts health"`)
 	silent(t, "the connection of a viewer", s.get(t, viewer, "/connections/stripe"), "/alerts/alr_new/acknowledge")
 }
 

@@ -93,10 +93,11 @@ func (p connectionPages) complete(r *http.Request, view connectionsview.FormView
 		view.BaseURLHint = "Replace what stands in braces."
 	}
 	view.Auth = authFields(view.AuthType, provider, values, stored)
-	policy := runtime.DefaultPolicy()
-	if merged, err := runtime.MergePolicy(policy, provider.Policy); err == nil {
-		policy = merged
+	policy, err := connections.ProviderPolicy(provider)
+	if err != nil { // no connection of this provider can be made, which saving says
+		policy = runtime.DefaultPolicy()
 	}
+	view.Health.Defaults, view.Health.Now = healthDefaults(provider), p.Now()
 	view.DefaultTimeout, view.DefaultAttemptTimeout = policy.Timeout.String(), "not set"
 	if policy.AttemptTimeout > 0 {
 		view.DefaultAttemptTimeout = policy.AttemptTimeout.String()
@@ -165,6 +166,7 @@ func (p connectionPages) entered(form url.Values, view *connectionsview.FormView
 	view.BaseURL, view.AuthType, view.Policy = form.Get("base_url"), form.Get("auth_type"), strings.TrimSpace(form.Get("policy"))
 	view.Timeout, view.AttemptTimeout, view.MaxAttempts = form.Get("policy.timeout"), form.Get("policy.attempt_timeout"), form.Get("policy.retry.max_attempts")
 	view.HedgeAfter, view.FallbackConnection = form.Get("policy.hedge.after"), form.Get("policy.fallback.connection")
+	view.Health = enteredHealth(form)
 	view.LogBodies, view.RequireChecklist, view.Reason = form.Get("log_bodies") != "", form.Get("require_checklist") != "", form.Get("reason")
 	values := authValues(form)
 	policy, err := policyOf(*view)
@@ -218,6 +220,9 @@ func policyOf(view connectionsview.FormView) (json.RawMessage, error) {
 		retry["max_attempts"] = n
 		policy["retry"] = retry
 	}
+	if err := putHealth(view.Health, policy); err != nil {
+		return nil, err
+	}
 	return json.Marshal(policy)
 }
 
@@ -270,6 +275,7 @@ func (p connectionPages) edit(w http.ResponseWriter, r *http.Request) error {
 		BaseURL: c.BaseURL, AuthType: c.AuthType, LogBodies: c.LogBodies, RequireChecklist: c.RequireChecklist,
 	}
 	splitPolicy(&view, c.Policy)
+	view.Health.Checkable, view.Health.Check = true, healthPages(p).lastCheck(c.ID)
 	return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, c.AuthFields, c.AuthSecrets)))
 }
 
@@ -291,6 +297,10 @@ func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
 	view.Slug, draft.Slug, draft.Provider = c.Slug, c.Slug, c.Provider
 	// What was entered builds on the version that the page showed, not on the newest.
 	view.Version, _ = strconv.Atoi(form.Get("version"))
+	view.Health.Checkable, view.Health.Check = true, healthPages(p).lastCheck(c.ID)
+	if form.Get("change") == "check" {
+		return p.checkSaved(w, r, c, p.complete(r, view, provider, values, c.AuthSecrets))
+	}
 	if form.Get("change") != "" {
 		return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, values, c.AuthSecrets)))
 	}

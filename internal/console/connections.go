@@ -18,6 +18,7 @@ import (
 	"switchgear/internal/credentials"
 	"switchgear/internal/credentials/authtype"
 	"switchgear/internal/fault"
+	"switchgear/internal/health"
 	connectionsview "switchgear/web/templates/connections"
 	"switchgear/web/templates/layout"
 )
@@ -242,7 +243,7 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	traffic := p.Calls.Recent(c.ID)
 	view := connectionsview.DetailView{
-		Page: p.frame(r, c.Name, "connections", "calls", alerts.Topic, breakers.TopicOf(c.ID)), Now: p.Now(), Head: head, ID: c.ID, Provider: p.providerName(c.Provider), Kind: c.Kind,
+		Page: p.frame(r, c.Name, "connections", "calls", alerts.Topic, health.Topic, breakers.TopicOf(c.ID)), Now: p.Now(), Head: head, ID: c.ID, Provider: p.providerName(c.Provider), Kind: c.Kind,
 		Environment: c.Environment, BaseURL: c.BaseURL, Auth: authLabel(c.AuthType), LogBodies: c.LogBodies, LastKnownGood: c.LastKnownGood,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, ProxyURL: p.cfg.GatewayURL() + "/proxy/" + c.Slug + "/",
 		Example: fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.GatewayURL(), c.Slug),
@@ -251,6 +252,9 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 		Latency:    course(traffic.Latency[:]),
 		Policy:     policyFacts(policy),
 		Credential: connectionsview.Credential{Account: credentials.DefaultAccount, Auth: authLabel(c.AuthType), State: "missing"},
+	}
+	if view.Health, err = healthPages(p).status(r, c); err != nil {
+		return err
 	}
 	for _, a := range accounts {
 		if a.Account == credentials.DefaultAccount {

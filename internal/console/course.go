@@ -9,6 +9,8 @@ import (
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
+	"switchgear/internal/health"
 	"switchgear/internal/runtime"
 	breakersview "switchgear/web/templates/breakers"
 	connectionsview "switchgear/web/templates/connections"
@@ -39,7 +41,14 @@ func (p connectionPages) course(r *http.Request, c connections.Connection) (conn
 	}
 	whole, step := span(view.Range)
 	now := p.Now()
-	series, err := p.Calls.Series(r.Context(), calls.RollupQuery{Connection: c.ID, From: now.Add(-whole), To: now, Step: step})
+	var err error
+	if view.Operations, err = p.operations(r, c); err != nil {
+		return view, err
+	}
+	if chosen := r.URL.Query().Get("operation"); slices.Contains(view.Operations, chosen) {
+		view.Operation = chosen
+	}
+	series, err := p.Calls.Series(r.Context(), calls.RollupQuery{Connection: c.ID, Operation: view.Operation, From: now.Add(-whole), To: now, Step: step})
 	if err != nil {
 		return view, err
 	}
@@ -69,7 +78,14 @@ func (p connectionPages) course(r *http.Request, c connections.Connection) (conn
 		return view, err
 	}
 	for _, v := range slices.Backward(versions) {
-		note(v.CreatedAt, "v"+strconv.Itoa(v.Version)+" ("+v.Cause+") by "+v.AuthorName)
+		what := v.Cause
+		if v.Cause == connections.CauseCredential {
+			what = "credential replaced"
+		}
+		note(v.CreatedAt, "v"+strconv.Itoa(v.Version)+" ("+what+") by "+v.AuthorName)
+	}
+	if err := p.credentialNotes(r, c, view.Points[0].At, note); err != nil {
+		return view, err
 	}
 	changes, err := p.Breakers.History(r.Context(), actor(r), breakers.HistoryQuery{Connection: c.Slug, From: view.Points[0].At, Limit: 200})
 	if err != nil {
@@ -84,6 +100,50 @@ func (p connectionPages) course(r *http.Request, c connections.Connection) (conn
 		note(e.At, name+" "+breakersview.StateWord(string(e.From))+" → "+breakersview.StateWord(string(e.To)))
 	}
 	return view, nil
+}
+
+// operations are those whose traffic can be looked at: of the policy, and those that were called.
+func (p connectionPages) operations(r *http.Request, c connections.Connection) ([]string, error) {
+	names, err := p.Calls.Operations(r.Context(), c.ID)
+	if err != nil {
+		return nil, err
+	}
+	if policy, err := p.Connections.EffectivePolicy(c); err == nil { // one that cannot be read is told elsewhere
+		for _, o := range policy.Operations {
+			names = append(names, o.ID)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// credentialNotes tell when the credential of an account was set last, and when it was not accepted and was
+// again.
+func (p connectionPages) credentialNotes(r *http.Request, c connections.Connection, from time.Time, note func(at time.Time, text string)) error {
+	accounts, err := p.Connections.Accounts(r.Context(), actor(r), c.Slug)
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		if a.Account != credentials.DefaultAccount { // that of the default account makes a version
+			note(a.UpdatedAt, "credential of the account "+a.Account+" set")
+		}
+	}
+	for _, state := range []health.State{health.StateCredential, ""} {
+		h, err := p.Health.History(r.Context(), actor(r), c.ID, health.HistoryQuery{State: state, From: from, Limit: 200})
+		if err != nil {
+			return err
+		}
+		for i := range h.Changes {
+			switch change := &h.Changes[i]; {
+			case state != "":
+				note(change.At, "credential failed: "+change.Why)
+			case change.From == health.StateCredential:
+				note(change.At, "credential usable again")
+			}
+		}
+	}
+	return nil
 }
 
 // mostNotes bounds what is told of one point.

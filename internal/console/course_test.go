@@ -2,9 +2,12 @@ package console
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
+	"switchgear/internal/access"
+	"switchgear/internal/connections"
 	connectionsview "switchgear/web/templates/connections"
 )
 
@@ -34,4 +37,34 @@ func TestCourseOfAConnection(t *testing.T) {
 	if !strings.Contains(page, "Calls by outcome") || !strings.Contains(page, "chart") {
 		t.Error("the page has no chart")
 	}
+}
+
+// The charts can be those of one operation, and say what happened to credentials.
+func TestCourseOfAnOperation(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.call(t, 3) // of no operation
+	status, _, text := g.do(t, g.operator, http.MethodPost, "/connections/guarded/try",
+		strings.NewReader(url.Values{"method": {"POST"}, "path": {"/v1/charges"}, "account": {"default"}}.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+	if status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
+	g.store(t)
+	for _, account := range []string{"default", "acme"} {
+		if _, err := g.connections.PutAccount(t.Context(), access.System(), "guarded", account, connections.Auth{Type: "bearer", Fields: map[string]string{"token": "another"}}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.status.Store(http.StatusUnauthorized)
+	g.call(t, 10)
+	g.looked(t)
+	part := func(query string) string {
+		return g.page(t, g.operator, "/connections/guarded?range=15m"+query, "HX-Request", "true", "HX-Target", connectionsview.CourseRegion)
+	}
+	all := part("")
+	says(t, "all calls", all, `data-value="4"`, `<option value="charge"`, "v2 (credential replaced) by", "credential of the account acme set", "credential failed: Account default")
+	charge := part("&operation=charge")
+	says(t, "one operation", charge, `data-value="1"`, `operation=charge`)
+	silent(t, "one operation", charge, `data-value="4"`)
+	says(t, "none that exists", part("&operation=nothing"), `data-value="4"`)
 }

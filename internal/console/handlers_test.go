@@ -55,7 +55,8 @@ type site struct {
 	guards      *runtime.Protections
 	alerts      *alerts.Service
 	// exec writes rows that nothing else makes in a test.
-	exec func(query string, args ...any)
+	exec   func(query string, args ...any)
+	health *health.Service
 }
 
 // newSite starts a console; rules open addresses to connections.
@@ -134,7 +135,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	})
 	conditions, err := health.New(t.Context(), health.Deps{
 		DB: d, Connections: conns, Traffic: callLog, Protections: protections, Probe: runtime.Probe, Notify: func(string) {}, Logger: telemetry.Discard(), Now: time.Now,
-	}, health.Config{Every: time.Nanosecond})
+	}, health.Config{Every: 2 * time.Nanosecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	server = httptest.NewServer(middleware.ClientIPFromRemoteAddr(telemetry.AssignRequestID(handler)))
 	t.Cleanup(server.Close)
 	return &site{
-		Server: server, access: svc, connections: conns, calls: callLog, checklist: readiness, audit: log, breakers: switches, guards: protections, alerts: warnings,
+		Server: server, access: svc, connections: conns, calls: callLog, checklist: readiness, audit: log, breakers: switches, guards: protections, alerts: warnings, health: conditions,
 		exec: func(query string, args ...any) { dbtest.Exec(t, d, query, args...) },
 	}
 }

@@ -100,11 +100,14 @@ func (p overviewPages) impactRow(c *health.Item) overviewview.Row {
 	row := overviewview.Row{
 		Slug: c.Slug, Name: c.Name, Kind: c.Kind, Auth: authLabel(c.AuthType), Version: c.Version,
 		State: overviewview.State(c.Status.State), Why: c.Status.Why, Since: c.Status.Since, Until: c.Status.Until,
-		Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), P95: traffic.P95,
+		Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), P50: traffic.P50, P95: traffic.P95, P99: traffic.P99,
 		LastSuccess: traffic.LastSuccess, LastFailure: traffic.LastFailure, LastError: traffic.LastError,
 	}
 	row.Done, row.Items = p.badge(c.ID)
 	row.Breaker, row.Operation = healthBreaker(&c.Status)
+	if counts, ok := p.Breakers.Counts(c.ID); ok {
+		row.Slow, row.Judged = counts.Slow, counts.Judged()
+	}
 	for m, n := range traffic.PerMinute {
 		row.Minutes = append(row.Minutes, overviewview.Minute{Calls: n, Failed: traffic.FailedPerMinute[m]})
 	}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
 	overviewview "switchgear/web/templates/overview"
 )
 
@@ -134,4 +136,23 @@ func TestOverviewIncidents(t *testing.T) {
 		_, _, part = g.do(t, g.operator, http.MethodGet, "/", nil, "HX-Request", "true", "HX-Target", overviewview.ImpactRegion)
 		want(part, append(sentence, "Probe now")...)
 	}
+}
+
+// A row says how long calls take, and how many took too long.
+func TestOverviewShowsSlowCalls(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.call(t, 2)
+	for slow := range 2 {
+		permit, err := g.guards.Breakers().Allow(breaker.Key{Connection: g.id(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		permit.Done(breaker.Result{Verdict: breaker.Success, Slow: slow == 1})
+	}
+	// What was counted is published with the next change, or by the worker.
+	if status, _, text := g.command(t, g.operator, "observe", url.Values{"reason": {"look"}}); status != http.StatusSeeOther {
+		t.Fatalf("%d %s", status, text)
+	}
+	says(t, "the overview", g.page(t, g.operator, "/"), "25.0 % slow", "p50 ", "p99 ")
 }

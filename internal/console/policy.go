@@ -97,6 +97,7 @@ func splitPolicy(view *connectionsview.FormView, raw json.RawMessage) {
 			delete(policy, "retry")
 		}
 	}
+	splitHealth(&view.Health, policy)
 	view.Policy = prettyPolicy(policy)
 }
 

@@ -22,11 +22,18 @@ func TestPolicyOfTheFormGoesBothWays(t *testing.T) {
 		raw  string
 		want connectionsview.FormView
 	}{
-		"nothing":     {`{}`, connectionsview.FormView{}},
-		"the fields":  {`{"attempt_timeout":"1s","retry":{"max_attempts":5},"timeout":"2s"}`, connectionsview.FormView{Timeout: "2s", AttemptTimeout: "1s", MaxAttempts: "5"}},
-		"hedging":     {`{"fallback":{"static":{"status":200}},"hedge":{"after":"200ms","max":2}}`, connectionsview.FormView{HedgeAfter: "200ms", Policy: "{\n  \"fallback\": {\n    \"static\": {\n      \"status\": 200\n    }\n  },\n  \"hedge\": {\n    \"max\": 2\n  }\n}"}},
-		"fallback":    {`{"fallback":{"connection":"b"},"hedge":{"after":"1s"}}`, connectionsview.FormView{HedgeAfter: "1s", FallbackConnection: "b"}},
-		"the rest":    {`{"cache":{"ttl":"30s"}}`, connectionsview.FormView{Policy: "{\n  \"cache\": {\n    \"ttl\": \"30s\"\n  }\n}"}},
+		"nothing":    {`{}`, connectionsview.FormView{}},
+		"the fields": {`{"attempt_timeout":"1s","retry":{"max_attempts":5},"timeout":"2s"}`, connectionsview.FormView{Timeout: "2s", AttemptTimeout: "1s", MaxAttempts: "5"}},
+		"hedging":    {`{"fallback":{"static":{"status":200}},"hedge":{"after":"200ms","max":2}}`, connectionsview.FormView{HedgeAfter: "200ms", Policy: "{\n  \"fallback\": {\n    \"static\": {\n      \"status\": 200\n    }\n  },\n  \"hedge\": {\n    \"max\": 2\n  }\n}"}},
+		"fallback":   {`{"fallback":{"connection":"b"},"hedge":{"after":"1s"}}`, connectionsview.FormView{HedgeAfter: "1s", FallbackConnection: "b"}},
+		"the rest":   {`{"cache":{"ttl":"30s"}}`, connectionsview.FormView{Policy: "{\n  \"cache\": {\n    \"ttl\": \"30s\"\n  }\n}"}},
+		"a check": {
+			`{"health_check":{"enabled":false,"every":"1m","expected_status":204,"method":"HEAD","path":"/up","timeout":"2s"}}`,
+			connectionsview.FormView{Health: connectionsview.HealthForm{Enabled: "false", Every: "1m", ExpectedStatus: "204", Method: "HEAD", Path: "/up", Timeout: "2s"}},
+		},
+		"more of a check": {`{"health_check":{"later":1,"path":"/up"}}`, connectionsview.FormView{
+			Health: connectionsview.HealthForm{Path: "/up"}, Policy: "{\n  \"health_check\": {\n    \"later\": 1\n  }\n}",
+		}},
 		"parts of it": {`{"retry":{"budget_ratio":0.1,"max_attempts":2}}`, connectionsview.FormView{MaxAttempts: "2", Policy: "{\n  \"retry\": {\n    \"budget_ratio\": 0.1\n  }\n}"}},
 	} {
 		t.Run(name, func(t *testing.T) {

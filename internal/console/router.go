@@ -63,6 +63,7 @@ func (c *Console) routes() []route {
 		whatIfPages{c}.routes(),
 		breakerPages{c}.routes(),
 		alertPages{c}.routes(),
+		healthPages{c}.routes(),
 		callPages{c}.routes(),
 		userPages{c}.routes(),
 		invitationPages{c}.routes(),

@@ -42,20 +42,21 @@ func TestChangesAreRemembered(t *testing.T) {
 	}
 	w.called("stripe", fine)
 	look()
-	got, err := w.History(t.Context(), access.System(), "stripe", start().Add(-time.Hour), 10)
+	got, err := w.History(t.Context(), access.System(), "stripe", HistoryQuery{From: start().Add(-time.Hour)})
 	must(t, err)
+	down, up := start().Add(time.Minute), start().Add(11*time.Minute)
 	want := []Change{
-		{"stripe", start().Add(11 * time.Minute), StateDown, StateHealthy, "9 calls in the last 5 minutes, none failed."},
-		{"stripe", start().Add(time.Minute), StateHealthy, StateDown, "All of the 9 calls in the last 5 minutes failed. The last one: Unavailable."},
-		{"stripe", start(), "", StateHealthy, "9 calls in the last 5 minutes, none failed."},
+		{ConnectionID: "stripe", At: up, From: StateDown, To: StateHealthy, Why: "9 calls in the last 5 minutes, none failed."},
+		{ConnectionID: "stripe", At: down, From: StateHealthy, To: StateDown, Why: "All of the 9 calls in the last 5 minutes failed. The last one: Unavailable.", Until: up},
+		{ConnectionID: "stripe", At: start(), To: StateHealthy, Why: "9 calls in the last 5 minutes, none failed.", Until: down},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got.Changes); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if none, _ := w.History(t.Context(), access.System(), "idle", time.Time{}, 10); len(none) != 0 {
+	if none, _ := w.History(t.Context(), access.System(), "idle", HistoryQuery{}); none.Total != 0 {
 		t.Errorf("what was never called has a history: %v", none)
 	}
-	if _, err := w.History(t.Context(), access.Actor{}, "stripe", time.Time{}, 10); !fault.Is(err, fault.Forbidden) && !fault.Is(err, fault.Unauthenticated) {
+	if _, err := w.History(t.Context(), access.Actor{}, "stripe", HistoryQuery{}); !fault.Is(err, fault.Forbidden) && !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("nobody: %v", err)
 	}
 	announced := slices.DeleteFunc(w.topics, func(topic string) bool { return topic != Topic })
@@ -105,8 +106,8 @@ func TestCleanupAndRetry(t *testing.T) {
 		must(t, w.look(t.Context()))
 	}
 	must(t, w.cleanup(t.Context()))
-	if got, _ := w.History(t.Context(), access.System(), "stripe", time.Time{}, 10); len(got) != 2 || got[0].To != StateHealthy {
-		t.Errorf("%d changes are left: %+v", len(got), got)
+	if got, _ := w.History(t.Context(), access.System(), "stripe", HistoryQuery{}); got.Total != 2 || got.Changes[0].To != StateHealthy {
+		t.Errorf("what is left: %+v", got)
 	}
 }
 

@@ -2,12 +2,16 @@ package health
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"switchgear/internal/access"
+	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
 )
@@ -20,13 +24,43 @@ type Check struct {
 	Status       int    // 0 when nothing came back
 	Outcome      runtime.Outcome
 	Took         time.Duration
+	// Expected is the one status that counts as good, 0 when answers are judged like those of calls.
+	Expected int
 	// InARow is how many failed one after the other, this one included, and FailingSince the first of them.
 	InARow       int
 	FailingSince time.Time
 }
 
 // Failed reports whether it speaks against the upstream.
-func (c *Check) Failed() bool { return c.Outcome.Failure() }
+func (c *Check) Failed() bool {
+	if c.Expected > 0 && c.Status > 0 {
+		return c.Status != c.Expected
+	}
+	return c.Outcome.Failure()
+}
+
+// OK reports whether it was answered well.
+func (c *Check) OK() bool {
+	if c.Expected > 0 && c.Status > 0 {
+		return c.Status == c.Expected
+	}
+	return c.Outcome == runtime.OutcomeSuccess
+}
+
+// Answer says how it was answered.
+func (c *Check) Answer() string {
+	switch {
+	case c.Status == 0:
+		return c.Outcome.Label()
+	case c.Expected > 0 && c.Status != c.Expected:
+		return fmt.Sprintf("%s, where %d is expected", statusText(c.Status), c.Expected)
+	}
+	return statusText(c.Status)
+}
+
+func statusText(status int) string {
+	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
+}
 
 // checks plans and keeps the requests.
 type checks struct {
@@ -69,6 +103,17 @@ func (c *checks) finished(r Check) {
 	if len(c.fresh) < maxUnstored {
 		c.fresh = append(c.fresh, r)
 	}
+}
+
+// begin marks a connection as being asked; false when it is already.
+func (c *checks) begin(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running[id] {
+		return false
+	}
+	c.running[id] = true
+	return true
 }
 
 func (c *checks) abandoned(id string) {
@@ -214,18 +259,57 @@ func (s *Service) ask(ctx context.Context, id, slug string) {
 		s.checks.abandoned(id)
 		return
 	}
-	check := target.Policy.HealthCheck
-	if limit := runtime.Duration(s.cfg.CheckTimeout); target.Policy.Timeout > limit {
-		target.Policy.Timeout = limit
-	}
-	result := s.deps.Probe(ctx, target, check.Method, check.Path)
-	if ctx.Err() != nil || result.Outcome == runtime.OutcomeRejectedLocal {
+	c := s.send(ctx, target, target.Policy.HealthCheck)
+	if ctx.Err() != nil || c.Outcome == runtime.OutcomeRejectedLocal {
 		s.checks.abandoned(id)
 		return
 	}
-	s.checks.finished(Check{
-		ConnectionID: id, At: s.deps.Now(), Method: check.Method, Path: withoutQuery(check.Path), Status: result.Status, Outcome: result.Outcome, Took: result.Took,
-	})
+	s.checks.finished(c)
+}
+
+// send sends one request.
+func (s *Service) send(ctx context.Context, target runtime.Target, check runtime.HealthCheck) Check {
+	if check.Timeout > 0 {
+		target.Policy.Timeout = min(target.Policy.Timeout, check.Timeout)
+	}
+	result := s.deps.Probe(ctx, target, check.Method, check.Path)
+	return Check{
+		ConnectionID: target.ConnectionID, At: s.deps.Now(), Method: check.Method, Path: withoutQuery(check.Path), Status: result.Status,
+		Outcome: result.Outcome, Took: result.Took, Expected: check.ExpectedStatus,
+	}
+}
+
+// CheckNow sends a health check that somebody asked for, and keeps its result like that of any other. It
+// needs connections:operate. Where calls are held back nothing is sent, and the answer is a fault.Conflict.
+func (s *Service) CheckNow(ctx context.Context, a access.Actor, slug string) (Check, error) {
+	if err := a.Require(access.PermissionOperate); err != nil {
+		return Check{}, err
+	}
+	target, err := s.deps.Connections.Target(slug, "")
+	if err != nil {
+		return Check{}, err
+	}
+	check := target.Policy.HealthCheck
+	switch {
+	case check.Path == "":
+		return Check{}, fault.New(fault.Conflict, "NO_HEALTH_PATH", "The policy names no path for the health check, and neither does the provider.")
+	case s.stopped(target.ConnectionID):
+		return Check{}, fault.New(fault.Conflict, "CALLS_HELD", "Calls are held back, so no health check is sent. Probe the breaker, or wait until the pause is over.")
+	case !s.checks.begin(target.ConnectionID):
+		return Check{}, fault.New(fault.Conflict, "CHECK_RUNNING", "A health check is under way. Look again in a moment.")
+	}
+	c := s.send(ctx, target, check)
+	switch {
+	case ctx.Err() != nil:
+		s.checks.abandoned(target.ConnectionID)
+		return Check{}, ctx.Err()
+	case c.Outcome == runtime.OutcomeRejectedLocal:
+		s.checks.abandoned(target.ConnectionID)
+		return Check{}, fault.New(fault.Conflict, "CHECK_NOT_SENT", "The health check was not sent: the credential cannot be used, or the address is not allowed.")
+	}
+	s.checks.finished(c)
+	s.Wake()
+	return *s.checks.of(target.ConnectionID), nil
 }
 
 // stopped reports whether calls of a connection are held back at this moment.

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"switchgear/internal/access"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
@@ -188,4 +189,80 @@ func TestChecksFindAnOutage(t *testing.T) {
 			t.Errorf("%s: %s", got.State, got.Why)
 		}
 	})
+}
+
+// The status that is expected decides, whatever it means to calls.
+func TestExpectedStatus(t *testing.T) {
+	t.Parallel()
+	w := checkedWorld(t, "stripe")
+	w.change("stripe", func(c *connections.Standing) { c.Check.ExpectedStatus = 401 })
+	for status, want := range map[int]State{401: StateHealthy, 200: StateDegraded} {
+		w.answers = runtime.ProbeResult{Status: status, Outcome: runtime.OutcomeUnauthenticated}
+		if status == 200 {
+			w.answers.Outcome = runtime.OutcomeSuccess
+		}
+		w.checks.last = map[string]*Check{}
+		w.ask(t.Context(), "stripe", "stripe")
+		if got := w.of("stripe").Status; got.State != want {
+			t.Errorf("%d: %s: %s", status, got.State, got.Why)
+		}
+	}
+	w.answers = runtime.ProbeResult{Status: 503, Outcome: runtime.OutcomeUnavailable}
+	w.ask(t.Context(), "stripe", "stripe")
+	if c, _ := w.Check("stripe"); !c.Failed() || c.OK() || c.Answer() != "503 Service Unavailable, where 401 is expected" {
+		t.Errorf("%+v: %s", c, c.Answer())
+	}
+}
+
+// A check takes no longer than its own timeout, and never longer than a call.
+func TestCheckTimeout(t *testing.T) {
+	t.Parallel()
+	for own, want := range map[time.Duration]time.Duration{0: 30 * time.Second, time.Second: time.Second, time.Minute: 30 * time.Second} {
+		w := checkedWorld(t, "stripe")
+		w.change("stripe", func(c *connections.Standing) { c.Check.Timeout = runtime.Duration(own) })
+		w.ask(t.Context(), "stripe", "stripe")
+		if got := w.target.Policy.Timeout.Std(); got != want {
+			t.Errorf("%s: %s, not %s", own, got, want)
+		}
+	}
+}
+
+// Somebody who may operate can ask at once; the result counts, unless nothing may be sent.
+func TestCheckNow(t *testing.T) {
+	t.Parallel()
+	w := checkedWorld(t, "stripe")
+	w.answers = runtime.ProbeResult{Status: 503, Outcome: runtime.OutcomeUnavailable}
+	for n := 1; n <= 2; n++ {
+		c, err := w.CheckNow(t.Context(), access.System(), "stripe")
+		must(t, err)
+		if c.Status != 503 || c.InARow != n || c.Path != "/v1/account" {
+			t.Errorf("%+v", c)
+		}
+	}
+	if got := w.of("stripe").Status; got.State != StateDown {
+		t.Errorf("%s: %s", got.State, got.Why)
+	}
+	if _, err := w.CheckNow(t.Context(), access.Actor{Kind: access.KindUser, Role: access.RoleViewer}, "stripe"); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("a viewer: %v", err)
+	}
+	sent := len(w.asked)
+	for code, set := range map[string]func(w *world){
+		"NOT_FOUND":      func(w *world) { w.list = nil },
+		"NO_HEALTH_PATH": func(w *world) { w.change("stripe", func(c *connections.Standing) { c.Check.Path = "" }) },
+		"CALLS_HELD":     func(w *world) { w.throttle("") },
+		"CHECK_RUNNING":  func(w *world) { w.checks.begin("stripe") },
+	} {
+		w := checkedWorld(t, "stripe")
+		set(w)
+		if _, err := w.CheckNow(t.Context(), access.System(), "stripe"); fault.CodeOf(err) != code || len(w.asked) != 0 {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+	w.answers = runtime.ProbeResult{Outcome: runtime.OutcomeRejectedLocal}
+	if _, err := w.CheckNow(t.Context(), access.System(), "stripe"); fault.CodeOf(err) != "CHECK_NOT_SENT" || len(w.asked) != sent+1 {
+		t.Errorf("%v", err)
+	}
+	if c, _ := w.Check("stripe"); c.InARow != 2 {
+		t.Errorf("what was not sent counts: %+v", c)
+	}
 }

@@ -28,10 +28,12 @@ type world struct {
 	list     []connections.Standing
 	weights  map[string]calls.Weight
 	touched  []string
+	versions map[string][]connections.Version
 	rejected map[string]runtime.RejectedCredential
 	breakers *breaker.Registry
 	limiters *ratelimit.Registry
 	asked    []time.Time
+	target   runtime.Target // of the last request
 	answers  runtime.ProbeResult
 	asking   chan struct{} // when set, a request waits for it
 	topics   []string
@@ -56,6 +58,12 @@ func (w *world) Target(slug, _ string) (runtime.Target, error) {
 	return runtime.Target{}, fault.New(fault.NotFound, "", "no such connection")
 }
 
+func (w *world) Versions(_ context.Context, _ access.Actor, slug string) ([]connections.Version, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.versions[slug], nil
+}
+
 func (w *world) Weights() func(string) calls.Weight {
 	return func(id string) calls.Weight {
 		w.mu.Lock()
@@ -77,9 +85,9 @@ func (w *world) Limiters() *ratelimit.Registry { return w.limiters }
 
 func (w *world) RejectedCredentials() map[string]runtime.RejectedCredential { return w.rejected }
 
-func (w *world) probe(_ context.Context, _ runtime.Target, method, path string) runtime.ProbeResult {
+func (w *world) probe(_ context.Context, target runtime.Target, method, path string) runtime.ProbeResult {
 	w.mu.Lock()
-	w.asked = append(w.asked, w.clock())
+	w.asked, w.target = append(w.asked, w.clock()), target
 	answers, wait := w.answers, w.asking
 	w.mu.Unlock()
 	if wait != nil {

@@ -47,6 +47,7 @@ const (
 type Directory interface {
 	Standings(a access.Actor) ([]connections.Standing, error)
 	Target(slug, account string) (runtime.Target, error)
+	Versions(ctx context.Context, a access.Actor, slug string) ([]connections.Version, error)
 }
 
 // Traffic knows what was called; *calls.Log does.
@@ -80,15 +81,14 @@ type Deps struct {
 
 // Config tunes a Service. A zero field stands for the value in its comment.
 type Config struct {
-	Every        time.Duration // 1s: how long a Board is good
-	Least        time.Duration // 200ms: how long after a Board the next one is made at the earliest, when something changed
-	Watched      time.Duration // 10s: how long after somebody looked Boards are made before they are asked for
-	Checks       int           // 4: health checks under way at once
-	CheckTimeout time.Duration // 10s: how long one may take
-	MaxAge       time.Duration // 2160h: changes older than this are deleted
-	MaxChanges   int           // 500,000: the oldest changes beyond this are deleted
-	MaxCheckAge  time.Duration // 168h: results of checks older than this are deleted
-	Cleanup      time.Duration // 1h: how often deletion runs
+	Every       time.Duration // 1s: how long a Board is good
+	Least       time.Duration // 200ms: how long after a Board the next one is made at the earliest, when something changed
+	Watched     time.Duration // 10s: how long after somebody looked Boards are made before they are asked for
+	Checks      int           // 4: health checks under way at once
+	MaxAge      time.Duration // 2160h: changes older than this are deleted
+	MaxChanges  int           // 500,000: the oldest changes beyond this are deleted
+	MaxCheckAge time.Duration // 168h: results of checks older than this are deleted
+	Cleanup     time.Duration // 1h: how often deletion runs
 }
 
 // Service holds the use cases of this package. It is safe for concurrent use.
@@ -129,7 +129,6 @@ func newService(d Deps, cfg Config) *Service {
 	cfg.Least = cmp.Or(cfg.Least, 200*time.Millisecond)
 	cfg.Watched = cmp.Or(cfg.Watched, 10*time.Second)
 	cfg.Checks = cmp.Or(cfg.Checks, 4)
-	cfg.CheckTimeout = cmp.Or(cfg.CheckTimeout, 10*time.Second)
 	cfg.MaxAge = cmp.Or(cfg.MaxAge, 90*24*time.Hour)
 	cfg.MaxChanges = cmp.Or(cfg.MaxChanges, 500_000)
 	cfg.MaxCheckAge = cmp.Or(cfg.MaxCheckAge, 7*24*time.Hour)
@@ -298,26 +297,3 @@ func (s *Service) cleanup(ctx context.Context) error {
 	s.mu.Unlock()
 	return s.store.forget(ctx, func(id string) bool { return !known[id] })
 }
-
-// Change is one change of the status of a connection.
-type Change struct {
-	ConnectionID string
-	At           time.Time // since when it is so
-	From, To     State     // From is empty when nothing was known
-	Why          string
-}
-
-// History returns the newest changes of a connection that began from since on, the newest first, at most
-// limit. It needs system:read. A change appears a moment after it happened.
-func (s *Service) History(ctx context.Context, a access.Actor, connectionID string, since time.Time, limit int) ([]Change, error) {
-	if err := a.Require(access.PermissionSystemRead); err != nil {
-		return nil, err
-	}
-	changes, err := s.store.history(ctx, connectionID, since, min(max(limit, 1), maxHistory))
-	if err != nil {
-		return nil, fmt.Errorf("health: history: %w", err)
-	}
-	return changes, nil
-}
-
-const maxHistory = 1000

@@ -2,7 +2,6 @@ package health
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -56,6 +55,22 @@ type Status struct {
 	Breaker *breaker.Snapshot
 	// Account is the one whose credential or pause it is about.
 	Account string
+}
+
+// actor is the person who made it so, by a command to the breaker that decided.
+func (s *Status) actor() string {
+	b := s.Breaker
+	switch {
+	case b == nil:
+		return ""
+	case b.State == breaker.StateForcedOpen:
+		return b.Lease.Actor
+	case b.State == breaker.StateHeld:
+		return b.Hold.Actor
+	case b.Last.To == b.State:
+		return b.Last.Actor
+	}
+	return ""
 }
 
 // facts are what a status is made of. Everything in it is shared and only read.
@@ -238,14 +253,14 @@ func (f *facts) checked() (Status, bool) {
 	}
 	quiet := f.sinceLastCall()
 	switch {
-	case c.Outcome == runtime.OutcomeSuccess:
-		return Status{State: StateHealthy, Why: f.say("%s The health check %s ago was answered with %s in %s.", quiet, f.ago(c.At), answer(c), c.Took.Round(time.Millisecond))}, true
+	case c.OK():
+		return Status{State: StateHealthy, Why: f.say("%s The health check %s ago was answered with %s in %s.", quiet, f.ago(c.At), c.Answer(), c.Took.Round(time.Millisecond))}, true
 	case c.Outcome == runtime.OutcomeUnauthenticated:
-		return Status{State: StateCredential, Account: credentials.DefaultAccount, Why: f.say("%s The health check %s ago was answered with %s: the credential is not accepted.", quiet, f.ago(c.At), answer(c))}, true
+		return Status{State: StateCredential, Account: credentials.DefaultAccount, Why: f.say("%s The health check %s ago was answered with %s: the credential is not accepted.", quiet, f.ago(c.At), c.Answer())}, true
 	case c.Failed() && c.InARow >= fewest:
-		return Status{State: StateDown, Since: c.FailingSince, Why: f.say("%s The last %d health checks failed. The last one, %s ago: %s.", quiet, c.InARow, f.ago(c.At), answer(c))}, true
+		return Status{State: StateDown, Since: c.FailingSince, Why: f.say("%s The last %d health checks failed. The last one, %s ago: %s.", quiet, c.InARow, f.ago(c.At), c.Answer())}, true
 	}
-	return Status{State: StateDegraded, Why: f.say("%s The health check %s ago did not succeed: %s.", quiet, f.ago(c.At), answer(c))}, true
+	return Status{State: StateDegraded, Why: f.say("%s The health check %s ago did not succeed: %s.", quiet, f.ago(c.At), c.Answer())}, true
 }
 
 // quiet is about calls that are a little older.
@@ -269,13 +284,6 @@ func (f *facts) sinceLastCall() string {
 		return f.say("No call for %s.", f.ago(last))
 	}
 	return f.say("No call in the last %d minutes.", int(calls.Window.Minutes()))
-}
-
-func answer(c *Check) string {
-	if c.Status > 0 {
-		return fmt.Sprintf("%d %s", c.Status, http.StatusText(c.Status))
-	}
-	return c.Outcome.Label()
 }
 
 func (f *facts) counted(n int) string {

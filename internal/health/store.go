@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"switchgear/db"
@@ -23,6 +24,7 @@ type storedCheck struct {
 	Took         time.Duration   `json:"took_ns"`
 	InARow       int             `json:"in_a_row,omitempty"`
 	FailingSince time.Time       `json:"failing_since,omitzero"`
+	Expected     int             `json:"expected_status,omitempty"`
 }
 
 // load returns what is known of each connection from before the start.
@@ -48,6 +50,7 @@ func (s store) load(ctx context.Context) (map[string]*mark, map[string]*Check, e
 		}
 		checks[id] = &Check{
 			ConnectionID: id, At: c.At, Method: c.Method, Path: c.Path, Status: c.Status, Outcome: c.Outcome, Took: c.Took, InARow: c.InARow, FailingSince: c.FailingSince,
+			Expected: c.Expected,
 		}
 		return nil
 	}, `SELECT connection_id, state, since, last_check FROM health_states`)
@@ -72,8 +75,8 @@ func (s store) each(ctx context.Context, fn func(rows *sql.Rows) error, query st
 func (s store) save(ctx context.Context, changes []Change, results []Check) error {
 	return s.db.InTx(ctx, func(tx *db.Tx) error {
 		for _, c := range changes {
-			if _, err := tx.Exec(ctx, `INSERT INTO health_changes (id, connection_id, at, from_state, to_state, why) VALUES ($1, $2, $3, $4, $5, $6)`,
-				db.NewID("hch"), c.ConnectionID, db.Micros(c.At), string(c.From), string(c.To), c.Why); err != nil {
+			if _, err := tx.Exec(ctx, `INSERT INTO health_changes (id, connection_id, at, from_state, to_state, why, actor) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+				db.NewID("hch"), c.ConnectionID, db.Micros(c.At), string(c.From), string(c.To), c.Why, c.Actor); err != nil {
 				return err
 			}
 			if _, err := tx.Exec(ctx, `INSERT INTO health_states (connection_id, state, since, last_check) VALUES ($1, $2, $3, '')
@@ -92,7 +95,7 @@ func (s store) save(ctx context.Context, changes []Change, results []Check) erro
 }
 
 func saveCheck(ctx context.Context, tx *db.Tx, c *Check) error {
-	text, err := json.Marshal(storedCheck{c.At, c.Method, c.Path, c.Status, c.Outcome, c.Took, c.InARow, c.FailingSince})
+	text, err := json.Marshal(storedCheck{c.At, c.Method, c.Path, c.Status, c.Outcome, c.Took, c.InARow, c.FailingSince, c.Expected})
 	if err != nil {
 		return err
 	}
@@ -105,21 +108,70 @@ func saveCheck(ctx context.Context, tx *db.Tx, c *Check) error {
 	return err
 }
 
-func (s store) history(ctx context.Context, connectionID string, since time.Time, limit int) ([]Change, error) {
+// history returns one page of changes, each with when the next one came.
+func (s store) history(ctx context.Context, connectionID string, q HistoryQuery) (History, error) {
+	where, args := `c.connection_id = $1`, []any{connectionID}
+	and := func(condition string, value any) {
+		args = append(args, value)
+		where += fmt.Sprintf(` AND `+condition, len(args))
+	}
+	if !q.From.IsZero() {
+		and(`c.at >= $%d`, db.Micros(q.From))
+	}
+	if !q.To.IsZero() {
+		and(`c.at < $%d`, db.Micros(q.To))
+	}
+	if q.State != "" {
+		and(`c.to_state = $%d`, string(q.State))
+	}
+	var h History
+	if err := s.db.QueryRow(ctx, `SELECT COUNT(*) FROM health_changes AS c WHERE `+where, args...).Scan(&h.Total); err != nil {
+		return History{}, err
+	}
+	order := "DESC"
+	if q.Oldest {
+		order = "ASC"
+	}
+	args = append(args, q.Limit, (q.Page-1)*q.Limit)
+	err := s.each(ctx, func(rows *sql.Rows) error {
+		var (
+			c     Change
+			at    int64
+			until sql.NullInt64
+		)
+		if err := rows.Scan(&c.ConnectionID, &at, &c.From, &c.To, &c.Why, &c.Actor, &until); err != nil {
+			return err
+		}
+		c.At, c.Until = db.Time(at), db.NullTime(until)
+		h.Changes = append(h.Changes, c)
+		return nil
+	}, fmt.Sprintf(`SELECT c.connection_id, c.at, c.from_state, c.to_state, c.why, c.actor,
+			(SELECT n.at FROM health_changes AS n WHERE n.connection_id = c.connection_id AND (n.at, n.id) > (c.at, c.id) ORDER BY n.at, n.id LIMIT 1)
+		FROM health_changes AS c WHERE %[1]s ORDER BY c.at %[2]s, c.id %[2]s LIMIT $%[3]d OFFSET $%[4]d`, where, order, len(args)-1, len(args)), args...)
+	return h, err
+}
+
+// maxCourse bounds how many changes of a connection are read at once, the newest.
+const maxCourse = 10_000
+
+// course returns the changes of a connection since then, the oldest first, with the last one before.
+func (s store) course(ctx context.Context, connectionID string, since time.Time) ([]Change, error) {
 	var out []Change
 	err := s.each(ctx, func(rows *sql.Rows) error {
 		var (
 			c  Change
 			at int64
 		)
-		if err := rows.Scan(&c.ConnectionID, &at, &c.From, &c.To, &c.Why); err != nil {
+		if err := rows.Scan(&at, &c.From, &c.To); err != nil {
 			return err
 		}
 		c.At = db.Time(at)
 		out = append(out, c)
 		return nil
-	}, `SELECT connection_id, at, from_state, to_state, why FROM health_changes WHERE connection_id = $1 AND at >= $2 ORDER BY at DESC, id DESC LIMIT $3`,
-		connectionID, db.Micros(since), limit)
+	}, `SELECT at, from_state, to_state FROM health_changes WHERE connection_id = $1
+		AND at >= COALESCE((SELECT MAX(at) FROM health_changes WHERE connection_id = $1 AND at <= $2), $2) ORDER BY at DESC, id DESC LIMIT $3`,
+		connectionID, db.Micros(since), maxCourse)
+	slices.Reverse(out)
 	return out, err
 }
 

@@ -22,6 +22,8 @@ func TestHealthCheckOfAPolicy(t *testing.T) {
 		t.Errorf("an operation has a check: %v, %v", operations, err)
 	}
 	for patch, field := range map[string]string{
+		`{"health_check":{"timeout":"2m"}}`:                                    "policy.health_check.timeout",
+		`{"health_check":{"expected_status":99}}`:                              "policy.health_check.expected_status",
 		`{"health_check":{"every":"9s"}}`:                                      "policy.health_check.every",
 		`{"health_check":{"method":"POST"}}`:                                   "policy.health_check.method",
 		`{"health_check":{"path":"https://elsewhere.example.com"}}`:            "policy.health_check.path",

@@ -149,6 +149,10 @@ type HealthCheck struct {
 	Method  string   `json:"method"` // GET or HEAD
 	// Path is below the base URL and may have a query. Empty: that of the provider, or there is no check.
 	Path string `json:"path"`
+	// Timeout is how long it may take; that of calls bounds it too.
+	Timeout Duration `json:"timeout"`
+	// ExpectedStatus is the one status that counts as good. 0: answers are judged like those of calls.
+	ExpectedStatus int `json:"expected_status"`
 }
 
 // Active reports whether requests are sent.
@@ -178,6 +182,6 @@ func DefaultPolicy() Policy {
 			SlowRatio: 1, Ramp: Duration(10 * time.Second),
 		},
 		Bulkhead:    Bulkhead{MaxInFlight: 100},
-		HealthCheck: HealthCheck{Enabled: true, Every: Duration(5 * time.Minute), Method: "GET"},
+		HealthCheck: HealthCheck{Enabled: true, Every: Duration(5 * time.Minute), Method: "GET", Timeout: Duration(10 * time.Second)},
 	}
 }

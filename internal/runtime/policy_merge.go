@@ -43,6 +43,7 @@ func policyFields(p *Policy) fields {
 	f := operationFields(p)
 	f["health_check"] = fields{
 		"enabled": &p.HealthCheck.Enabled, "every": &p.HealthCheck.Every, "method": &p.HealthCheck.Method, "path": &p.HealthCheck.Path,
+		"timeout": &p.HealthCheck.Timeout, "expected_status": &p.HealthCheck.ExpectedStatus,
 	}
 	f["rate_limit_dialect"], f["rate_limit_reserve"] = &p.RateLimitDialect, &p.RateLimitReserve
 	f["rate_limit_hold"], f["rate_limit_max_hold"] = &p.RateLimitHold, &p.RateLimitMaxHold

@@ -36,6 +36,7 @@ const (
 	minTimeout     = time.Millisecond
 	minBreakerTime = 100 * time.Millisecond
 	minHealthCheck = 10 * time.Second
+	maxHealthCheck = time.Minute
 	maxOutcomes    = 20
 	maxBodyText    = 200
 	maxStaticBody  = 8 << 10
@@ -165,6 +166,10 @@ func (v *validation) breaker(b Breaker) {
 
 func (v *validation) healthCheck(h HealthCheck) {
 	v.duration("health_check.every", h.Every, minHealthCheck, maxOpen)
+	v.duration("health_check.timeout", h.Timeout, minTimeout, maxHealthCheck)
+	if h.ExpectedStatus != 0 {
+		v.number("health_check.expected_status", h.ExpectedStatus, 200, 599)
+	}
 	if h.Method != http.MethodGet && h.Method != http.MethodHead {
 		v.fail("health_check.method", clip(h.Method), "It must be GET or HEAD: looking must change nothing.")
 	}

@@ -74,7 +74,7 @@ func Traffic(v Course) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = ui.Filters{URL: v.url(), Region: CourseRegion, Pills: []ui.Pills{{Name: "range", Label: "Time", Options: v.ranges()}}}.Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Filters{URL: v.url(), Region: CourseRegion, Pills: []ui.Pills{{Name: "range", Label: "Time", Options: v.ranges()}}, Fields: v.operations()}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -132,7 +132,23 @@ func (v Course) url() string {
 	if choice == Ranges()[0] {
 		choice = ""
 	}
-	return ui.URL(address(v.Slug), "range", choice)
+	return ui.URL(address(v.Slug), "range", choice, "operation", v.Operation)
+}
+
+// operations is the choice between them, where there are any.
+func (v Course) operations() []ui.FilterField {
+	if len(v.Operations) == 0 {
+		return nil
+	}
+	options := []ui.Option{{Label: "All calls"}}
+	for _, o := range v.Operations {
+		label := o
+		if o == "(other)" {
+			label = "Other operations"
+		}
+		options = append(options, ui.Option{Value: o, Label: label})
+	}
+	return []ui.FilterField{{Name: "operation", Label: "Operation", Options: options}}
 }
 
 func (v Course) ranges() []ui.Option {

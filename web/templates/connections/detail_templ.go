@@ -347,7 +347,7 @@ func Overview(v DetailView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.LiveRegion(overviewRegion, "connections calls alerts", address(v.Head.Slug)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.LiveRegion(overviewRegion, "connections calls alerts health", address(v.Head.Slug)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -444,6 +444,7 @@ func (v DetailView) facts() []ui.Fact {
 		good = ui.Link(version(v.LastKnownGood), address(v.Head.Slug, tabVersions))
 	}
 	return []ui.Fact{
+		v.healthFact(),
 		{Key: "Base URL", Value: ui.Mono(v.BaseURL)},
 		{Key: "Provider", Value: ui.Text(v.Provider)},
 		{Key: "Kind", Value: ui.Badge{Label: v.Kind}},

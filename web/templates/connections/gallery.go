@@ -19,7 +19,7 @@ func Gallery() []ui.State {
 	return slices.Concat(
 		listStates(), chooseStates(), formStates(), whatIfStates(),
 		detailStates(), accountStates(), versionStates(), rollbackStates(), callsStates(),
-		testStates(), confirmStates(), tryStates(), breakerStates(), requirementStates(), checklistStates(),
+		testStates(), confirmStates(), tryStates(), breakerStates(), healthStates(), requirementStates(), checklistStates(),
 	)
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"switchgear/web/templates/alerts"
+	"switchgear/web/templates/health"
 	"switchgear/web/templates/ui"
 )
 
@@ -20,12 +21,13 @@ func sampleDetail() DetailView {
 		},
 		Credential: Credential{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second)},
 		Course:     sampleCourse(15),
+		Health:     HealthStatus{State: health.StateDegraded, Why: "37 of 911 calls in the last 5 minutes failed. The last one, 8 min ago: Timed out."},
 	}
 }
 
 // sampleCourse has a change in the middle, and calls that fail after it.
 func sampleCourse(points int) Course {
-	out := Course{Slug: "stripe", Range: "15m"}
+	out := Course{Slug: "stripe", Range: "15m", Operation: "createCharge", Operations: []string{"(other)", "createCharge", "refund"}}
 	for i := range points {
 		p := CoursePoint{At: ago(time.Duration(points-i) * time.Minute), Answered: int64(60 + i*7%5), Rejected: int64(i % 3), P50: 96 * time.Millisecond, P95: 412 * time.Millisecond, P99: 1800 * time.Millisecond}
 		switch {
@@ -45,6 +47,7 @@ func detailStates() []ui.State {
 	const group = "Connection page"
 	quiet := sampleDetail()
 	quiet.Calls, quiet.Failed, quiet.Points, quiet.FailedPoints, quiet.LastSuccess, quiet.LastKnownGood, quiet.LogBodies = 0, 0, nil, nil, time.Time{}, 0, false
+	quiet.Health = HealthStatus{State: health.StateIdle, Why: "No call in the last 15 minutes. Nothing is known about it."}
 	quiet.Course = Course{Slug: "stripe", Range: "1h"}
 	quiet.LastFailure, quiet.LastError, quiet.P95, quiet.Latency = time.Time{}, "", 0, nil
 	paused := sampleDetail()

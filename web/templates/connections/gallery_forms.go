@@ -2,6 +2,7 @@ package connections
 
 import (
 	"strings"
+	"time"
 
 	"switchgear/web/templates/ui"
 )
@@ -39,6 +40,10 @@ func newForm() FormView {
 		Environments: environments(), Kinds: kinds(), BaseURL: "https://api.stripe.com", AuthType: "bearer", AuthTypes: authTypes(),
 		AuthHelp: "Developers, API keys, secret key.", Auth: []AuthField{tokenField()},
 		DefaultTimeout: "30s", DefaultAttemptTimeout: "10s", DefaultMaxAttempts: "3",
+		Health: HealthForm{Now: now(), Defaults: map[string]HealthDefault{
+			"health_check.enabled": {"true", "product"}, "health_check.path": {"/v1/balance", "provider"}, "health_check.method": {"GET", "product"},
+			"health_check.every": {"5m", "product"}, "health_check.timeout": {"10s", "product"}, "health_check.expected_status": {"0", "product"},
+		}},
 	}
 }
 
@@ -49,6 +54,8 @@ func editForm() FormView {
 	v.Page, v.Mode, v.From, v.Slug, v.Name, v.Version, v.Auth = frame("Edit stripe"), ModeEdit, "stripe", "stripe", "Stripe live", 18, []AuthField{stored}
 	v.Timeout, v.AttemptTimeout, v.MaxAttempts, v.LogBodies = "10s", "4s", "2", true
 	v.HedgeAfter, v.FallbackConnection = "200ms", "stripe-backup"
+	v.Health.Path, v.Health.Every, v.Health.ExpectedStatus, v.Health.Enabled, v.Health.Checkable = "/v1/account", "1m", "204", "true", true
+	v.Health.Check = HealthCheck{At: ago(2 * time.Minute), OK: true, Answer: "204 No Content", Took: 81 * time.Millisecond}
 	v.Policy = "{\n  \"rate_limits\": [{\"requests\": 90, \"per\": \"1s\"}]\n}"
 	return v
 }
@@ -72,6 +79,10 @@ func formStates() []ui.State {
 	conflict.Errors = Errors{"": "Somebody else saved v19 in the meantime. Look at what changed, then edit again."}
 	reasonless := editForm()
 	reasonless.Errors = Errors{"reason": "Use at most 500 characters."}
+	unwell := editForm()
+	unwell.Health.Problem = "The health check did not succeed: 503 Service Unavailable, where 204 is expected."
+	unwell.Health.Check = HealthCheck{At: ago(time.Second), Answer: "503 Service Unavailable, where 204 is expected", Took: time.Second}
+	unwell.Errors = Errors{"policy.health_check.expected_status": "Write a status such as 204.", "policy.health_check.path": "It must be a path below the base URL."}
 	duplicate := FormView{Page: frame("Duplicate stripe"), Mode: ModeDuplicate, From: "stripe", Name: "Stripe live (copy)", Slug: "stripe-copy"}
 	taken := duplicate
 	taken.CopiesCredentials = true
@@ -88,6 +99,7 @@ func formStates() []ui.State {
 		whole(group, "edit", Form(editForm())),
 		whole(group, "edit, conflict", Form(conflict)),
 		whole(group, "edit, error in the reason", Form(reasonless)),
+		whole(group, "edit, health check", Form(unwell)),
 		whole(group, "edit, long text", Form(long)),
 		whole(group, "duplicate", Form(duplicate)),
 		whole(group, "duplicate, errors", Form(taken)),

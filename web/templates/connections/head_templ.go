@@ -24,6 +24,7 @@ const (
 	tabCalls    = "calls"
 	tabTry      = "try"
 	tabBreaker  = "breaker"
+	tabHealth   = "health"
 
 	tabRequirements = "requirements"
 	tabChecklist    = "checklist"
@@ -203,6 +204,7 @@ func (h Header) tabs(current string) []ui.Tab {
 		{Label: "Accounts", Href: address(h.Slug, tabAccounts)},
 		{Label: "Versions", Href: address(h.Slug, tabVersions), Count: strconv.Itoa(h.Version)},
 		{Label: "Breaker & limits", Href: address(h.Slug, tabBreaker)},
+		{Label: "Health", Href: address(h.Slug, tabHealth)},
 		{Label: "Calls", Href: address(h.Slug, tabCalls)},
 		{Label: "Requirements & runbook", Href: address(h.Slug, tabRequirements)},
 		{Label: "Checklist", Href: address(h.Slug, tabChecklist), Count: h.Checklist},

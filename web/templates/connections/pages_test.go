@@ -76,7 +76,8 @@ func TestFormsSendWhatTheServerReads(t *testing.T) {
 	t.Parallel()
 	definition := []string{
 		"auth.token", "auth_type", "base_url", "change", "environment", "kind", "log_bodies", "name", "policy", "policy.attempt_timeout",
-		"policy.fallback.connection", "policy.hedge.after", "policy.retry.max_attempts", "policy.timeout", "provider", "require_checklist",
+		"policy.fallback.connection", "policy.health_check.enabled", "policy.health_check.every", "policy.health_check.expected_status", "policy.health_check.method",
+		"policy.health_check.path", "policy.health_check.timeout", "policy.hedge.after", "policy.retry.max_attempts", "policy.timeout", "provider", "require_checklist",
 	}
 	for action, tt := range map[string]struct {
 		page []*html.Node

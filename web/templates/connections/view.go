@@ -116,6 +116,7 @@ type FormView struct {
 	HedgeAfter, FallbackConnection string
 	// DefaultTimeout, DefaultAttemptTimeout and DefaultMaxAttempts are shown in the empty fields.
 	DefaultTimeout, DefaultAttemptTimeout, DefaultMaxAttempts string
+	Health                                                    HealthForm
 	// Policy is the rest of the policy as JSON, sent as "policy".
 	Policy    string
 	LogBodies bool
@@ -169,6 +170,9 @@ type DetailView struct {
 	Head Header
 	// Alerts are those that fire for the connection, the worst first.
 	Alerts []alerts.Row
+
+	// Health is how it is.
+	Health HealthStatus
 
 	ID, Provider, Kind, Environment, BaseURL string
 	// Auth is the label of the auth type.

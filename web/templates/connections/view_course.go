@@ -11,6 +11,9 @@ func Ranges() []string { return []string{"1h", "15m", "6h", "24h", "7d", "30d"} 
 // Course is the traffic of a connection over a time.
 type Course struct {
 	Slug, Range string
+	// Operation is the one that is looked at, empty for all calls; Operations are those to choose from.
+	Operation  string
+	Operations []string
 	// Points are one for each step, oldest first.
 	Points []CoursePoint
 }

@@ -61,13 +61,13 @@ func rowSamples() []Row {
 			State: StateDown, Why: "Open because 38 of 60 calls failed: 63 % of 50 %.", Since: at(14 * time.Minute), States: minutes(StateDown, 14),
 			Breaker: &breakers.Status{State: breakers.StateOpen, Since: at(14 * time.Minute), Until: at(-22 * time.Second)},
 			Limit:   breakers.Meter{Label: "90 per 1 s", Value: 90, Max: 90, Text: "90 of 90 per 1 s"}, InFlight: 25, MaxInFlight: 25, Repeats: 12, MostRepeats: 12, Stale: 390,
-			P95: 8100 * time.Millisecond, LastSuccess: at(44 * time.Minute), LastFailure: at(2 * time.Second), LastError: "Unavailable",
+			P50: 5300 * time.Millisecond, P95: 8100 * time.Millisecond, P99: 10 * time.Second, Slow: 41, Judged: 60, LastSuccess: at(44 * time.Minute), LastFailure: at(2 * time.Second), LastError: "Unavailable",
 		},
 		{
 			Slug: "hubspot", Name: "HubSpot CRM", Kind: "rest", Auth: "OAuth 2.0", Version: 4, Calls: 911, Failed: 37, Minutes: quarter(60, 5, 7),
 			State: StateHeld, Why: "Calls wait until 09:27:34 UTC because the vendor asked for it: Retry-After.", Since: at(20 * time.Second), Until: at(-41 * time.Second), States: minutes(StateHeld, 3),
 			Limit: breakers.Meter{Label: "50 per 1 s", Value: 40, Max: 50, Text: "40 of 50 per 1 s"}, Pace: "effective 12/s", Quota: "240 of 10,000 left", InFlight: 3, MaxInFlight: 25,
-			P95: 412 * time.Millisecond, LastSuccess: at(3 * time.Second), LastFailure: at(time.Minute), LastError: "Throttled",
+			P50: 96 * time.Millisecond, P95: 412 * time.Millisecond, P99: 1800 * time.Millisecond, LastSuccess: at(3 * time.Second), LastFailure: at(time.Minute), LastError: "Throttled",
 		},
 		{
 			Slug: "github", Name: "GitHub", Kind: "rest", Auth: "OAuth 2.0", Version: 9, Calls: 320, Failed: 38, Minutes: quarter(20, 8, 9),

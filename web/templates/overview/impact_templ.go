@@ -15,6 +15,7 @@ import (
 
 	"switchgear/web/templates/calls"
 	"switchgear/web/templates/checklist"
+	"switchgear/web/templates/health"
 	"switchgear/web/templates/ui"
 )
 
@@ -251,7 +252,7 @@ func (v Impact) rows() []ui.Row {
 	for i, r := range v.Rows {
 		out[i] = ui.Row{ID: r.Slug, Dim: r.State == StatePaused, Cells: []templ.Component{
 			ui.Name(r.Name, "/connections/"+r.Slug, r.sub()), r.state(v.Now), r.course(), r.calls(), r.errors(),
-			r.took(r.P95), r.limit(), r.inFlight(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"), r.lastFailure(v.Now), r.checklist(),
+			r.latency(), r.limit(), r.inFlight(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"), r.lastFailure(v.Now), r.checklist(),
 		}}
 	}
 	return out
@@ -290,26 +291,8 @@ func (r Row) chip(now time.Time) ui.Chip {
 	return r.State.chip()
 }
 
-// chip is the sign of a state. None that is not known is taken for a good one.
-func (s State) chip() ui.Chip {
-	switch s {
-	case StatePaused:
-		return ui.Chip{Label: "Paused", Tone: ui.ToneHeld}
-	case StateCredential:
-		return ui.Chip{Label: "Credential problem", Tone: ui.ToneBad, Icon: "lock"}
-	case StateIdle:
-		return ui.Chip{Label: "Idle · no traffic", Tone: ui.ToneIdle}
-	case StateDown:
-		return ui.Chip{Label: "Down", Tone: ui.ToneBad}
-	case StateHeld:
-		return ui.Chip{Label: "Held by vendor", Tone: ui.ToneHeld}
-	case StateDegraded:
-		return ui.Chip{Label: "Degraded", Tone: ui.ToneWarn, Icon: "alert"}
-	case StateHealthy:
-		return ui.Chip{Label: "Healthy", Tone: ui.ToneOK}
-	}
-	return ui.Chip{Label: "Unknown", Tone: ui.ToneWarn, Icon: "help"}
-}
+// chip is the sign of a state.
+func (s State) chip() ui.Chip { return health.State(s).Chip() }
 
 // course draws how each minute was: what stood still, and how the calls went otherwise.
 func (r Row) course() ui.Ribbon {
@@ -396,8 +379,15 @@ func (r Row) inFlight() templ.Component {
 	return ui.Lines(places, ui.Muted(strconv.Itoa(r.Repeats)+" of "+strconv.Itoa(r.MostRepeats)+" retries"))
 }
 
-// errors is how many of a hundred calls failed.
+// errors is how many of a hundred calls failed, and how many of those that the breaker judged took too long.
 func (r Row) errors() templ.Component {
+	if r.Slow == 0 || r.Judged == 0 {
+		return r.failures()
+	}
+	return ui.Lines(r.failures(), ui.Muted(share(int64(r.Judged), int64(r.Slow))+" % slow"))
+}
+
+func (r Row) failures() templ.Component {
 	switch {
 	case r.Calls == 0:
 		return ui.Text("")
@@ -407,11 +397,15 @@ func (r Row) errors() templ.Component {
 	return ui.Chip{Label: share(r.Calls, r.Failed) + " %", Tone: failureTone(r.Calls, r.Failed)}
 }
 
-func (r Row) took(d time.Duration) templ.Component {
-	if d == 0 {
+// latency is what 95 of 100 calls did not exceed, with what half of them and 99 did not.
+func (r Row) latency() templ.Component {
+	if r.P95 == 0 {
 		return ui.Text("")
 	}
-	return ui.Text(calls.Took(d))
+	if r.P50 == 0 || r.P99 == 0 {
+		return ui.Text(calls.Took(r.P95))
+	}
+	return ui.Lines(ui.Text(calls.Took(r.P95)), ui.Muted("p50 "+calls.Took(r.P50)), ui.Muted("p99 "+calls.Took(r.P99)))
 }
 
 // lastFailure is when and how a call last failed.

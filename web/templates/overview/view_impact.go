@@ -119,7 +119,9 @@ type Row struct {
 	// Calls and Failed are those of the last 15 minutes, and by the minute in Minutes, oldest first.
 	Calls, Failed int64
 	Minutes       []Minute
-	P95           time.Duration // zero without calls
+	P50, P95, P99 time.Duration // zero without calls
+	// Slow of Judged calls within the window of its breaker took too long; none where the policy does not say.
+	Slow, Judged int
 	// LastSuccess and LastFailure are zero when none is known. LastError says how the last failure ended.
 	LastSuccess, LastFailure time.Time
 	LastError                string
