@@ -55,6 +55,46 @@ func TestDeadConnectionIsNotUsed(t *testing.T) {
 	}
 }
 
+// It is noticed too when that happens while the body of the request is on its way here.
+func TestConnectionDiesWhileTheBodyComes(t *testing.T) {
+	t.Parallel()
+	end, ended := make(chan struct{}), make(chan struct{})
+	s := newRaw(t, func(s *raw, c net.Conn) {
+		if s.next(bufio.NewReader(c)) {
+			_, _ = io.WriteString(c, hello)
+			<-end
+			_ = c.Close()
+			ended <- struct{}{}
+		}
+	})
+	tr := newTransport(t, Config{BodyWait: time.Minute})
+	wantHello(t, exchange(tr, newRequest(t, "GET", s.url, nil)))
+	body := &closing{Reader: io.MultiReader(signalling{end, ended}, strings.NewReader("body"))}
+	r := newRequest(t, "POST", s.url, body)
+	r.ContentLength = 4
+	o := &events{}
+	resp, err := tr.Exchange(r, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	o.want(t, "asked", "reused", "asked", "connected", "sent", "first byte")
+	if s.requests.Load() != 2 || s.connections.Load() != 2 {
+		t.Errorf("%d requests over %d connections", s.requests.Load(), s.connections.Load())
+	}
+	end <- struct{}{}
+	<-ended
+}
+
+// signalling is empty; reading it asks for something and waits until it is done.
+type signalling struct{ ask, done chan struct{} }
+
+func (s signalling) Read([]byte) (int, error) {
+	s.ask <- struct{}{}
+	<-s.done
+	return 0, io.EOF
+}
+
 // What comes when nobody asked is never taken for the answer to the next request.
 func TestUnsolicitedAnswerIsNotTaken(t *testing.T) {
 	t.Parallel()

@@ -162,6 +162,10 @@ func (t *Transport) exchange(r *http.Request, o Observer, address string, secure
 			}
 			body = text
 			closeBody(r)
+			if reused && !c.alive() { // Meanwhile it may have ended.
+				c.close()
+				continue
+			}
 		}
 		resp, err := c.exchange(r, body, o)
 		if err == nil {
