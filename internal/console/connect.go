@@ -195,9 +195,8 @@ func (p connectPages) callback(w http.ResponseWriter, r *http.Request) error {
 	// The address holds a code: nobody else is to learn it, and no copy is kept.
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("Cache-Control", "no-store")
-	q := r.URL.Query()
-	f, err := p.Connect.Callback(r.Context(), actor(r), chi.URLParam(r, "provider"), q.Get("state"), p.binding(r),
-		oauth.Callback{Code: q.Get("code"), Issuer: q.Get("iss"), Error: q.Get("error")})
+	back, state := oauth.CallbackOf(r.URL.Query())
+	f, err := p.Connect.Callback(r.Context(), actor(r), chi.URLParam(r, "provider"), state, p.binding(r), back)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -115,7 +116,7 @@ func (c *Client) Revoke(ctx context.Context, cfg Config, token, hint string) err
 	if err != nil {
 		return err
 	}
-	if answer.status/100 == 2 {
+	if answer.status/100 == 2 && answer.text("error") == "" {
 		return nil
 	}
 	return answer.failure(StepRevoke)
@@ -208,19 +209,26 @@ func (c *Client) send(ctx context.Context, transport http.RoundTripper, step, me
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()
 	var wrote atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { wrote.Store(true) }})
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		// Before the first byte, and before a transport tries again what it knows that nobody received.
+		GetConn: func(string) { wrote.Store(false) },
+		GotConn: func(httptrace.GotConnInfo) { wrote.Store(true) },
+	})
 	r, err := http.NewRequestWithContext(ctx, method, endpoint, requestBody(body))
 	if err != nil {
 		return answer{}, &Error{Step: step, Code: CodeUnreachable, cause: errors.New("oauth: not a URL")}
 	}
 	r.ContentLength = int64(len(body))
+	// A connection of its own: one that was kept and has died looks like an answer that never came, and what was
+	// sent on it must not be sent again.
+	r.Close = true
 	r.Header = header
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", "switchgear")
 	resp, err := transport.RoundTrip(r)
 	if err != nil {
 		if wrote.Load() {
-			return answer{}, &Error{Step: step, Code: CodeNoAnswer, Unknown: true, cause: err}
+			return answer{}, &Error{Step: step, Code: CodeNoAnswer, Unknown: true, cause: broken(err)}
 		}
 		return answer{}, &Error{Step: step, Code: CodeUnreachable, cause: err}
 	}
@@ -228,13 +236,30 @@ func (c *Client) send(ctx context.Context, transport http.RoundTripper, step, me
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return answer{}, &Error{Step: step, Code: CodeNoAnswer, Status: resp.StatusCode, Unknown: true, cause: err}
+		return answer{}, &Error{Step: step, Code: CodeNoAnswer, Status: resp.StatusCode, Unknown: mayHaveActed(resp.StatusCode), cause: broken(err)}
 	case len(text) > maxAnswer:
-		return answer{}, &Error{Step: step, Code: CodeBadAnswer, Status: resp.StatusCode, Unknown: resp.StatusCode/100 == 2}
+		return answer{}, &Error{Step: step, Code: CodeBadAnswer, Status: resp.StatusCode, Unknown: mayHaveActed(resp.StatusCode)}
 	}
 	a := answer{status: resp.StatusCode, fields: parse(resp.Header.Get("Content-Type"), text)}
 	clear(text)
 	return a, nil
+}
+
+// broken is why there is no answer. The text of a transport can quote what came instead of one, so nothing of
+// it is kept but that it was too late.
+func broken(err error) error {
+	for _, known := range []error{context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return errors.New("oauth: the connection broke off")
+}
+
+// mayHaveActed reports whether a server that answers with this status may have done what it was asked to: a
+// gateway in front of one that has answers 5xx, too.
+func mayHaveActed(status int) bool {
+	return status/100 == 2 || status >= http.StatusInternalServerError
 }
 
 // requestBody has no way to be read twice: the transport must not send it again.
@@ -279,14 +304,11 @@ func (a answer) failure(step string) *Error {
 	code := a.text("error")
 	switch {
 	case a.status >= 500 || a.status == http.StatusTooManyRequests:
-		e.Code = CodeServerError
-		// A gateway in front of a server that has acted answers like this, too.
-		e.Unknown = a.status >= 500
+		e.Code, e.Unknown = CodeServerError, mayHaveActed(a.status)
 	case code != "":
 		e.Code = registered(code)
 	case a.status/100 == 2 || a.status/100 == 3:
-		e.Code = CodeBadAnswer
-		e.Unknown = a.status/100 == 2
+		e.Code, e.Unknown = CodeBadAnswer, mayHaveActed(a.status)
 	}
 	return e
 }
@@ -323,9 +345,13 @@ func seconds(v any) time.Duration {
 	case string:
 		text = strings.TrimSpace(v)
 	}
-	n, err := time.ParseDuration(text + "s")
-	if err != nil || n < time.Second || n > 10*365*24*time.Hour {
+	if strings.Trim(text, "0123456789.+eE-") != "" { // No hexadecimal numbers, no "Inf".
 		return 0
 	}
-	return n.Truncate(time.Second)
+	n, err := strconv.ParseFloat(text, 64)
+	const longest = 10 * 365 * 24 * time.Hour
+	if err != nil || n < 1 || n > longest.Seconds() {
+		return 0
+	}
+	return time.Duration(n) * time.Second
 }

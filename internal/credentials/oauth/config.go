@@ -1,7 +1,10 @@
 package oauth
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -45,15 +48,37 @@ func ConfigOf(values map[string]string) Config {
 	}
 }
 
+// String names the client and its server, never a secret.
+func (c Config) String() string {
+	return "client " + strconv.Quote(c.ClientID) + " of " + strconv.Quote(either(c.Issuer, c.TokenURL))
+}
+
+// Format implements fmt.Formatter for every verb.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
+
+// MarshalJSON writes what String says.
+func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) }
+
 // Token is what a token endpoint answered.
 type Token struct {
-	Access string `json:"access_token"`
+	Access string
 	// Refresh is empty when none came with it: the one before stays in use then (RFC 6749 6).
-	Refresh string `json:"refresh_token,omitempty"`
+	Refresh string
 	// Type is empty for Bearer.
-	Type string `json:"token_type,omitempty"`
+	Type string
 	// Scopes are those that were granted; nil means the ones that were asked for (RFC 6749 5.1).
-	Scopes []string `json:"scopes,omitempty"`
+	Scopes []string
 	// ExpiresIn is 0 when the server did not say, or not in a way that can be read.
-	ExpiresIn time.Duration `json:"-"`
+	ExpiresIn time.Duration
 }
+
+// String says what a token is good for, never the token.
+func (t Token) String() string {
+	return fmt.Sprintf("token for %v, valid for %s", t.Scopes, t.ExpiresIn)
+}
+
+// Format implements fmt.Formatter for every verb.
+func (t Token) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(t.String())) }
+
+// MarshalJSON writes what String says.
+func (t Token) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }

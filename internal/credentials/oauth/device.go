@@ -2,7 +2,9 @@ package oauth
 
 import (
 	"context"
+	"fmt"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -15,6 +17,12 @@ type Device struct {
 	// Interval is how long to wait between two polls; ExpiresIn is how long the codes are valid.
 	Interval, ExpiresIn time.Duration
 }
+
+// String shows nothing of the codes.
+func (d Device) String() string { return "device consent at " + strconv.Quote(d.VerificationURL) }
+
+// Format implements fmt.Formatter for every verb.
+func (d Device) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(d.String())) }
 
 const (
 	defaultDeviceInterval = 5 * time.Second // RFC 8628 3.2

@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"switchgear/internal/credentials/authtype"
 )
@@ -27,21 +30,27 @@ func styleOf(method string) string {
 	return ""
 }
 
-// methodOf is the other direction, for registrations.
-func methodOf(style string) string {
+// methodOf is the other direction, for registrations: a client that proves itself with a key or a certificate
+// has to register it, which is for people to do. An empty style is that of a public client.
+func methodOf(style string) (string, bool) {
 	switch style {
+	case "":
+		return "none", true
 	case authtype.StyleBasic:
-		return "client_secret_basic"
+		return "client_secret_basic", true
 	case authtype.StylePost:
-		return "client_secret_post"
+		return "client_secret_post", true
 	}
-	return "none"
+	return "", false
 }
 
 // sameIssuer compares identifiers; a slash at the end is what people forget.
 func sameIssuer(a, b string) bool {
 	return a != "" && strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
 }
+
+// discoveryLimit bounds a discovery, however many documents it asks for.
+const discoveryLimit = 20 * time.Second
 
 // Discover finds the metadata of an authorization server from its issuer, from the address of a metadata
 // document, or from that of an API that says who guards it (RFC 9728). Every document is fetched at the
@@ -52,6 +61,8 @@ func (c *Client) Discover(ctx context.Context, text string) (Metadata, error) {
 		return Metadata{}, &Error{Step: StepDiscovery, Code: CodeClientConfig, cause: errors.New("oauth: not a URL")}
 	}
 	u.RawQuery, u.Fragment = "", ""
+	ctx, cancel := context.WithTimeout(ctx, discoveryLimit)
+	defer cancel()
 	first, err := c.discover(ctx, u)
 	if err == nil {
 		return first, nil
@@ -66,19 +77,30 @@ func (c *Client) Discover(ctx context.Context, text string) (Metadata, error) {
 
 // discover tries the documents of one issuer.
 func (c *Client) discover(ctx context.Context, u *url.URL) (Metadata, error) {
-	var last error = &Error{Step: StepDiscovery, Code: CodeBadAnswer}
+	var (
+		last  error = &Error{Step: StepDiscovery, Code: CodeBadAnswer}
+		other error
+	)
 	for _, place := range places(u) {
 		a, err := c.get(ctx, place.document)
 		if err != nil {
 			last = err
 			continue
 		}
-		if m, ok := metadataOf(a, place.issuer, place.document); ok {
+		m, ok := metadataOf(a, place.issuer, place.document)
+		switch {
+		case ok:
 			return m, nil
-		}
-		if a.status != http.StatusOK {
+		case a.status != http.StatusOK:
+			last = &Error{Step: StepDiscovery, Code: CodeBadAnswer, Status: a.status}
+		case m.Issuer != "" && !sameIssuer(m.Issuer, place.issuer):
+			other = &Error{Step: StepDiscovery, Code: CodeIssuer, Status: a.status}
+		default:
 			last = &Error{Step: StepDiscovery, Code: CodeBadAnswer, Status: a.status}
 		}
+	}
+	if other != nil { // It says more than that there was nothing at the other places.
+		return Metadata{}, other
 	}
 	return Metadata{}, last
 }
@@ -119,17 +141,32 @@ func (c *Client) guardians(ctx context.Context, u *url.URL) []*url.URL {
 		document = told.String()
 	}
 	a, err := c.get(ctx, document)
-	if err != nil || a.status != http.StatusOK {
+	if err != nil || a.status != http.StatusOK || !guards(a.text("resource"), u) {
 		return nil
 	}
 	var out []*url.URL
 	for _, text := range a.list("authorization_servers") {
-		if issuer, err := url.Parse(text); err == nil && webURL(text) && len(out) < 3 {
+		if issuer, err := url.Parse(text); err == nil && webURL(text) && !downgrade(u.Scheme, issuer.Scheme) && len(out) < 3 {
 			out = append(out, issuer)
 		}
 	}
 	return out
 }
+
+// guards reports whether the metadata of a protected resource is about u (RFC 9728 3.3): the resource is u, or
+// what u lies below.
+func guards(resource string, u *url.URL) bool {
+	r, err := url.Parse(resource)
+	if err != nil || r.Scheme != u.Scheme || r.Host != u.Host {
+		return false
+	}
+	path := strings.TrimSuffix(r.EscapedPath(), "/")
+	rest, below := strings.CutPrefix(u.EscapedPath(), path)
+	return below && (rest == "" || strings.HasPrefix(rest, "/"))
+}
+
+// downgrade reports whether somebody who was asked safely points to a place that is not safe.
+func downgrade(asked, to string) bool { return asked == "https" && to != "https" }
 
 // challenge calls an API without a credential and reads where it says its metadata is: on its own host.
 func (c *Client) challenge(ctx context.Context, u *url.URL) *url.URL {
@@ -159,24 +196,41 @@ func (c *Client) get(ctx context.Context, document string) (answer, error) {
 	return c.send(ctx, c.plain, StepDiscovery, http.MethodGet, document, http.Header{}, nil)
 }
 
-// Registration is a client to be registered, and what came of it (RFC 7591).
+// Registration is a client to be registered (RFC 7591 2).
 type Registration struct {
-	Name, RedirectURI string
-	Scopes            []string
-	AuthStyle         string
-	Grants            []string
+	Name string
+	// RedirectURI is empty for a grant without one.
+	RedirectURI string
+	Scopes      []string
+	// AuthStyle is basic, post, or empty for a public client.
+	AuthStyle string
+	Grants    []string
 }
 
 // Registered is a client that the server has made.
 type Registered struct {
-	ClientID, ClientSecret, AuthStyle string
+	ClientID, ClientSecret string
+	// AuthStyle is the one that the server chose; that of a public client is post.
+	AuthStyle string
 }
+
+// String shows nothing of the secret.
+func (r Registered) String() string { return "client " + strconv.Quote(r.ClientID) }
+
+// Format implements fmt.Formatter for every verb.
+func (r Registered) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(r.String())) }
 
 // Register makes a client at a server that offers it.
 func (c *Client) Register(ctx context.Context, endpoint string, reg Registration) (Registered, error) {
+	method, ok := methodOf(reg.AuthStyle)
+	if !ok {
+		return Registered{}, &Error{Step: StepRegister, Code: CodeClientConfig}
+	}
 	document := map[string]any{
-		"client_name": reg.Name, "redirect_uris": []string{reg.RedirectURI}, "grant_types": reg.Grants,
-		"response_types": []string{"code"}, "token_endpoint_auth_method": methodOf(reg.AuthStyle),
+		"client_name": reg.Name, "grant_types": reg.Grants, "response_types": []string{}, "token_endpoint_auth_method": method,
+	}
+	if reg.RedirectURI != "" {
+		document["redirect_uris"], document["response_types"] = []string{reg.RedirectURI}, []string{"code"}
 	}
 	if len(reg.Scopes) > 0 {
 		document["scope"] = strings.Join(reg.Scopes, " ")
@@ -189,7 +243,7 @@ func (c *Client) Register(ctx context.Context, endpoint string, reg Registration
 	if err != nil {
 		return Registered{}, err
 	}
-	r := Registered{ClientID: a.text("client_id"), ClientSecret: a.text("client_secret"), AuthStyle: reg.AuthStyle}
+	r := Registered{ClientID: a.text("client_id"), ClientSecret: a.text("client_secret"), AuthStyle: either(reg.AuthStyle, authtype.StylePost)}
 	if a.status/100 != 2 || r.ClientID == "" {
 		return Registered{}, a.failure(StepRegister)
 	}

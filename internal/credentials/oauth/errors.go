@@ -68,7 +68,7 @@ func (e *Error) Advice() string {
 	case CodeClientConfig:
 		return "The client cannot authenticate with what is stored. Check its secret, key or certificate."
 	case CodeIssuer:
-		return "The answer came from another authorization server than the connection names. Check the issuer, and start again."
+		return "The answer is that of another authorization server than the issuer names. Check the issuer, and start again."
 	case CodeInvalidGrant:
 		return "The grant is not valid any more: it was used, revoked or has expired. Connect the account again."
 	case CodePending:
@@ -93,13 +93,28 @@ func (e *Error) Advice() string {
 	return "The server refused. Check the settings of the client there and here."
 }
 
-// registered returns code if it is one that the specifications define, else CodeRefused: what a server
-// writes there could be anything.
+// registered returns code if it is one that the specifications define, or the one that a vendor's code stands
+// for, else CodeRefused: what a server writes there could be anything.
 func registered(code string) string {
 	if slices.Contains(registeredCodes(), code) {
 		return code
 	}
+	if meant, ok := vendorCodes()[code]; ok {
+		return meant
+	}
 	return CodeRefused
+}
+
+// vendorCodes are the codes of servers with names of their own for what RFC 6749 5.2 names.
+func vendorCodes() map[string]string {
+	return map[string]string{
+		// GitHub
+		"bad_verification_code": CodeInvalidGrant, "bad_refresh_token": CodeInvalidGrant,
+		"incorrect_client_credentials": "invalid_client", "redirect_uri_mismatch": "invalid_request",
+		// Slack
+		"invalid_code": CodeInvalidGrant, "code_already_used": CodeInvalidGrant, "invalid_refresh_token": CodeInvalidGrant,
+		"invalid_client_id": "invalid_client", "bad_client_secret": "invalid_client", "bad_redirect_uri": "invalid_request",
+	}
 }
 
 func registeredCodes() []string {

@@ -1,6 +1,12 @@
 package oauth
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"switchgear/internal/credentials/authtype"
+)
 
 // Metadata is what an authorization server publishes about itself (RFC 8414 2).
 type Metadata struct {
@@ -21,18 +27,23 @@ func metadataOf(a answer, issuer, source string) (Metadata, bool) {
 		Scopes:      a.list("scopes_supported"), Grants: a.list("grant_types_supported"), Source: source,
 	}
 	m.NamesItself, _ = a.fields["authorization_response_iss_parameter_supported"].(bool)
+	methods, told := a.fields["token_endpoint_auth_methods_supported"]
+	if !told || methods == nil {
+		m.AuthStyles = []string{authtype.StyleBasic} // RFC 8414 2 says so.
+	}
 	for _, method := range a.list("token_endpoint_auth_methods_supported") {
-		if style := styleOf(method); style != "" {
+		if style := styleOf(method); style != "" && !slices.Contains(m.AuthStyles, style) {
 			m.AuthStyles = append(m.AuthStyles, style)
 		}
 	}
-	ok := a.status == http.StatusOK && sameIssuer(m.Issuer, issuer) && (webURL(m.TokenURL) || webURL(m.AuthorizeURL))
+	secure := strings.HasPrefix(source, "https:")
 	for _, endpoint := range []*string{&m.AuthorizeURL, &m.TokenURL, &m.RevokeURL, &m.DeviceURL, &m.RegisterURL} {
-		if !webURL(*endpoint) {
+		// What came safely does not lead to a place that is not safe.
+		if !webURL(*endpoint) || secure && !strings.HasPrefix(*endpoint, "https:") {
 			*endpoint = ""
 		}
 	}
-	return m, ok
+	return m, a.status == http.StatusOK && sameIssuer(m.Issuer, issuer) && (m.TokenURL != "" || m.AuthorizeURL != "")
 }
 
 func (a answer) list(name string) []string {
