@@ -54,7 +54,7 @@ func (t mutualTLS) pair(values map[string]string) (tls.Certificate, *x509.CertPo
 
 // ClientTLS implements TLSConfigurer.
 func (t mutualTLS) ClientTLS(values map[string]string) (tls.Certificate, *x509.CertPool, error) {
-	if err := known(t, values); err != nil {
+	if err := known(t, t.Fields(), values); err != nil {
 		return tls.Certificate{}, nil, err
 	}
 	return t.pair(values)
