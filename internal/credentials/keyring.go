@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -58,12 +61,48 @@ type Deps struct {
 	Now    func() time.Time
 }
 
-// Keyring holds the opened keysets. It is immutable and safe for concurrent use.
+// Keyring holds the opened keysets. It is safe for concurrent use.
 type Keyring struct {
+	deps         Deps
+	installation string
+	created      bool
+	macs         map[Purpose]tink.MAC
+	sealers      map[Purpose]*Sealer
+	// changing is held while keysets are written.
+	changing sync.Mutex
+	master   atomic.Pointer[masterState]
+	// next is the master key that a rotation is about to store.
+	next atomic.Pointer[masterState]
+	// step is called between the steps of a rotation, for tests that end the process there.
+	step func(name string)
+}
+
+// masterState is the master key in use. It is replaced as a whole.
+type masterState struct {
+	key         masterKey
+	wrapper     tink.AEAD
 	fingerprint string
-	created     bool
-	macs        map[Purpose]tink.MAC
-	sealers     map[Purpose]*Sealer
+	// previous are the fingerprints of the keys before that can be read.
+	previous []string
+	// replaced is the fingerprint of the key that this start found the keysets wrapped with; empty when it
+	// was the present one.
+	replaced string
+}
+
+// wrapping returns the master key of a fingerprint: the present one, or the one that a rotation stored just now.
+func (k *Keyring) wrapping(fingerprint string) *masterState {
+	if next := k.next.Load(); next != nil && next.fingerprint == fingerprint {
+		return next
+	}
+	return k.master.Load()
+}
+
+func newMasterState(key masterKey) (*masterState, error) {
+	wrapper, err := subtle.NewXChaCha20Poly1305(key.bytes)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: master key: %w", err)
+	}
+	return &masterState{key: key, wrapper: wrapper, fingerprint: key.fingerprint()}, nil
 }
 
 func (k *Keyring) has(p Purpose) bool { return k.macs[p] != nil || k.sealers[p] != nil }
@@ -100,7 +139,16 @@ type SealedError struct{ Sealed }
 func (e *SealedError) Error() string { return "sealed: " + e.Reason }
 
 // Fingerprint identifies the master key in use, such as kek_ab12cd34. It gives nothing away.
-func (k *Keyring) Fingerprint() string { return k.fingerprint }
+func (k *Keyring) Fingerprint() string { return k.master.Load().fingerprint }
+
+// Previous are the fingerprints of the master keys before the present one that this process can read. They
+// open older backups.
+func (k *Keyring) Previous() []string { return k.master.Load().previous }
+
+// Rewrapped is the fingerprint of the master key that the keysets were wrapped with until this start, which
+// wrapped them with the present one: the database is an older one, or a rotation had not ended. It is empty
+// otherwise.
+func (k *Keyring) Rewrapped() string { return k.master.Load().replaced }
 
 // Created reports whether this start made the master key, so that someone is told to back it up.
 func (k *Keyring) Created() bool { return k.created }
@@ -128,7 +176,8 @@ type keysetRow struct {
 }
 
 // OpenKeyring opens the keysets with the master key, making what does not exist yet: the key file when
-// the database holds no keyset, and the keyset of every purpose that has none.
+// the database holds no keyset, and the keyset of every purpose that has none. Keysets that a previous master
+// key wraps are wrapped with the present one.
 //
 // It returns a *SealedError when keysets exist and the master key is missing, unusable or another one.
 func OpenKeyring(ctx context.Context, deps Deps) (*Keyring, error) {
@@ -136,62 +185,99 @@ func OpenKeyring(ctx context.Context, deps Deps) (*Keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, created, err := resolveMasterKey(deps.Source, rows)
+	keys, err := resolveMasterKey(deps.Source, rows)
 	if err != nil {
 		return nil, err
 	}
-	if created {
+	ring := &Keyring{
+		deps: deps, created: keys.created, macs: map[Purpose]tink.MAC{}, sealers: map[Purpose]*Sealer{}, step: func(string) {},
+	}
+	master, err := newMasterState(keys.present)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys.previous {
+		if name := key.fingerprint(); name != master.fingerprint && !slices.Contains(master.previous, name) {
+			master.previous = append(master.previous, name)
+		}
+	}
+	if ring.created {
 		deps.Logger.LogAttrs(ctx, slog.LevelInfo, "master key created",
-			slog.String("file", deps.Source.File), slog.String("fingerprint", key.fingerprint()))
+			slog.String("file", deps.Source.File), slog.String("fingerprint", master.fingerprint))
 	}
-	installation, err := ensureInstallation(ctx, deps.DB)
+	if ring.installation, err = ensureInstallation(ctx, deps.DB); err != nil {
+		return nil, err
+	}
+	old, err := newMasterState(keys.wraps)
 	if err != nil {
 		return nil, err
 	}
-	wrapper, err := subtle.NewXChaCha20Poly1305(key.bytes)
-	if err != nil {
-		return nil, fmt.Errorf("credentials: master key: %w", err)
-	}
-	ring := &Keyring{fingerprint: key.fingerprint(), created: created, macs: map[Purpose]tink.MAC{}, sealers: map[Purpose]*Sealer{}}
 	for _, row := range rows {
-		handle, err := unwrap(wrapper, row.wrapped, installation, Purpose(row.purpose))
+		handle, err := unwrap(old.wrapper, row.wrapped, ring.installation, Purpose(row.purpose))
 		if err != nil {
 			return nil, &SealedError{Sealed{
-				Reason: fmt.Sprintf("the keyset %q does not open with the master key %s; the database may come from another installation or be damaged", row.purpose, key.fingerprint()),
-				Got:    key.fingerprint(), Expected: row.fingerprint,
+				Reason: fmt.Sprintf("the keyset %q does not open with the master key %s; the database may come from another installation or be damaged", row.purpose, old.fingerprint),
+				Got:    old.fingerprint, Expected: row.fingerprint,
 			}}
 		}
 		if err := ring.add(Purpose(row.purpose), handle); err != nil {
 			return nil, err
 		}
 	}
-	return ring, ring.addMissing(ctx, deps, wrapper, installation)
+	ring.master.Store(master)
+	if old.fingerprint != master.fingerprint {
+		if err := deps.DB.InTx(ctx, func(tx *db.Tx) error { return ring.rewrap(ctx, tx, old, master) }); err != nil {
+			return nil, err
+		}
+		master.replaced = old.fingerprint
+		deps.Logger.LogAttrs(ctx, slog.LevelWarn, "keysets that the previous master key wrapped are wrapped with the present one",
+			slog.String("previous", old.fingerprint), slog.String("fingerprint", master.fingerprint))
+	}
+	if err := ring.addMissing(ctx, deps); err != nil {
+		return nil, err
+	}
+	return ring, ring.revive(ctx)
 }
 
-func resolveMasterKey(source KeySource, rows []keysetRow) (key masterKey, created bool, err error) {
-	key, err = source.load()
+// masterKeys are the keys that a start works with.
+type masterKeys struct {
+	// present is the key that the source names, wraps the one that the keysets are wrapped with.
+	present, wraps masterKey
+	previous       []masterKey
+	created        bool
+}
+
+func resolveMasterKey(source KeySource, rows []keysetRow) (masterKeys, error) {
+	key, err := source.load()
 	switch {
 	case len(rows) == 0 && errors.Is(err, errNoMasterKey):
 		key, err = source.create()
-		return key, true, err
+		return masterKeys{present: key, wraps: key, created: true}, err
 	case len(rows) == 0:
-		return key, false, err
+		return masterKeys{present: key, wraps: key}, err
 	}
 	expected := rows[0].fingerprint
+	previous := source.previous(expected)
 	switch {
 	case errors.Is(err, errNoMasterKey):
-		return key, false, &SealedError{Sealed{Expected: expected, Reason: fmt.Sprintf(
+		return masterKeys{}, &SealedError{Sealed{Expected: expected, Reason: fmt.Sprintf(
 			"the master key is missing: expected %s in %s. Put the key file back (or set SWITCHGEAR_KEY) and restart", expected, source.File)}}
 	case err != nil:
-		return key, false, &SealedError{Sealed{Expected: expected, Reason: fmt.Sprintf("%s. Expected the key %s", fault.PublicMessage(err), expected)}}
-	case key.fingerprint() != expected:
-		return key, false, &SealedError{Sealed{Expected: expected, Got: key.fingerprint(), Reason: fmt.Sprintf(
-			"wrong master key: expected %s, got %s. Put the right key back and restart", expected, key.fingerprint())}}
+		return masterKeys{}, &SealedError{Sealed{Expected: expected, Reason: fmt.Sprintf("%s. Expected the key %s", fault.PublicMessage(err), expected)}}
+	case key.fingerprint() == expected:
+		return masterKeys{present: key, wraps: key, previous: previous}, nil
 	}
-	return key, false, nil
+	for _, before := range previous {
+		if before.fingerprint() == expected {
+			return masterKeys{present: key, wraps: before, previous: previous}, nil
+		}
+	}
+	return masterKeys{}, &SealedError{Sealed{Expected: expected, Got: key.fingerprint(), Reason: fmt.Sprintf(
+		"wrong master key: expected %s, got %s. Put the right key back, or name it as the previous one, and restart", expected, key.fingerprint())}}
 }
 
-func (k *Keyring) addMissing(ctx context.Context, deps Deps, wrapper tink.AEAD, installation string) error {
+func (k *Keyring) addMissing(ctx context.Context, deps Deps) error {
+	master := k.master.Load()
 	for _, p := range purposes() {
 		if k.has(p) {
 			continue
@@ -204,11 +290,11 @@ func (k *Keyring) addMissing(ctx context.Context, deps Deps, wrapper tink.AEAD, 
 		if err != nil {
 			return fmt.Errorf("credentials: new keyset %s: %w", p, err)
 		}
-		wrapped, err := wrap(wrapper, handle, installation, p)
+		wrapped, err := wrap(master.wrapper, handle, k.installation, p)
 		if err != nil {
 			return fmt.Errorf("credentials: wrap keyset %s: %w", p, err)
 		}
-		if err := insertKeyset(ctx, deps.DB, keysetRow{string(p), wrapped, k.fingerprint}, deps.Now()); err != nil {
+		if err := insertKeyset(ctx, deps.DB, keysetRow{string(p), wrapped, master.fingerprint}, deps.Now()); err != nil {
 			return err
 		}
 		if err := k.add(p, handle); err != nil {

@@ -25,6 +25,11 @@ type KeySource struct {
 	File string
 	// Value is the key itself in base64, for platforms that inject secrets by environment.
 	Value telemetry.Secret
+	// Previous and PreviousFile name the key before a rotation, for databases that it still wraps: one
+	// whose rotation did not end, or that was restored from an older backup. Without a PreviousFile, the
+	// files that a rotation leaves beside File are looked at.
+	Previous     telemetry.Secret
+	PreviousFile string
 }
 
 // masterKey wraps keysets. It is never stored beside them.
@@ -45,24 +50,58 @@ func (s KeySource) load() (masterKey, error) {
 	if !s.Value.IsZero() {
 		return decodeMasterKey("SWITCHGEAR_KEY", s.Value.Reveal())
 	}
-	info, err := os.Stat(s.File)
+	return readMasterKey(s.File)
+}
+
+func readMasterKey(file string) (masterKey, error) {
+	info, err := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return masterKey{}, errNoMasterKey
 	}
 	if err != nil {
-		return masterKey{}, unusable(s.File, "cannot be read", err)
+		return masterKey{}, unusable(file, "cannot be read", err)
 	}
 	if !info.Mode().IsRegular() {
-		return masterKey{}, unusable(s.File, "is not a regular file", nil)
+		return masterKey{}, unusable(file, "is not a regular file", nil)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return masterKey{}, unusable(s.File, fmt.Sprintf("may be read by others (mode %#o); run chmod 600 on it", info.Mode().Perm()), nil)
+		return masterKey{}, unusable(file, fmt.Sprintf("may be read by others (mode %#o); run chmod 600 on it", info.Mode().Perm()), nil)
 	}
-	text, err := os.ReadFile(s.File)
+	text, err := os.ReadFile(file)
 	if err != nil {
-		return masterKey{}, unusable(s.File, "cannot be read", err)
+		return masterKey{}, unusable(file, "cannot be read", err)
 	}
-	return decodeMasterKey(s.File, string(text))
+	return decodeMasterKey(file, string(text))
+}
+
+// previousFile is where a rotation keeps the key that it replaces.
+func (s KeySource) previousFile() string { return s.File + ".previous" }
+
+// keptFile is where a key is kept that is older than the previous one.
+func (s KeySource) keptFile(fingerprint string) string { return s.File + "." + fingerprint }
+
+// previous returns the keys before the present one that can be read, the latest first. wanted is the
+// fingerprint that is looked for.
+func (s KeySource) previous(wanted string) []masterKey {
+	var out []masterKey
+	if !s.Previous.IsZero() {
+		if key, err := decodeMasterKey("SWITCHGEAR_KEY_PREVIOUS", s.Previous.Reveal()); err == nil {
+			out = append(out, key)
+		}
+	}
+	files := []string{s.PreviousFile}
+	if s.File != "" {
+		files = append(files, s.previousFile(), s.keptFile(wanted))
+	}
+	for _, file := range files {
+		if file == "" {
+			continue
+		}
+		if key, err := readMasterKey(file); err == nil {
+			out = append(out, key)
+		}
+	}
+	return out
 }
 
 func decodeMasterKey(from, text string) (masterKey, error) {
@@ -80,8 +119,7 @@ func unusable(from, what string, cause error) error {
 
 // create makes a new key file. It never replaces one: an existing file is an error.
 func (s KeySource) create() (masterKey, error) {
-	key := masterKey{bytes: make([]byte, masterKeySize)}
-	rand.Read(key.bytes) // never fails: crypto/rand ends the process instead
+	key := newMasterKey()
 	dir := filepath.Dir(s.File)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return masterKey{}, unusable(s.File, "cannot be created", err)
@@ -93,14 +131,7 @@ func (s KeySource) create() (masterKey, error) {
 		return masterKey{}, unusable(s.File, "cannot be created", err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.WriteString(base64.StdEncoding.EncodeToString(key.bytes) + "\n")
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
+	if err = writeMasterKey(f, key); err == nil {
 		err = os.Link(f.Name(), s.File)
 	}
 	if err == nil {
@@ -110,6 +141,41 @@ func (s KeySource) create() (masterKey, error) {
 		return masterKey{}, unusable(s.File, "cannot be written", err)
 	}
 	return key, nil
+}
+
+func newMasterKey() masterKey {
+	key := masterKey{bytes: make([]byte, masterKeySize)}
+	rand.Read(key.bytes) // never fails: crypto/rand ends the process instead
+	return key
+}
+
+// writeMasterKey writes key into f, durably, and closes it.
+func writeMasterKey(f *os.File, key masterKey) error {
+	_, err := f.WriteString(base64.StdEncoding.EncodeToString(key.bytes) + "\n")
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// replaceKeyFile puts key into file, whole or not at all, in the place of what is there.
+func replaceKeyFile(file string, key masterKey) error {
+	dir := filepath.Dir(file)
+	f, err := os.CreateTemp(dir, ".switchgear-key-*") // mode 0600
+	if err != nil {
+		return unusable(file, "cannot be written", err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // gone already when all went well
+	if err = writeMasterKey(f, key); err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
+		return unusable(file, "cannot be written", err)
+	}
+	return nil
 }
 
 // syncDir makes a new directory entry durable: without it a power cut could lose the key file while

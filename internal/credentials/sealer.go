@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"sync/atomic"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
@@ -37,23 +39,43 @@ func (a AAD) Encode() []byte {
 	return binary.BigEndian.AppendUint64(out, uint64(a.Version)) //nolint:gosec // the same bits are read back by nobody; only equality counts.
 }
 
-// Sealer encrypts values under the keyset of one purpose. It is safe for concurrent use.
-type Sealer struct {
+// Sealer encrypts values under the keyset of one purpose. It is safe for concurrent use, and follows a
+// rotation of the keyset while it is in use.
+type Sealer struct{ keys atomic.Pointer[sealingKeys] }
+
+// sealingKeys is a keyset as a Sealer uses it. before are the earlier states of the keyset in this process:
+// what is in memory since before a rotation still opens after its key was disabled.
+type sealingKeys struct {
 	aead    tink.AEAD
 	primary uint32
+	before  []tink.AEAD
 }
 
 func newSealer(handle *keyset.Handle) (*Sealer, error) {
+	s := &Sealer{}
+	return s, s.use(handle)
+}
+
+// use makes the Sealer work with another state of its keyset.
+func (s *Sealer) use(handle *keyset.Handle) error {
 	primitive, err := aead.New(handle)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	primary, err := handle.Primary()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &Sealer{aead: primitive, primary: primary.KeyID()}, nil
+	next := &sealingKeys{aead: primitive, primary: primary.KeyID()}
+	if now := s.keys.Load(); now != nil {
+		next.before = append(slices.Clip(now.before), now.aead)
+	}
+	s.keys.Store(next)
+	return nil
 }
+
+// primary is the id of the key that seals new values.
+func (s *Sealer) primary() uint32 { return s.keys.Load().primary }
 
 // Sealer returns what seals and opens values of a purpose.
 func (k *Keyring) Sealer(purpose Purpose) (*Sealer, error) {
@@ -67,11 +89,17 @@ func (k *Keyring) Sealer(purpose Purpose) (*Sealer, error) {
 // Seal encrypts plaintext for the place aad. keyID names the key that was used; it is stored beside the
 // value, so that a rotation knows what is left to do.
 func (s *Sealer) Seal(aad AAD, plaintext []byte) (sealed string, keyID uint32, err error) {
-	raw, err := s.aead.Encrypt(plaintext, aad.Encode())
+	keys := s.keys.Load()
+	sealed, err = keys.seal(aad, plaintext)
+	return sealed, keys.primary, err
+}
+
+func (k *sealingKeys) seal(aad AAD, plaintext []byte) (string, error) {
+	raw, err := k.aead.Encrypt(plaintext, aad.Encode())
 	if err != nil {
-		return "", 0, fmt.Errorf("credentials: seal %s %s: %w", aad.Table, aad.Row, err)
+		return "", fmt.Errorf("credentials: seal %s %s: %w", aad.Table, aad.Row, err)
 	}
-	return base64.StdEncoding.EncodeToString(raw), s.primary, nil
+	return base64.StdEncoding.EncodeToString(raw), nil
 }
 
 // Open decrypts what Seal made for the same place. Anything else (damaged, moved, sealed under another
@@ -96,7 +124,11 @@ func newEnvelope(aad AAD, sealed string) (envelope, error) {
 }
 
 func (s *Sealer) open(e envelope) ([]byte, error) {
-	plaintext, err := s.aead.Decrypt(e.raw, e.aad)
+	keys := s.keys.Load()
+	plaintext, err := keys.aead.Decrypt(e.raw, e.aad)
+	for i := len(keys.before) - 1; err != nil && i >= 0; i-- {
+		plaintext, err = keys.before[i].Decrypt(e.raw, e.aad)
+	}
 	if err != nil {
 		return nil, corrupt(err)
 	}
