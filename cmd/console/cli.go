@@ -28,6 +28,8 @@ type commandLine struct {
 	Call    callCommand    `cmd:"" help:"Send one request through a connection, as an application would, and print the answer."`
 	Doctor  doctorCommand  `cmd:"" help:"Check data directory, key, database, disk, listeners, clock and egress rules."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+
+	RotateKeys rotateKeysCommand `cmd:"" help:"Replace the data key, or the master key, while the console runs or stands still."`
 }
 
 type userCommands struct {

@@ -58,7 +58,7 @@ func (s Scope) Grants(p Permission) bool {
 		return s.Covers(ScopeAPIRead)
 	case PermissionOperate, PermissionConfigure:
 		return s.Covers(ScopeAPIWrite)
-	case PermissionUsersRead, PermissionUsersWrite, PermissionKeysRead, PermissionKeysWrite, PermissionAuditRead:
+	case PermissionUsersRead, PermissionUsersWrite, PermissionKeysRead, PermissionKeysWrite, PermissionAuditRead, PermissionRotate:
 	}
 	return false
 }

@@ -37,7 +37,7 @@ func (r Role) Description() string {
 	case RoleOwner:
 		return "Everything, including other owners."
 	case RoleAdmin:
-		return "Everything except touching owners."
+		return "Everything except touching owners and the encryption keys."
 	case RoleOperator:
 		return "Trip, reset, replay and roll back. Sees API keys, not users."
 	case RoleViewer:
@@ -61,6 +61,8 @@ const (
 	PermissionSystemRead Permission = "system:read"
 	PermissionOperate    Permission = "operate"
 	PermissionConfigure  Permission = "configure"
+	// PermissionRotate is about the keys that everything is encrypted with.
+	PermissionRotate Permission = "keys:rotate"
 )
 
 // Permissions returns every permission.
@@ -68,6 +70,7 @@ func Permissions() []Permission {
 	return []Permission{
 		PermissionUsersRead, PermissionUsersWrite, PermissionKeysRead, PermissionKeysWrite,
 		PermissionAuditRead, PermissionSystemRead, PermissionOperate, PermissionConfigure,
+		PermissionRotate,
 	}
 }
 
@@ -77,8 +80,10 @@ func (r Role) Can(p Permission) bool {
 		return false
 	}
 	switch r {
-	case RoleOwner, RoleAdmin:
+	case RoleOwner:
 		return true
+	case RoleAdmin:
+		return p != PermissionRotate
 	case RoleOperator:
 		return p == PermissionOperate || p == PermissionKeysRead || p == PermissionSystemRead
 	case RoleViewer:

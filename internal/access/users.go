@@ -306,31 +306,10 @@ func (s *Service) UpdateProfile(ctx context.Context, a Actor, name string) error
 // ChangePassword replaces the actor's own password, for which the present one is needed, and ends
 // every other session of theirs. Guessing the present one is slowed down as at sign-in.
 func (s *Service) ChangePassword(ctx context.Context, a Actor, current, next telemetry.Secret) error {
-	if a.Kind != KindUser {
-		return fault.New(fault.Forbidden, "", "Only a signed-in user has a password.")
-	}
-	u, err := s.store.user(ctx, s.db, a.ID)
-	if err != nil {
-		return fmt.Errorf("access: change password: %w", notFound(err, "user"))
-	}
-	attempt, err := s.reserve(ctx, u.Email, a.IP)
+	u, err := s.prove(ctx, a, current, "current")
 	if err != nil {
 		return fmt.Errorf("access: change password: %w", err)
 	}
-	defer attempt.Failed()
-	match, _, err := s.hasher.Verify(ctx, current, u.passwordHash)
-	if err != nil {
-		undecided(ctx, attempt)
-		return fmt.Errorf("access: change password: %w", err)
-	}
-	if !match {
-		attempt.Failed()
-		if err := s.recordFailure(ctx, Origin{IP: a.IP}, u, u.Email, "wrong present password"); err != nil {
-			return fmt.Errorf("access: change password: %w", err)
-		}
-		return fault.Field("WRONG_PASSWORD", "current", "That is not your present password.")
-	}
-	attempt.Succeeded()
 	if current.Reveal() == next.Reveal() {
 		return fault.Field("WEAK_PASSWORD", "password", "This is your present password. Choose another one.")
 	}
@@ -350,6 +329,46 @@ func (s *Service) ChangePassword(ctx context.Context, a Actor, current, next tel
 		}
 		return audit.Entry{Action: "user.password_change", Target: u.target()}, s.store.endSessions(ctx, tx, u.ID, a.SessionID)
 	})
+}
+
+// Confirm has the actor prove once more, with their password, that they are who signed in: before what must
+// not be done from an unattended screen. Guessing is slowed down as at sign-in. It returns a fault.Invalid
+// about the field password when it is another one.
+func (s *Service) Confirm(ctx context.Context, a Actor, password telemetry.Secret) error {
+	if _, err := s.prove(ctx, a, password, "password"); err != nil {
+		return fmt.Errorf("access: confirm: %w", err)
+	}
+	return nil
+}
+
+// prove checks the actor's own password, which came in a field.
+func (s *Service) prove(ctx context.Context, a Actor, password telemetry.Secret, field string) (userRow, error) {
+	if a.Kind != KindUser {
+		return userRow{}, fault.New(fault.Forbidden, "", "Only a signed-in user has a password.")
+	}
+	u, err := s.store.user(ctx, s.db, a.ID)
+	if err != nil {
+		return userRow{}, notFound(err, "user")
+	}
+	attempt, err := s.reserve(ctx, u.Email, a.IP)
+	if err != nil {
+		return userRow{}, err
+	}
+	defer attempt.Failed()
+	match, _, err := s.hasher.Verify(ctx, password, u.passwordHash)
+	if err != nil {
+		undecided(ctx, attempt)
+		return userRow{}, err
+	}
+	if !match {
+		attempt.Failed()
+		if err := s.recordFailure(ctx, Origin{IP: a.IP}, u, u.Email, "wrong present password"); err != nil {
+			return userRow{}, err
+		}
+		return userRow{}, fault.Field("WRONG_PASSWORD", field, "That is not your present password.")
+	}
+	attempt.Succeeded()
+	return u, nil
 }
 
 // changeSelf is the frame of a change that a user makes to their own account. An entry without an

@@ -300,6 +300,26 @@ func TestUpdateProfile(t *testing.T) {
 	wantCode(t, w.UpdateProfile(t.Context(), System(), "x"), fault.Forbidden, "FORBIDDEN")
 }
 
+// Confirm accepts the actor's own password and nothing else, and guessing gets slower.
+func TestConfirm(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, a := w.user("ada@example.com", RoleOwner)
+	secret := telemetry.NewSecret
+	must(t, w.Confirm(t.Context(), a, secret(goodPassword)))
+	for _, other := range []Actor{System(), CommandLine("root"), {Kind: KindAPIKey, ID: "key_1"}} {
+		wantCode(t, w.Confirm(t.Context(), other, secret(goodPassword)), fault.Forbidden, "FORBIDDEN")
+	}
+	var err error
+	for range 20 {
+		if err = w.Confirm(t.Context(), a, secret("another guess entirely")); fault.Is(err, fault.RateLimited) {
+			break
+		}
+		wantField(t, err, "WRONG_PASSWORD", "password")
+	}
+	wantCode(t, err, fault.RateLimited, "TOO_MANY_ATTEMPTS")
+}
+
 func TestChangePassword(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -103,6 +103,7 @@ func New(ctx context.Context, deps Deps) (_ *App, err error) {
 	if a.core, err = openCore(ctx, deps.Config, deps.Logger, publish, a.stack); err != nil {
 		return nil, err
 	}
+	a.core.serving = true
 	if a.core.sealed == nil {
 		if err := a.core.breakers.Restore(ctx); err != nil {
 			return nil, err
@@ -271,6 +272,7 @@ func (a *App) supervise(ctx context.Context) <-chan struct{} {
 		{"connections", a.core.connections},
 		{"credentials", a.core.vault},
 		{"consents", a.core.connect},
+		{"key rotation", a.core.rotation},
 		{"call log", a.core.calls},
 		{"health", a.core.health},
 		{"health checks", a.core.health.Checker()},

@@ -24,6 +24,7 @@ import (
 	"switchgear/internal/idempotency"
 	"switchgear/internal/observability"
 	"switchgear/internal/providers"
+	"switchgear/internal/rotation"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/runtime/egress"
@@ -51,6 +52,7 @@ type core struct {
 	judge       *calls.Judge
 	checklist   *checklist.Service
 	whatif      *whatif.Service
+	rotation    *rotation.Service
 	cfg         config.Config
 	logger      *slog.Logger
 	counted     *observability.Calls
@@ -59,6 +61,8 @@ type core struct {
 	requests    *idempotency.Service
 	listeners   ownListeners
 	admitted    admitted
+	// serving says that this is a server, which does the work of rotations in the background.
+	serving bool
 	// sealed is set, and everything above but db unset, when the master key does not fit the database.
 	sealed *credentials.Sealed
 }
@@ -75,8 +79,10 @@ func openCore(ctx context.Context, cfg config.Config, logger *slog.Logger, notif
 
 	c := &core{db: store, cfg: cfg, logger: logger}
 	c.keyring, err = credentials.OpenKeyring(ctx, credentials.Deps{
-		DB:     store,
-		Source: credentials.KeySource{File: cfg.EffectiveKeyFile(), Value: cfg.Key},
+		DB: store,
+		Source: credentials.KeySource{
+			File: cfg.EffectiveKeyFile(), Value: cfg.Key, Previous: cfg.KeyPrevious, PreviousFile: cfg.KeyPreviousFile,
+		},
 		Logger: logger,
 		Now:    time.Now,
 	})
@@ -103,6 +109,9 @@ func openCore(ctx context.Context, cfg config.Config, logger *slog.Logger, notif
 		DB: store, Audit: c.audit, KeyMAC: keyMAC, Notify: notify, Logger: logger, Now: time.Now,
 	}, access.Config{SessionLifetime: cfg.SessionLifetime, SecureCookies: cfg.SecureCookies()})
 	if err != nil {
+		return nil, err
+	}
+	if err := c.openRotation(ctx, notify); err != nil {
 		return nil, err
 	}
 	return c, c.openConnections(ctx, cfg, logger, notify, stack)

@@ -23,6 +23,7 @@ func layers() map[string][]string {
 	features := []string{
 		"internal/access", "internal/audit", "internal/credentials", "internal/providers", "internal/connections", "internal/calls", "internal/runtime",
 		"internal/breakers", "internal/connect", "internal/health", "internal/alerts", "internal/checklist", "internal/whatif",
+		"internal/rotation",
 	}
 	with := func(more ...string) []string { return slices.Concat(always, more) }
 
@@ -41,6 +42,7 @@ func layers() map[string][]string {
 		"internal/audit":         with("db"),
 		"internal/access":        with("db", "internal/audit"),
 		"internal/credentials":   with("db"),
+		"internal/rotation":      with("db", "internal/audit", "internal/access", "internal/credentials"),
 		"internal/providers":     with(),
 		"internal/connections":   with("db", "internal/audit", "internal/access", "internal/credentials", "internal/providers", "internal/runtime"),
 		"internal/breakers":      with("db", "internal/audit", "internal/access", "internal/connections", "internal/runtime"),

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"switchgear/internal/telemetry"
 )
 
 // Names of settings that the rules below speak about.
@@ -22,6 +24,8 @@ const (
 	envData         = Prefix + "DATA"
 	envKeyFile      = Prefix + "KEY_FILE"
 	envKey          = Prefix + "KEY"
+	envPrevious     = Prefix + "KEY_PREVIOUS"
+	envPreviousFile = Prefix + "KEY_PREVIOUS_FILE"
 	envPublicURL    = Prefix + "PUBLIC_URL"
 	envEgress       = Prefix + "EGRESS_ALLOW"
 	envProxies      = Prefix + "TRUSTED_PROXIES"
@@ -182,9 +186,9 @@ func parseOrigin(s string) (string, error) {
 }
 
 func (p *problems) checkKey(c *Config) {
+	p.checkPreviousKey(c)
 	if !c.Key.IsZero() {
-		raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(c.Key.Reveal()))
-		if err != nil || len(raw) != 32 {
+		if !validKey(c.Key) {
 			p.add(envKey, "is not 32 bytes in base64; `openssl rand -base64 32` makes one")
 		}
 		if c.KeyFile != "" {
@@ -198,10 +202,7 @@ func (p *problems) checkKey(c *Config) {
 		return
 	}
 	file := c.EffectiveKeyFile()
-	// Whether a relative path lies inside an absolute one depends on the working directory, which Load
-	// does not know: such a pair passes here.
-	rel, err := filepath.Rel(data, file)
-	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+	if !inside(data, file) {
 		return
 	}
 	if c.KeyFile == "" {
@@ -209,6 +210,27 @@ func (p *problems) checkKey(c *Config) {
 		return
 	}
 	p.add(envKeyFile, "%q lies inside the data directory %q; a copy of the data would carry its key, so keep it elsewhere", c.KeyFile, c.Data)
+}
+
+func (p *problems) checkPreviousKey(c *Config) {
+	if !c.KeyPrevious.IsZero() && !validKey(c.KeyPrevious) {
+		p.add(envPrevious, "is not 32 bytes in base64")
+	}
+	if c.KeyPreviousFile != "" && inside(filepath.Clean(c.Data), c.KeyPreviousFile) {
+		p.add(envPreviousFile, "%q lies inside the data directory %q; a copy of the data would carry its key, so keep it elsewhere", c.KeyPreviousFile, c.Data)
+	}
+}
+
+func validKey(key telemetry.Secret) bool {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(key.Reveal()))
+	return err == nil && len(raw) == 32
+}
+
+// inside reports whether a file lies inside a folder. Whether a relative path lies inside an absolute one
+// depends on the working directory, which Load does not know: such a pair passes.
+func inside(folder, file string) bool {
+	rel, err := filepath.Rel(folder, file)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
 // checkEgressRule checks the form HOST=CIDR:PORTS.

@@ -178,6 +178,7 @@ func TestProblems(t *testing.T) {
 		"key":                  {env: m("KEY", canary), want: []string{`SWITCHGEAR_KEY: is not 32 bytes in base64`}},
 		"key and file":         {env: m("KEY", canary, "KEY_FILE", "/k"), want: []string{`SWITCHGEAR_KEY: is not`, `SWITCHGEAR_KEY_FILE: and SWITCHGEAR_KEY are both set; keep one`}},
 		"key file in data":     {env: m("KEY_FILE", "data/../data/k"), want: []string{`SWITCHGEAR_KEY_FILE: "data/../data/k" lies inside the data directory "./data"`}},
+		"previous key":         {env: m("KEY_PREVIOUS", canary, "KEY_PREVIOUS_FILE", "data/k"), want: []string{`SWITCHGEAR_KEY_PREVIOUS: is not 32 bytes`, `SWITCHGEAR_KEY_PREVIOUS_FILE: "data/k" lies inside the data directory "./data"`}},
 		"key file is the data": {env: m("KEY_FILE", "./data"), want: []string{`SWITCHGEAR_KEY_FILE: "./data" lies inside`}},
 		"data is here":         {env: m("DATA", "."), want: []string{`SWITCHGEAR_DATA: "." would hold its own key file`}},
 		"data is the root":     {env: m("DATA", "/"), want: []string{`SWITCHGEAR_DATA: "/" would hold its own key file`}},

@@ -11,6 +11,7 @@ import (
 	"switchgear/internal/checklist"
 	"switchgear/internal/health"
 	"switchgear/internal/live"
+	"switchgear/internal/rotation"
 )
 
 // liveRoute is where pages listen for what has changed.
@@ -37,6 +38,8 @@ func topicPermission(topic string) (guard, bool) {
 		return needs(access.PermissionAuditRead), true
 	case "connections", "calls", breakers.Topic, checklist.Topic, health.Topic, health.BoardTopic, alerts.Topic:
 		return needs(access.PermissionSystemRead), true
+	case rotation.Topic:
+		return needs(access.PermissionRotate), true
 	case "sessions":
 		return signedIn(), true
 	}

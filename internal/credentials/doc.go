@@ -18,6 +18,9 @@
 // service refused it; by one at a time, under a lease on the row. A person who consents, or a renewal that is
 // refused for good, moves the state between active and needs_reauth.
 //
+// The master key is rotated by [Keyring.RotateMaster], the key that seals values by a [Rotator]; both while
+// everything is in use, and both such that a process which is killed at any point loses nothing.
+//
 // Invariants:
 //
 //   - a new token is committed before it is used, and stored only over the version that it was asked with;
@@ -27,6 +30,12 @@
 //
 //   - The key file is mode 0600, outside the data directory, written and synced before the first keyset
 //     that depends on it.
+//
+//   - A database that a previous master key wraps opens as long as that key can be read, and is wrapped with
+//     the present one.
+//
+//   - A data key is disabled when no value names it, and not before. Every column with sealed values is
+//     listed in sealedColumns.
 //
 //   - A keyset is bound to its installation and purpose by associated data: a row moved between
 //     installations or purposes does not open.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,8 +48,7 @@ func (i *installation) open(ctx context.Context) (err error) {
 	}
 	i.ring, err = OpenKeyring(ctx, Deps{DB: i.db, Source: i.source, Logger: telemetry.Discard(), Now: time.Now})
 	if err != nil {
-		_ = i.db.Close()
-		return err
+		return errors.Join(err, i.close())
 	}
 	i.rotator, err = NewRotator(RotatorDeps{
 		DB: i.db, Keyring: i.ring, Progress: func() {}, Logger: telemetry.Discard(),
@@ -67,6 +67,8 @@ func (i *installation) open(ctx context.Context) (err error) {
 	})
 	return err
 }
+
+func (i *installation) close() error { return i.db.Close() }
 
 func (i *installation) begin(ctx context.Context) error {
 	var committed func()
@@ -344,7 +346,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	for n := range last {
 		group.Go(func() {
 			account := "a" + strconv.Itoa(n)
-			for round := 0; round < 400; round++ {
+			for round := range 400 {
 				select {
 				case <-stop:
 					return

@@ -25,20 +25,20 @@ type sealedColumn struct {
 func sealedColumns() []sealedColumn {
 	// A value whose credential is gone does not open and is reported, not passed over.
 	const (
-		credential     = ` LEFT JOIN credentials c ON c.id = s.credential_id`
+		join           = ` LEFT JOIN credentials c ON c.id = s.credential_id`
 		owner, account = `COALESCE(c.connection_id, '')`, `COALESCE(c.account, '')`
 	)
 	return []sealedColumn{
 		{
-			label: "Credentials", table: "credential_versions", value: "sealed", key: "key_id", join: credential,
+			label: "Credentials", table: "credential_versions", value: "sealed", key: "key_id", join: join,
 			row: "s.credential_id", owner: owner, account: account, version: "s.version",
 		},
 		{
-			label: "Tokens", table: "credential_tokens", value: "sealed", key: "key_id", join: credential,
+			label: "Tokens", table: "credential_tokens", value: "sealed", key: "key_id", join: join,
 			row: "s.credential_id", owner: owner, account: account, version: "s.version",
 		},
 		{
-			label: "Tokens before the present ones", table: "credential_tokens", value: "previous", key: "previous_key_id", join: credential,
+			label: "Tokens before the present ones", table: "credential_tokens", value: "previous", key: "previous_key_id", join: join,
 			row: "s.credential_id", owner: owner, account: account, version: "s.previous_version",
 		},
 		{

@@ -169,6 +169,7 @@ func (v SealedView) steps() []ui.Step {
 	return []ui.Step{
 		{Title: "Find the right key", Text: find},
 		{Title: "Put it in its place", Text: put},
+		{Title: "Or name it as the previous key", Text: "When the key was rotated and this database is an older one, leave the present key where it is, and name the key of the database by SWITCHGEAR_KEY_PREVIOUS_FILE or SWITCHGEAR_KEY_PREVIOUS. The start wraps the database with the present key."},
 		{Title: "Start the process again", Text: "It compares the key with the database and opens. This page then shows the console."},
 	}
 }
