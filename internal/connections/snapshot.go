@@ -57,7 +57,7 @@ func (s *Service) Target(slug, account string) (runtime.Target, error) {
 	case e.problem != nil:
 		return named, e.problem
 	}
-	authorize, err := e.set.Authorizer(account)
+	authorize, renew, err := e.set.Authorizer(account)
 	if err != nil {
 		return named, err
 	}
@@ -69,7 +69,7 @@ func (s *Service) Target(slug, account string) (runtime.Target, error) {
 	return runtime.Target{
 		ConnectionID: e.ID, Slug: e.Slug, Account: account, Version: e.Version,
 		BaseURL: e.base, Policy: e.policy, Operations: e.operations,
-		Authorize: authorize, SignsBody: e.set.SignsBody(account), Refresh: e.set.Renewer(account), CredentialID: credential, CredentialVersion: version,
+		Authorize: authorize, SignsBody: e.set.SignsBody(account), Refresh: renew, CredentialID: credential, CredentialVersion: version,
 		Transport: transport, LogBodies: e.LogBodies,
 	}, nil
 }

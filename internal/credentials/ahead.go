@@ -14,6 +14,8 @@ const (
 	aheadInterval = 5 * time.Second
 	// aheadAtOnce bounds how many are renewed at the same time, aheadBatch how many in one go.
 	aheadAtOnce, aheadBatch = 4, 64
+	// previousKept is how long the token before the present one is kept.
+	previousKept = 10 * time.Minute
 	// eventsKept is how long the history of credentials is kept.
 	eventsKept = 400 * 24 * time.Hour
 )
@@ -21,9 +23,10 @@ const (
 // Serve renews tokens ahead of their end until ctx ends, and forgets history that is too old. Run it under a
 // supervisor; it returns when what it began is stored.
 func (v *Vault) Serve(ctx context.Context) error {
+	defer v.settled()
 	tick := time.NewTicker(aheadInterval)
 	defer tick.Stop()
-	pruned := time.Time{}
+	var pruned, dropped time.Time
 	for {
 		v.renewDue(ctx)
 		if now := v.now(); now.Sub(pruned) > 24*time.Hour {
@@ -31,6 +34,12 @@ func (v *Vault) Serve(ctx context.Context) error {
 				v.logger.WarnContext(ctx, "old history of credentials is not forgotten yet", "error", err)
 			}
 			pruned = now
+		}
+		if now := v.now(); now.Sub(dropped) > time.Minute {
+			if err := v.store.forgetPrevious(ctx, now.Add(-previousKept)); err != nil {
+				v.logger.WarnContext(ctx, "tokens that were replaced are not forgotten yet", "error", err)
+			}
+			dropped = now
 		}
 		select {
 		case <-ctx.Done():
@@ -78,7 +87,7 @@ func (v *Vault) renewAhead(ctx context.Context, id string) error {
 	}
 	used := db.Time(v.use(id).at.Load())
 	if idle := used.Before(r.token.obtainedAt) && r.LastUsedAt.Before(r.token.obtainedAt); idle && !authtype.Interactive(t) || !v.canRenew(r, t) {
-		return v.store.db.InTx(ctx, func(tx *db.Tx) error { return v.store.postpone(ctx, tx, id) })
+		return v.store.db.InTx(ctx, func(tx *db.Tx) error { return v.store.postpone(ctx, tx, id, r.token.version) })
 	}
 	_, err = v.renew(ctx, id, r.token.version)
 	return err

@@ -17,7 +17,13 @@ const (
 	leaseLife = 45 * time.Second
 	// leasePoll is how often a lease that another process holds is looked at.
 	leasePoll = 100 * time.Millisecond
-	// renewalLimit bounds a renewal with everything around it.
+	// leaseMargin is how long before its lease ends a renewal gives up.
+	leaseMargin = 5 * time.Second
+	// supersededLimit is how often a renewal begins anew because the credential changed during it.
+	supersededLimit = 3
+	// keepTries is how often storing a new token is tried.
+	keepTries = 5
+	// renewalLimit bounds the wait for a lease.
 	renewalLimit = 60 * time.Second
 	// unknownPause is how long after an answer that never came the one cautious retry waits.
 	unknownPause = 5 * time.Second
@@ -34,7 +40,8 @@ type renewal struct {
 
 // renew returns a token of a credential that is newer than the version that was seen. However many ask, one
 // request is sent: those in this process wait for each other, processes for the lease on the row. The new
-// token is committed before anybody uses it.
+// token is committed before anybody uses it. Who leaves does not end the renewal: an answer that nobody takes
+// could hold the only refresh token that still works.
 //
 // Errors: CREDENTIAL_NEEDS_REAUTH when a person has to consent again, CREDENTIAL_NOT_CONNECTED when nobody
 // has yet, CREDENTIAL_RENEWAL_FAILED with a Retry-After while it is not tried again, ACCOUNT_NOT_FOUND.
@@ -45,12 +52,9 @@ func (v *Vault) renew(ctx context.Context, id string, seen int64) (*heldToken, e
 		if !ok {
 			running = &renewal{done: make(chan struct{})}
 			v.renewals[id] = running
+			go v.lead(context.WithoutCancel(ctx), id, seen, running) // settled waits for it
 		}
 		v.mu.Unlock()
-		if !ok {
-			v.lead(ctx, id, seen, running)
-			return running.token, running.err
-		}
 		select {
 		case <-running.done:
 		case <-ctx.Done():
@@ -62,17 +66,31 @@ func (v *Vault) renew(ctx context.Context, id string, seen int64) (*heldToken, e
 	}
 }
 
-// lead makes the renewal that others wait for. It goes on when the caller leaves: an answer that nobody
-// takes could hold the only refresh token that still works.
+// settled waits until no renewal is under way in this process.
+func (v *Vault) settled() {
+	for {
+		var running *renewal
+		v.mu.Lock()
+		for _, running = range v.renewals {
+			break
+		}
+		v.mu.Unlock()
+		if running == nil {
+			return
+		}
+		<-running.done
+	}
+}
+
+// lead makes the renewal that others wait for.
 func (v *Vault) lead(ctx context.Context, id string, seen int64, running *renewal) {
-	running.err = fault.Newf(fault.Internal, "credentials: the renewal of %s ended early", id)
 	defer func() {
 		v.mu.Lock()
 		delete(v.renewals, id)
 		v.mu.Unlock()
 		close(running.done)
 	}()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewalLimit)
+	ctx, cancel := context.WithTimeout(ctx, renewalLimit)
 	defer cancel()
 	running.token, running.err = v.renewOnce(ctx, id, seen)
 	if running.err == nil {
@@ -80,28 +98,46 @@ func (v *Vault) lead(ctx context.Context, id string, seen int64, running *renewa
 	}
 }
 
-// errLeased says that another process is at it.
-var errLeased = errors.New("credentials: the token is being renewed by another process")
+var (
+	// errLeased says that another process is at it.
+	errLeased = errors.New("credentials: the token is being renewed by another process")
+	// errSuperseded says that the row is not what it was when the renewal began: it is looked at anew.
+	errSuperseded = errors.New("credentials: the credential changed during the renewal")
+)
 
+// renewOnce makes one renewal, and another one when the credential changed during it.
 func (v *Vault) renewOnce(ctx context.Context, id string, seen int64) (*heldToken, error) {
-	for {
+	for superseded := 0; ; {
 		r, lease, err := v.acquire(ctx, id, seen)
 		switch {
 		case errors.Is(err, errLeased):
-			timer := time.NewTimer(leasePoll)
-			select {
-			case <-timer.C:
-				continue
-			case <-ctx.Done():
-				timer.Stop()
-				return nil, ctx.Err()
+			if err := pause(ctx, leasePoll); err != nil {
+				return nil, err
 			}
+			continue
 		case err != nil:
 			return nil, err
 		case lease == "": // Somebody else was faster.
 			return r.held(), nil
 		}
-		return v.ask(ctx, r, lease)
+		token, err := v.ask(ctx, r, lease)
+		if !errors.Is(err, errSuperseded) {
+			return token, err
+		}
+		if superseded++; superseded == supersededLimit {
+			return nil, storeError(id, nil)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -144,11 +180,21 @@ func renewalFailed(code string, wait time.Duration) error {
 	return fault.New(fault.Unavailable, "CREDENTIAL_RENEWAL_FAILED", "No new access token could be obtained ("+code+"). "+advice).WithRetryAfter(wait)
 }
 
-// ask sends the request for a new token, and stores what came of it.
+// ask sends the request for a new token, and stores what came of it. It has its own time: however long the
+// lease was waited for, the answer is taken and stored while the lease is ours.
 func (v *Vault) ask(ctx context.Context, r sealedRow, lease string) (*heldToken, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseLife-leaseMargin)
+	defer cancel()
+	unsent := func(err error) (*heldToken, error) {
+		_, noted := v.failed(ctx, r, lease, failure{code: oauth.CodeClientConfig})
+		if errors.Is(noted, errSuperseded) {
+			return nil, noted
+		}
+		return nil, err
+	}
 	cfg, granted, err := v.client(ctx, v.store.db, r)
 	if err != nil {
-		return nil, errors.Join(err, v.giveBack(ctx, r, lease, tokenRow{failures: r.token.failures}))
+		return unsent(err)
 	}
 	var (
 		secrets tokenSecrets
@@ -161,150 +207,182 @@ func (v *Vault) ask(ctx context.Context, r sealedRow, lease string) (*heldToken,
 		token, err = v.endpoint.JWTBearer(ctx, cfg)
 	case authtype.GrantAuthorizationCode, authtype.GrantDeviceCode:
 		if secrets, err = v.openToken(r.held()); err != nil {
-			return nil, errors.Join(err, v.giveBack(ctx, r, lease, tokenRow{failures: r.token.failures}))
+			return unsent(err)
 		}
 		if secrets.Refresh == "" {
-			return v.lost(ctx, r, lease, "expired", "The access token ended, and the service gave no refresh token with it.")
+			return v.failed(ctx, r, lease, failure{
+				code: CodeExpired, final: "The access token ended, and the service gave no refresh token with it.",
+			})
 		}
 		token, err = v.endpoint.Refresh(ctx, cfg, secrets.Refresh)
 	default:
-		err = fault.Newf(fault.Internal, "credentials: unknown grant %q", granted.Grant())
+		return unsent(fault.Newf(fault.Internal, "credentials: unknown grant %q", granted.Grant()))
 	}
 	if err != nil {
-		return v.refused(ctx, r, lease, granted, err)
+		return v.failed(ctx, r, lease, failureOf(err, r, granted))
 	}
-	return v.keep(ctx, r, token, secrets.Refresh)
+	return v.keep(ctx, r, lease, token, secrets.Refresh)
 }
 
 // keep commits a new token. It is not given up easily: with a server that rotates, it is the only one.
-func (v *Vault) keep(ctx context.Context, r sealedRow, token oauth.Token, refresh string) (*heldToken, error) {
+func (v *Vault) keep(ctx context.Context, r sealedRow, lease string, token oauth.Token, refresh string) (*heldToken, error) {
 	next, err := v.sealToken(r, token, refresh)
 	if err != nil {
 		return nil, err
 	}
 	var last error
-	for try := range 5 {
+	for try := range keepTries {
 		if try > 0 {
-			timer := time.NewTimer(leasePoll << try)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-				return nil, errors.Join(ctx.Err(), last)
+			if err := pause(ctx, leasePoll<<try); err != nil {
+				return nil, errors.Join(err, last)
 			}
 		}
-		stored := false
-		last = v.store.db.InTx(ctx, func(tx *db.Tx) error {
-			// Whoever holds the lease by now: an older token must not win over this one.
-			if stored, err = v.store.replaceToken(ctx, tx, r.ID, r.token.version, next); err != nil || !stored {
-				return err
-			}
-			return v.recordEvent(ctx, tx, r.Credential, next.version, EventRenewed, "", systemActor())
-		})
-		if last != nil {
-			now, err := v.store.byID(ctx, v.store.db, r.ID)
-			if err != nil || now.token.sealed != next.sealed {
-				continue // Unknown, or not stored.
-			}
-			stored = true
+		var kept keeping
+		kept, last = v.tryToKeep(ctx, r, lease, next, refresh == "")
+		switch {
+		case fault.Is(last, fault.NotFound):
+			return nil, noAccount(last) // Deleted meanwhile: nobody needs the token.
+		case last != nil:
+			continue // Nobody knows whether it is stored. The next try finds out.
+		case kept.problem != nil:
+			return nil, kept.problem
 		}
-		if stored {
-			r.token = next
-			return r.held(), nil
+		if kept.reopened {
+			v.changed(ctx, r.ConnectionID, r.Account)
 		}
-		// Another one was stored in between: by a person who connected the account, or by a lease after ours.
-		now, err := v.store.byID(ctx, v.store.db, r.ID)
-		if err != nil {
-			return nil, noAccount(err)
-		}
-		if now.held().usable(v.now()) {
-			return now.held(), nil
-		}
-		return nil, storeError(r.ID, nil)
+		r.token = next
+		return r.held(), nil
 	}
 	return nil, fmt.Errorf("credentials: keep the new token of %s: %w", r.ID, last)
 }
 
-// refused notes a renewal that failed.
-func (v *Vault) refused(ctx context.Context, r sealedRow, lease string, granted authtype.Granted, cause error) (*heldToken, error) {
-	failed, ok := errors.AsType[*oauth.Error](cause)
-	if !ok {
-		failed = &oauth.Error{Step: oauth.StepToken, Code: oauth.CodeClientConfig}
-	}
-	// Another writer may have rotated the token meanwhile: then that one is the answer.
-	now, err := v.store.byID(ctx, v.store.db, r.ID)
-	if err == nil && now.token.version > r.token.version && now.held().usable(v.now()) {
-		return now.held(), nil
-	}
-	if failed.Code == oauth.CodeInvalidGrant && authtype.Interactive(granted) {
-		detail := "The service no longer accepts the refresh token: it was revoked, used or has expired."
-		if !r.token.askedAt.IsZero() {
-			detail = "The service no longer accepts the refresh token. The answer to an earlier renewal never arrived; it may have held a new one."
+// keeping is what came of an attempt to store a token: why it must not be, or that it brought the account back.
+type keeping struct {
+	problem  error
+	reopened bool
+}
+
+// tryToKeep is one attempt to store a token. anytime says that it can be had anew without a person.
+func (v *Vault) tryToKeep(ctx context.Context, r sealedRow, lease string, next tokenRow, anytime bool) (keeping, error) {
+	var kept keeping
+	err := v.store.db.InTx(ctx, func(tx *db.Tx) error {
+		kept = keeping{}
+		now, err := v.store.byID(ctx, tx, r.ID)
+		switch {
+		case err != nil:
+			return err
+		case now.token.sealed == next.sealed:
+			return nil // By the try before this one.
+		case now.State == StateRevoked:
+			kept.problem = stateProblem(now.State)
+			return v.store.release(ctx, tx, r.ID, lease, r.token)
+		case now.token.version != r.token.version, anytime && now.Version != r.Version:
+			// A person connected the account, or changed the client, and this token is of the one before.
+			kept.problem = errSuperseded
+			return v.store.release(ctx, tx, r.ID, lease, r.token)
 		}
-		return v.lost(ctx, r, lease, failed.Code, detail)
+		// Whoever holds the lease by now: it is newer than what is there.
+		if _, err := v.store.replaceToken(ctx, tx, r.ID, r.token.version, next); err != nil {
+			return err
+		}
+		if now.State == StateNeedsReauth { // Somebody else was refused while this answer was on its way.
+			if err := v.store.setState(ctx, tx, r.ID, StateActive, v.moment()); err != nil {
+				return err
+			}
+			kept.reopened = true
+		}
+		return v.recordEvent(ctx, tx, r.Credential, next.version, EventRenewed, "", systemActor())
+	})
+	return kept, err
+}
+
+// CodeExpired is the code of a token that ended and cannot be renewed.
+const CodeExpired = "expired"
+
+// failure is why no new token came.
+type failure struct {
+	code string
+	// unknown says that the server may have acted.
+	unknown bool
+	// final is why only a person can bring the account back; empty when that is not so.
+	final string
+}
+
+func failureOf(cause error, r sealedRow, t authtype.Type) failure {
+	e, ok := errors.AsType[*oauth.Error](cause)
+	if !ok {
+		e = &oauth.Error{Step: oauth.StepToken, Code: oauth.CodeClientConfig}
 	}
-	next := tokenRow{failures: r.token.failures + 1, errorCode: failed.Code}
+	f := failure{code: e.Code, unknown: e.Unknown}
+	if e.Code == oauth.CodeInvalidGrant && authtype.Interactive(t) {
+		f.final = "The service no longer accepts the refresh token: it was revoked, used or has expired."
+		if !r.token.askedAt.IsZero() {
+			f.final = "The service no longer accepts the refresh token. The answer to an earlier renewal never arrived; it may have held a new one."
+		}
+	}
+	return f
+}
+
+// failed notes a renewal that failed, unless the credential is not what it was when the renewal began: a
+// person who connected the account again, or another process that was faster, is not overruled.
+func (v *Vault) failed(ctx context.Context, r sealedRow, lease string, f failure) (*heldToken, error) {
 	moment := v.moment()
-	pause := pauseAfter(next.failures)
-	if failed.Unknown {
+	next := tokenRow{failures: r.token.failures + 1, errorCode: f.code, askedAt: r.token.askedAt}
+	wait := pauseAfter(next.failures)
+	if f.unknown {
 		next.askedAt = moment
 		if next.failures == 1 {
-			pause = unknownPause
+			wait = unknownPause
 		}
 	}
-	next.retryAt = moment.Add(pause)
-	err = v.store.db.InTx(ctx, func(tx *db.Tx) error {
+	if f.final == "" {
+		next.retryAt = moment.Add(wait)
+	}
+	superseded := false
+	err := v.store.db.InTx(ctx, func(tx *db.Tx) error {
+		now, err := v.store.byID(ctx, tx, r.ID)
+		if err != nil {
+			return noAccount(err)
+		}
+		// What was sent with another client says nothing about this one; but what may have been acted upon
+		// is not sent again at once, whoever changed what.
+		if superseded = now.token.leaseToken != lease || now.Version != r.Version && !f.unknown; superseded {
+			return v.store.release(ctx, tx, r.ID, lease, r.token)
+		}
 		if err := v.store.release(ctx, tx, r.ID, lease, next); err != nil {
 			return err
 		}
-		if r.token.failures > 0 && r.token.errorCode == failed.Code {
+		switch {
+		case f.final != "":
+			if err := v.store.setState(ctx, tx, r.ID, StateNeedsReauth, moment); err != nil {
+				return err
+			}
+			return v.recordEvent(ctx, tx, r.Credential, r.token.version, EventNeedsReauth, f.code, systemActor(), f.final)
+		case r.token.failures > 0 && r.token.errorCode == f.code:
 			return nil // Known already; one line for each would bury the history.
 		}
-		return v.recordEvent(ctx, tx, r.Credential, r.token.version, EventRenewalFailed, failed.Code, systemActor())
+		return v.recordEvent(ctx, tx, r.Credential, r.token.version, EventRenewalFailed, f.code, systemActor())
 	})
-	if err != nil {
-		v.logger.WarnContext(ctx, "a failed renewal is not recorded", "credential_id", r.ID, "error", err)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil, err
+	case err != nil: // The lease stays, which is a pause, too.
+		return nil, fmt.Errorf("credentials: note the failed renewal of %s: %w", r.ID, err)
+	case superseded:
+		return nil, errSuperseded
+	case f.final != "":
+		v.logger.ErrorContext(ctx, "an account has to be connected again", "credential_id", r.ID, "connection_id", r.ConnectionID,
+			"account", r.Account, "code", f.code)
+		v.changed(ctx, r.ConnectionID, r.Account)
+		return nil, stateProblem(StateNeedsReauth)
 	}
 	v.logger.WarnContext(ctx, "a token could not be renewed", "credential_id", r.ID, "connection_id", r.ConnectionID,
-		"code", failed.Code, "failures", next.failures, "unknown", failed.Unknown)
-	if held := r.held(); held.usable(v.now()) {
-		return held, nil // The present one is still good: whoever asked ahead of time does not suffer.
-	}
-	return nil, renewalFailed(failed.Code, pause)
+		"code", f.code, "failures", next.failures, "unknown", f.unknown)
+	return nil, renewalFailed(f.code, wait)
 }
 
 // pauseAfter grows with the failures in a row, with some jitter.
 func pauseAfter(failures int) time.Duration {
 	pause := min(firstPause<<min(failures-1, 10), lastPause)
 	return pause + spread(pause/5)
-}
-
-// lost notes that only a person can bring the account back.
-func (v *Vault) lost(ctx context.Context, r sealedRow, lease, code, detail string) (*heldToken, error) {
-	err := v.store.db.InTx(ctx, func(tx *db.Tx) error {
-		if err := v.store.release(ctx, tx, r.ID, lease, tokenRow{failures: r.token.failures + 1, errorCode: code}); err != nil {
-			return err
-		}
-		if err := v.store.setState(ctx, tx, r.ID, StateNeedsReauth, v.moment()); err != nil {
-			return err
-		}
-		return v.recordEvent(ctx, tx, r.Credential, r.token.version, EventNeedsReauth, code, systemActor(), detail)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("credentials: note that %s needs consent: %w", r.ID, err)
-	}
-	v.logger.ErrorContext(ctx, "an account has to be connected again", "credential_id", r.ID, "connection_id", r.ConnectionID,
-		"account", r.Account, "code", code)
-	v.changed(ctx, r.ConnectionID, r.Account)
-	return nil, stateProblem(StateNeedsReauth)
-}
-
-// giveBack releases a lease under which nothing was sent.
-func (v *Vault) giveBack(ctx context.Context, r sealedRow, lease string, next tokenRow) error {
-	return v.store.db.InTx(ctx, func(tx *db.Tx) error { return v.store.release(ctx, tx, r.ID, lease, next) })
-}
-
-// Accepted notes that a token was accepted by the service, so that the one before it can be forgotten.
-func (v *Vault) Accepted(ctx context.Context, id string, version int64) error {
-	return v.store.db.InTx(ctx, func(tx *db.Tx) error { return v.store.accepted(ctx, tx, id, version) })
 }

@@ -75,7 +75,7 @@ func (w *tokenWorld) set(v *Vault) *Set {
 
 // authorized is the header that a call gets.
 func authorized(ctx context.Context, s *Set) (string, error) {
-	authorize, err := s.Authorizer(DefaultAccount)
+	authorize, _, err := s.Authorizer(DefaultAccount)
 	if err != nil {
 		return "", err
 	}

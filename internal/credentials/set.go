@@ -33,30 +33,30 @@ type account struct {
 	id        string
 	version   int64
 	authorize Authorize
-	renew     Renew                         // nil for a kind that has nothing to renew
+	token     *tokenUser                    // in place of authorize, for a kind with a token that can be renewed
 	signsBody func(contentType string) bool // nil for a kind that does not
 	clientTLS func() (ClientTLS, error)     // nil for a kind that presents no certificate
 	problem   error
 }
 
-// Authorizer returns what authorizes calls of an account. It reads memory only and does not allocate. It
-// fails with CREDENTIAL_MISSING, _REVOKED, _CORRUPT, CREDENTIAL_NEEDS_REAUTH or ACCOUNT_NOT_FOUND.
-func (s *Set) Authorizer(name string) (Authorize, error) {
+// Authorizer returns what authorizes one call of an account, and what gets it another token after the service
+// refused the present one, which is nil where there is nothing to renew. It reads memory only. It fails with
+// CREDENTIAL_MISSING, _REVOKED, _CORRUPT, _NEEDS_REAUTH, _NOT_CONNECTED or ACCOUNT_NOT_FOUND.
+func (s *Set) Authorizer(name string) (Authorize, Renew, error) {
 	a, ok := s.accounts[name]
 	switch {
+	case ok && a.problem != nil:
+		return nil, nil, a.problem
+	case ok && a.token != nil:
+		authorize, renew := a.token.call()
+		return authorize, renew, nil
 	case ok:
-		return a.authorize, a.problem
+		return a.authorize, nil, nil
 	case name == DefaultAccount:
-		return nil, fault.New(fault.Unavailable, "CREDENTIAL_MISSING",
+		return nil, nil, fault.New(fault.Unavailable, "CREDENTIAL_MISSING",
 			"The connection has no credential yet. Enter one on its accounts page.")
 	}
-	return nil, noAccount(fault.Newf(fault.NotFound, "no account"))
-}
-
-// Renewer returns what gets an account a new token after the service refused the present one, and what then
-// authorizes. It is nil where there is nothing to renew.
-func (s *Set) Renewer(name string) Renew {
-	return s.accounts[name].renew
+	return nil, nil, noAccount(fault.Newf(fault.NotFound, "no account"))
 }
 
 // SignsBody returns what says whether the credential of an account needs the body of a content type. It is
@@ -65,7 +65,8 @@ func (s *Set) SignsBody(name string) func(contentType string) bool {
 	return s.accounts[name].signsBody
 }
 
-// Identity names the credential of an account and its version. It is empty when there is none.
+// Identity names the credential of an account, and a number that moves whenever it may be another one: with
+// its values, and with each consent, but not with the tokens in between. Both are empty when there is none.
 func (s *Set) Identity(name string) (id string, version int64) {
 	a := s.accounts[name]
 	return a.id, a.version
@@ -75,7 +76,7 @@ func (s *Set) Identity(name string) (id string, version int64) {
 // It is nil when every credential that is stored can be used, and there is one.
 func (s *Set) Problem() (account string, err error) {
 	if len(s.accounts) == 0 {
-		_, err := s.Authorizer(DefaultAccount)
+		_, _, err := s.Authorizer(DefaultAccount)
 		return DefaultAccount, err
 	}
 	if a := s.accounts[DefaultAccount]; a.problem != nil {
@@ -152,7 +153,7 @@ func (v *Vault) newSet(rows []sealedRow) *Set {
 
 // add is for a Set that nobody else has yet.
 func (s *Set) add(v *Vault, r sealedRow) {
-	a := account{id: r.ID, version: r.Version, problem: stateProblem(r.State)}
+	a := account{id: r.ID, version: db.Micros(r.UpdatedAt), problem: stateProblem(r.State)}
 	t, typeErr := authtype.Lookup(r.AuthType)
 	_, openErr := v.open(r)
 	switch {
@@ -181,7 +182,7 @@ func (s *Set) add(v *Vault, r sealedRow) {
 func (v *Vault) ready(a *account, r sealedRow, t authtype.Type) {
 	switch t := t.(type) {
 	case authtype.Granted:
-		a.authorize, a.renew = v.tokenAuthorizer(r, t), v.renewer(r, t)
+		a.token = v.tokenUser(r, t)
 	case authtype.Minter:
 		a.authorize = v.mintedAuthorizer(r, t)
 	default:

@@ -111,10 +111,19 @@ func (vaultStore) release(ctx context.Context, tx *db.Tx, id, token string, r to
 	return err
 }
 
-// accepted forgets the token before the present one.
-func (vaultStore) accepted(ctx context.Context, tx *db.Tx, id string, version int64) error {
-	_, err := tx.Exec(ctx, `UPDATE credential_tokens SET previous_version = 0, previous = '', previous_key_id = 0
-		WHERE credential_id = $1 AND version = $2`, id, version)
+// forgetPrevious forgets the tokens before those that were obtained before a time.
+func (s vaultStore) forgetPrevious(ctx context.Context, before time.Time) error {
+	return s.db.InTx(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE credential_tokens SET previous_version = 0, previous = '', previous_key_id = 0
+			WHERE previous <> '' AND obtained_at < $1`, db.Micros(before))
+		return err
+	})
+}
+
+// forgive ends the pauses after failed renewals for the accounts of a connection.
+func (vaultStore) forgive(ctx context.Context, tx *db.Tx, connectionID string) error {
+	_, err := tx.Exec(ctx, `UPDATE credential_tokens SET failures = 0, retry_at = NULL, error_code = ''
+		WHERE retry_at IS NOT NULL AND credential_id IN (SELECT id FROM credentials WHERE connection_id = $1)`, connectionID)
 	return err
 }
 
@@ -139,8 +148,8 @@ func (vaultStore) due(ctx context.Context, q reader, now time.Time, limit int) (
 }
 
 // postpone moves the renewal of a token that nobody uses to its next use.
-func (vaultStore) postpone(ctx context.Context, tx *db.Tx, id string) error {
-	_, err := tx.Exec(ctx, `UPDATE credential_tokens SET renew_at = NULL WHERE credential_id = $1`, id)
+func (vaultStore) postpone(ctx context.Context, tx *db.Tx, id string, version int64) error {
+	_, err := tx.Exec(ctx, `UPDATE credential_tokens SET renew_at = NULL WHERE credential_id = $1 AND version = $2`, id, version)
 	return err
 }
 

@@ -56,6 +56,7 @@ type tokenSecrets struct {
 
 // heldToken is a token as calls use it: sealed, and opened at the moment of use.
 type heldToken struct {
+	before    *heldToken // kept until this one has been in use for a while; nil when there is none
 	version   int64
 	aad       AAD
 	sealed    string
@@ -80,15 +81,66 @@ func tokenAAD(c Credential, version int64) AAD {
 }
 
 func (r sealedRow) held() *heldToken {
-	return &heldToken{
+	h := &heldToken{
 		version: r.token.version, aad: tokenAAD(r.Credential, r.token.version), sealed: r.token.sealed,
 		obtained: r.token.obtainedAt, expiresAt: r.token.expiresAt,
 	}
+	if r.token.previous != "" {
+		h.before = &heldToken{version: r.token.previousVersion, aad: tokenAAD(r.Credential, r.token.previousVersion), sealed: r.token.previous}
+	}
+	return h
 }
+
+// refusedGrace is how long after it was obtained a token that is refused is not renewed again: the service
+// may not know it everywhere yet, or refuses the account, and asking again would not help. It doubles, up to
+// refusedGraceLimit, while tokens are refused that were obtained because the one before was.
+const refusedGrace, refusedGraceLimit = 10 * time.Second, 15 * time.Minute
 
 // liveToken is the newest token of a credential that is known to be committed. Snapshots of connections are
 // not made anew for each token; calls ask here whether there is a newer one than in theirs.
-type liveToken struct{ newest atomic.Pointer[heldToken] }
+type liveToken struct {
+	newest atomic.Pointer[heldToken]
+
+	mu sync.Mutex
+	// refused is the last version that the service refused, because the last one that was obtained for it, and
+	// inARow how many such ones were.
+	refused, because int64
+	inARow           int
+}
+
+// refuse notes that the service refused a token. It reports whether a new one is to be asked for, and
+// otherwise returns the token before, if that may be the better one.
+func (l *liveToken) refuse(token *heldToken, now time.Time) (again bool, before *heldToken) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := l.refused
+	l.refused = token.version
+	grace := refusedGrace
+	if token.version == l.because {
+		grace = min(refusedGrace<<min(l.inARow, 10), refusedGraceLimit)
+	}
+	switch age := now.Sub(token.obtained); {
+	case age >= grace:
+		return true, nil
+	case age < refusedGrace && token.before != nil && token.before.version > known:
+		return false, token.before
+	}
+	return false, nil
+}
+
+// renewedFor notes a version that was obtained because the one before was refused.
+func (l *liveToken) renewedFor(version int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.because == version: // Another call noted it.
+	case l.because != 0 && l.because == l.refused:
+		l.inARow++
+		l.because = version
+	default:
+		l.inARow, l.because = 0, version
+	}
+}
 
 // learn takes note of a committed token, unless a newer one is known.
 func (l *liveToken) learn(h *heldToken) {
@@ -132,49 +184,81 @@ func (v *Vault) openToken(h *heldToken) (tokenSecrets, error) {
 	return secrets, nil
 }
 
-// tokenAuthorizer puts the newest token on requests, and gets one first when there is none that is usable.
-func (v *Vault) tokenAuthorizer(r sealedRow, t authtype.Type) Authorize {
-	used, live, own, id := v.use(r.ID), v.liveToken(r.ID), r.held(), r.ID
-	return func(ctx context.Context, request *http.Request) error {
-		token := live.or(own)
-		if !token.usable(v.now()) {
-			renewed, err := v.renew(ctx, id, token.version)
-			if err != nil {
-				return err
-			}
-			token = renewed
-		}
-		secrets, err := v.openToken(token)
+// tokenUser puts the tokens of a credential on requests.
+type tokenUser struct {
+	vault *Vault
+	kind  authtype.Type
+	id    string
+	used  *use
+	live  *liveToken
+	own   *heldToken
+}
+
+func (v *Vault) tokenUser(r sealedRow, t authtype.Type) *tokenUser {
+	return &tokenUser{vault: v, kind: t, id: r.ID, used: v.use(r.ID), live: v.liveToken(r.ID), own: r.held()}
+}
+
+// call returns the two sides of one call: what it was sent with decides what a refusal of it leads to.
+func (u *tokenUser) call() (Authorize, Renew) {
+	c := &tokenCall{tokenUser: u}
+	return c.authorize, c.renew
+}
+
+// tokenCall is one call with the attempts that belong to it.
+type tokenCall struct {
+	*tokenUser
+	sent atomic.Int64 // the version that was put on last
+}
+
+// authorize puts the newest token on, and gets one first when there is none that is usable.
+func (c *tokenCall) authorize(ctx context.Context, request *http.Request) error {
+	token := c.live.or(c.own)
+	if !token.usable(c.vault.now()) {
+		renewed, err := c.vault.renew(ctx, c.id, token.version)
 		if err != nil {
 			return err
 		}
-		if err := t.Apply(request, authtype.Use{
-			Token: authtype.Token{Access: secrets.Access, Type: secrets.Type, ExpiresAt: token.expiresAt}, Now: v.now(),
-		}); err != nil {
-			return notApplicable(err)
-		}
-		used.at.Store(db.Micros(v.now()))
-		return nil
+		token = renewed
 	}
+	return c.apply(request, token)
 }
 
-// refusedGrace is how long after it was obtained a token that is refused is not renewed again: the service
-// may not know it everywhere yet, or refuses the account, and asking again would not help.
-const refusedGrace = 10 * time.Second
-
-// renewer gets a new token after the service refused the one in use.
-func (v *Vault) renewer(r sealedRow, t authtype.Granted) Renew {
-	live, own, id, authorize := v.liveToken(r.ID), r.held(), r.ID, v.tokenAuthorizer(r, t)
-	return func(ctx context.Context) (func(ctx context.Context, r *http.Request) error, error) {
-		token := live.or(own)
-		if v.now().Sub(token.obtained) < refusedGrace {
-			return nil, fault.New(fault.Unavailable, "CREDENTIAL_REFUSED", "The service refuses a token that it gave just now.")
-		}
-		if _, err := v.renew(ctx, id, token.version); err != nil {
-			return nil, err
-		}
-		return authorize, nil
+func (c *tokenCall) apply(request *http.Request, token *heldToken) error {
+	secrets, err := c.vault.openToken(token)
+	if err != nil {
+		return err
 	}
+	now := c.vault.now()
+	if err := c.kind.Apply(request, authtype.Use{
+		Token: authtype.Token{Access: secrets.Access, Type: secrets.Type, ExpiresAt: token.expiresAt}, Now: now,
+	}); err != nil {
+		return notApplicable(err)
+	}
+	c.sent.Store(token.version)
+	c.used.at.Store(db.Micros(now))
+	return nil
+}
+
+// renew gets another token after the service refused the one that the call was sent with: the newest one if
+// that is another, the one before if the service may not know the newest everywhere yet, a new one otherwise.
+func (c *tokenCall) renew(ctx context.Context) (func(ctx context.Context, r *http.Request) error, error) {
+	token := c.live.or(c.own)
+	if token.version != c.sent.Load() {
+		return c.authorize, nil
+	}
+	again, before := c.live.refuse(token, c.vault.now())
+	switch {
+	case before != nil:
+		return func(_ context.Context, r *http.Request) error { return c.apply(r, before) }, nil
+	case !again:
+		return nil, fault.New(fault.Unavailable, "CREDENTIAL_REFUSED", "The service refuses a token that it gave just now.")
+	}
+	renewed, err := c.vault.renew(ctx, c.id, token.version)
+	if err != nil {
+		return nil, err
+	}
+	c.live.renewedFor(renewed.version)
+	return c.authorize, nil
 }
 
 func notApplicable(err error) error {
@@ -255,6 +339,7 @@ func (v *Vault) PutToken(ctx context.Context, tx *db.Tx, connectionID, account s
 	}
 	// Nothing may come back from the grant before.
 	next.previous, next.previousVersion, next.previousKeyID = "", 0, 0
+	next.scopes = token.Scopes
 	if ok, err := v.store.replaceToken(ctx, tx, r.ID, r.token.version, next); err != nil || !ok {
 		return Credential{}, storeError(r.ID, err)
 	}

@@ -160,8 +160,15 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authT
 		}
 	}
 	stored, err := v.write(ctx, tx, next, after, !exists)
-	if err == nil && exists && outdated(t, old.AuthType, before, after) {
+	if err != nil || !exists {
+		return stored, err
+	}
+	if outdated(t, old.AuthType, before, after) {
 		stored.Token, err = nil, v.dropToken(ctx, tx, stored.ID)
+	}
+	if err == nil {
+		// What kept renewals from working may be put right, for every account that shares the client.
+		err = v.store.forgive(ctx, tx, connectionID)
 	}
 	return stored, err
 }
@@ -254,9 +261,21 @@ func (v *Vault) Restore(ctx context.Context, tx *db.Tx, connectionID, account st
 	if err != nil {
 		return Credential{}, err
 	}
+	t, err := authtype.Lookup(old.AuthType)
+	if err != nil {
+		return Credential{}, err
+	}
+	present := map[string]string{}
+	if opened, err := v.open(now); err == nil {
+		present = opened
+	}
 	next := now
 	next.AuthType, next.Settings, next.Marks = old.AuthType, old.Settings, old.Marks
-	return v.write(ctx, tx, next, values, false)
+	stored, err := v.write(ctx, tx, next, values, false)
+	if err == nil && outdated(t, now.AuthType, present, values) {
+		stored.Token, err = nil, v.dropToken(ctx, tx, stored.ID)
+	}
+	return stored, err
 }
 
 func gone() error {

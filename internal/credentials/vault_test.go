@@ -117,7 +117,7 @@ func (w *vaultWorld) load(connection string) *Set {
 // sent is the Authorization header of a call.
 func sent(t *testing.T, s *Set, account string) (string, error) {
 	t.Helper()
-	authorize, err := s.Authorizer(account)
+	authorize, _, err := s.Authorizer(account)
 	if err != nil {
 		return "", err
 	}
@@ -182,7 +182,7 @@ func TestSettingsAreShownAndDefaulted(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"in": "query", "name": "k"}, c.Settings); diff != "" || c.Version != 2 {
 		t.Errorf("version %d (-want +got):\n%s", c.Version, diff)
 	}
-	authorize, err := w.load("con_1").Authorizer("default")
+	authorize, _, err := w.load("con_1").Authorizer("default")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,16 +258,16 @@ func TestCopyAndDelete(t *testing.T) {
 	w.tx(func(ctx context.Context, tx *db.Tx) error { return w.Delete(ctx, tx, "con_1", "default") })
 	old := w.load("con_1")
 	wantSent(t, w.load("con_2"), "default", "Bearer t1")
-	_, err := old.Authorizer("default")
+	_, _, err := old.Authorizer("default")
 	wantCode(t, err, fault.Unavailable, "CREDENTIAL_MISSING")
-	_, err = old.Authorizer("nobody")
+	_, _, err = old.Authorizer("nobody")
 	wantCode(t, err, fault.NotFound, "ACCOUNT_NOT_FOUND")
 	wantCode(t, w.try(func(ctx context.Context, tx *db.Tx) error { return w.Delete(ctx, tx, "con_1", "default") }), fault.NotFound, "ACCOUNT_NOT_FOUND")
 
 	// A snapshot that was taken before stays as it was.
 	w.tx(func(ctx context.Context, tx *db.Tx) error { return w.DeleteAll(ctx, tx, "con_1") })
 	wantSent(t, old, "acme", "Bearer t2")
-	_, err = w.load("con_1").Authorizer("acme")
+	_, _, err = w.load("con_1").Authorizer("acme")
 	wantCode(t, err, fault.NotFound, "ACCOUNT_NOT_FOUND")
 }
 
@@ -316,7 +316,7 @@ func TestMovedBlobDoesNotOpen(t *testing.T) {
 			if name == "another connection" {
 				account = "moved"
 			}
-			_, err := s.Authorizer(account)
+			_, _, err := s.Authorizer(account)
 			wantCode(t, err, fault.Unavailable, "CREDENTIAL_CORRUPT")
 			wantSent(t, s, "b", "Bearer b")
 			if len(s.Damaged()) != 1 || s.Damaged()[0].ID != a.ID {
@@ -340,7 +340,7 @@ func TestStates(t *testing.T) {
 	c := w.put("default", "bearer", "token", "t")
 	for state, code := range map[string]string{StateNeedsReauth: "CREDENTIAL_NEEDS_REAUTH", StateRevoked: "CREDENTIAL_REVOKED"} {
 		w.tx(func(ctx context.Context, tx *db.Tx) error { return w.SetState(ctx, tx, c.ID, state) })
-		_, err := w.load("con_1").Authorizer("default")
+		_, _, err := w.load("con_1").Authorizer("default")
 		wantCode(t, err, fault.Unavailable, code)
 		if got := w.put("default", "bearer"); got.State != state {
 			t.Errorf("saving without a secret made it %s", got.State)
