@@ -200,6 +200,12 @@ func look(t *testing.T, s *Service, slug string, want edited) (edited, error) {
 	return found, nil
 }
 
+func macOf(message []byte) []byte {
+	h := hmac.New(sha256.New, []byte("audit"))
+	h.Write(message)
+	return h.Sum(nil)
+}
+
 // openForEdits opens the data directory the way that the product does.
 func openForEdits(ctx context.Context, dir string) (*Service, *db.DB, *audit.Log, error) {
 	d, err := db.Open(ctx, db.Config{Dir: dir})
@@ -224,11 +230,7 @@ func openForEdits(ctx context.Context, dir string) (*Service, *db.DB, *audit.Log
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	log, err := audit.New(audit.Deps{DB: d, Now: time.Now, MAC: func(message []byte) []byte {
-		h := hmac.New(sha256.New, []byte("audit"))
-		h.Write(message)
-		return h.Sum(nil)
-	}})
+	log, err := audit.New(audit.Deps{DB: d, Now: time.Now, MAC: macOf})
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -11,11 +11,14 @@ import (
 const childEnv = "SWITCHGEAR_CONNECTIONS_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	where := os.Getenv(childEnv)
+	child, where := childEdit, os.Getenv(childEnv)
+	if what := os.Getenv(renewEnv); what != "" {
+		child, where = childOfRenewal, what
+	}
 	if where == "" {
 		os.Exit(m.Run())
 	}
-	if err := childEdit(where); err != nil {
+	if err := child(where); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -23,7 +23,14 @@
 //
 // Invariants:
 //
-//   - a new token is committed before it is used, and stored only over the version that it was asked with;
+//   - A new token is committed before it is used, and stored only over the version that it was asked with.
+//
+//   - What a renewal that failed leads to is decided in the transaction that looks at the row again: a person
+//     who connected the account meanwhile, or another process that was faster, is not overruled.
+//
+//   - A refresh token of which nobody knows whether it was used is sent once more, after a pause, and a failure
+//     is followed by a pause that grows. Tokens that are refused as soon as they come are renewed ever more
+//     seldom.
 //
 //   - A master key is created only when the database holds no keyset. With keysets present and the key
 //     missing or wrong, [OpenKeyring] returns a *[SealedError] and writes nothing.

@@ -211,7 +211,7 @@ func (v *Vault) ask(ctx context.Context, r sealedRow, lease string) (*heldToken,
 		}
 		if secrets.Refresh == "" {
 			return v.failed(ctx, r, lease, failure{
-				code: CodeExpired, final: "The access token ended, and the service gave no refresh token with it.",
+				code: codeExpired, final: "The access token ended, and the service gave no refresh token with it.",
 			})
 		}
 		token, err = v.endpoint.Refresh(ctx, cfg, secrets.Refresh)
@@ -296,8 +296,8 @@ func (v *Vault) tryToKeep(ctx context.Context, r sealedRow, lease string, next t
 	return kept, err
 }
 
-// CodeExpired is the code of a token that ended and cannot be renewed.
-const CodeExpired = "expired"
+// codeExpired is the code of a token that ended and cannot be renewed.
+const codeExpired = "expired"
 
 // failure is why no new token came.
 type failure struct {

@@ -23,6 +23,9 @@ type admission struct {
 	limited bool // limit is one
 	place   bulkhead.Permit
 	placed  bool // place is one
+	// renewed says that the credential was replaced after the upstream refused it: that is not held against
+	// the next one.
+	renewed bool
 	// waited is how long the attempt stood in a queue.
 	limitWait, placeWait time.Duration
 }
@@ -160,6 +163,8 @@ func (a *admission) done(outcome Outcome, requestID string, slow, sent bool) {
 	if a.account != nil {
 		verdict := breaker.Success
 		switch {
+		case outcome == OutcomeUnauthenticated && a.renewed:
+			verdict = breaker.Excluded
 		case outcome == OutcomeUnauthenticated:
 			verdict = breaker.Failure
 		case rule.Breaker != VerdictSuccess && outcome != OutcomeForbidden && outcome != OutcomeThrottled:

@@ -196,9 +196,13 @@ func (c *call) again(a *attempt) bool {
 		KeyHonoured: c.keyed, HasKey: c.keyed, Delay: a.reading.Delay, DelayKnown: a.reading.Source != "",
 		RefreshedBefore: c.refreshed, BodyLost: a.bodyLost(), Remaining: c.left(),
 	}
-	a.settle() // What follows asks the breaker, which has to know of this attempt.
 	began := c.proxy.now()
-	tried.Refreshed = tried.Rule == retry.AfterRefresh && c.renew()
+	if tried.Rule == retry.AfterRefresh {
+		a.admission.free() // Nobody waits for its place while the credential is renewed.
+		tried.Refreshed = c.renew()
+		a.admission.renewed = tried.Refreshed
+	}
+	a.settle() // What follows asks the breaker, which has to know of this attempt.
 	tried.BreakerOpen = c.proxy.protections.openFor(c.t.ConnectionID, c.operation, began)
 	decision := c.guard.set.Load().retryOf(c.operation).Decide(tried, &c.budget)
 	if !decision.Repeat() {

@@ -102,7 +102,9 @@ func TestFallback(t *testing.T) {
 		"static after a timeout":           {`{"timeout":"1s",` + once + `,` + static + `}`, `{}`, []playedAnswer{ok(slow)}, fine, "GET", "", nil, 203, "[]", "static", "1", "static", "timeout", 0},
 		"static while the breaker is open": {`{` + once + `,` + static + `}`, `{}`, fine, fine, "GET", "", trip, 203, "[]", "static", "0", "static", "rejected_local", 0},
 		"static while held": {
-			`{` + once + `,"rate_limit_wait":"0s",` + static + `}`, `{}`, []playedAnswer{{0, 429, http.Header{"Retry-After": {"60"}}}}, fine, "GET", "",
+			`{` + once + `,"rate_limit_wait":"0s",` + static + `}`, `{}`,
+			[]playedAnswer{{0, 429, http.Header{"Retry-After": {"60"}}}},
+			fine, "GET", "",
 			func(t *testing.T, p *pair) { t.Helper(); p.call(t, http.MethodGet, "") }, 203, "[]", "static", "0", "static", "rejected_local", 0,
 		},
 		"a limit that is configured is no outage": {

@@ -20,8 +20,9 @@ type Target struct {
 	Policy  Policy
 	// Operations are those of the policy, resolved.
 	Operations []OperationPolicy
-	// CredentialID and CredentialVersion say which credential Authorize puts on. Another version is another
-	// credential: what is known about the old one, and answers kept for it, do not count for it.
+	// CredentialID and CredentialVersion say which credential Authorize puts on; with a token that was renewed
+	// it is still the same. Another version is another credential: what is known about the old one, and answers
+	// kept for it, do not count for it.
 	CredentialID      string
 	CredentialVersion int64
 	// Authorize puts the credential on the outgoing request: headers or query, never another host. An

@@ -76,8 +76,8 @@ type Decision struct {
 // Repeat reports whether the attempt is made again.
 func (d Decision) Repeat() bool { return d.Reason == Repeat }
 
-// Decide says whether the attempt is made again, and takes that from the budget of the call. It never takes
-// anything for an attempt that is not.
+// Decide says whether the attempt is made again, and takes that from the budget of the call; the one with a
+// new credential is free. It never takes anything for an attempt that is not made.
 func (p *Policy) Decide(a Attempt, call *Call) Decision {
 	if d := p.eligible(a); d.Reason != Repeat {
 		return d
@@ -86,8 +86,10 @@ func (p *Policy) Decide(a Attempt, call *Call) Decision {
 	if d.Reason != Repeat {
 		return d
 	}
-	if why := call.Repeat(); why != "" {
-		return not(BudgetUsed, "%s", why)
+	if a.Rule != AfterRefresh { // Which happens once for a call, and only with a credential that is new.
+		if why := call.Repeat(); why != "" {
+			return not(BudgetUsed, "%s", why)
+		}
 	}
 	d.Text = fmt.Sprintf("repeated after %s: attempt %d of %d", words(d.Wait), a.Number+1, p.cfg.MaxAttempts)
 	return d

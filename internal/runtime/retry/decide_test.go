@@ -89,7 +89,7 @@ func TestDecide(t *testing.T) {
 			if d != want {
 				t.Errorf("got  %+v\nwant %+v", d, want)
 			}
-			if took := b.Snapshot().Repeats == 1; took != d.Repeat() {
+			if took := b.Snapshot().Repeats == 1; took != (d.Repeat() && c.attempt.Rule != retry.AfterRefresh) {
 				t.Errorf("took from the budget: %t", took)
 			}
 		})
