@@ -37,8 +37,8 @@ import (
 // renewEnv makes the test binary play another process, which uses the account of the data directory that it names.
 const renewEnv = "SWITCHGEAR_RENEWAL_TEST_CHILD"
 
-// authority is a provider whose refresh tokens are used once: a second use ends the grant.
-type authority struct {
+// tokenServer is a provider whose refresh tokens are used once: a second use ends the grant.
+type tokenServer struct {
 	*httptest.Server
 	t     *testing.T
 	asked atomic.Int64 // for a renewal
@@ -46,7 +46,7 @@ type authority struct {
 	deny  atomic.Bool  // every call of the API
 }
 
-func newAuthority(t *testing.T) *authority {
+func newTokenServer(t *testing.T) *tokenServer {
 	t.Helper()
 	pretend, err := sandbox.New(sandbox.Deps{Logger: telemetry.Discard(), Now: time.Now}, sandbox.Config{
 		APIs: []sandbox.API{{Prefix: "/me", Auth: sandbox.Auth{Kind: sandbox.AuthOAuth}, Collections: map[string]int{"items": 1}}},
@@ -56,7 +56,7 @@ func newAuthority(t *testing.T) *authority {
 	})
 	must(t, err)
 	t.Cleanup(pretend.Close)
-	s := &authority{t: t}
+	s := &tokenServer{t: t}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/oauth/token":
@@ -79,7 +79,7 @@ func newAuthority(t *testing.T) *authority {
 }
 
 // consent is what a person's consent leads to.
-func (s *authority) consent() oauth.Token {
+func (s *tokenServer) consent() oauth.Token {
 	s.t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	verifier := "a-verifier-that-is-long-enough-for-anyone-0123456789"
@@ -98,7 +98,7 @@ func (s *authority) consent() oauth.Token {
 	return token
 }
 
-func (s *authority) fields() map[string]string {
+func (s *tokenServer) fields() map[string]string {
 	return map[string]string{
 		"authorize_url": s.URL + "/oauth/authorize", "token_url": s.URL + "/oauth/token", "revoke_url": s.URL + "/oauth/revoke",
 		"client_id": "app", "client_secret": "app secret", "auth_style": "basic",
@@ -191,7 +191,7 @@ func newNode(ctx context.Context, d *db.DB, off time.Duration, mute bool) (*node
 }
 
 // prepare makes the connection with an account whose access token has ended, unless fresh.
-func (s *authority) prepare(dir string, fresh bool) {
+func (s *tokenServer) prepare(dir string, fresh bool) {
 	s.t.Helper()
 	// A process whose clock was behind: what it stored ended long ago.
 	off := -24 * time.Hour
@@ -211,7 +211,7 @@ func (s *authority) prepare(dir string, fresh bool) {
 }
 
 // reopen is the process that calls.
-func (s *authority) reopen(dir string, off time.Duration) *node {
+func (s *tokenServer) reopen(dir string, off time.Duration) *node {
 	s.t.Helper()
 	n, err := openNode(s.t.Context(), dir, off, false)
 	must(s.t, err)
@@ -278,7 +278,7 @@ func TestManyCallsThroughTheGatewayRenewOnce(t *testing.T) {
 	for name, fresh := range map[string]bool{"a token that has ended": false, "a token that the service ended": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, dir := newAuthority(t), t.TempDir()
+			s, dir := newTokenServer(t), t.TempDir()
 			s.prepare(dir, fresh)
 			n := s.reopen(dir, 0)
 			if fresh {
@@ -292,7 +292,7 @@ func TestManyCallsThroughTheGatewayRenewOnce(t *testing.T) {
 }
 
 // revokeAccess ends the access token at the service, and not the grant.
-func (s *authority) revokeAccess(n *node) {
+func (s *tokenServer) revokeAccess(n *node) {
 	s.t.Helper()
 	target, err := n.Target("api", "")
 	must(s.t, err)
@@ -306,7 +306,7 @@ func (s *authority) revokeAccess(n *node) {
 // A service that refuses every token is asked for one renewal and one repeat, and then left alone.
 func TestServiceThatRefusesEveryTokenIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	s, dir := newAuthority(t), t.TempDir()
+	s, dir := newTokenServer(t), t.TempDir()
 	s.prepare(dir, true)
 	n := s.reopen(dir, 0)
 	s.deny.Store(true)
@@ -340,7 +340,7 @@ func childOfRenewal(dir string) error {
 // database; a data directory serves one process, so they are two of everything else in this one.
 func TestNodesRenewOnce(t *testing.T) {
 	t.Parallel()
-	s, dir := newAuthority(t), t.TempDir()
+	s, dir := newTokenServer(t), t.TempDir()
 	s.prepare(dir, false)
 	first := s.reopen(dir, 0)
 	second, err := newNode(t.Context(), first.db, 0, false)
@@ -364,7 +364,7 @@ func TestNodesRenewOnce(t *testing.T) {
 // person has to connect again, after one cautious retry.
 func TestKilledBeforeTheTokenIsStored(t *testing.T) {
 	t.Parallel()
-	s, dir := newAuthority(t), t.TempDir()
+	s, dir := newTokenServer(t), t.TempDir()
 	s.prepare(dir, false)
 	binary, err := os.Executable()
 	must(t, err)

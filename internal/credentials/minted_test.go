@@ -16,7 +16,7 @@ func TestMintedOnce(t *testing.T) {
 	w := newVaultWorld(t)
 	w.put(DefaultAccount, "signed_jwt", "algorithm", "HS256", "secret", canary, "claims", `{"jti":"{uuid}"}`, "lifetime", "300", "header", "X-Token", "scheme", "")
 	w.still = true
-	authorize, err := w.load("con_1").Authorizer(DefaultAccount)
+	authorize, _, err := w.load("con_1").Authorizer(DefaultAccount)
 	if err != nil {
 		t.Fatal(err)
 	}
