@@ -184,7 +184,7 @@ func newNode(ctx context.Context, d *db.DB, off time.Duration, mute bool) (*node
 		return nil, err
 	}
 	n.Service, err = New(ctx, Deps{
-		Protections: n.protections, DB: d, Audit: log, Vault: n.vault, Providers: shelf{}, Egress: egress.New(egress.Config{Rules: rules}),
+		Open: func(context.Context, Connection) ([]string, error) { return nil, nil }, Protections: n.protections, DB: d, Audit: log, Vault: n.vault, Providers: shelf{}, Egress: egress.New(egress.Config{Rules: rules}),
 		Notify: func(string) {}, Logger: telemetry.Discard(), Now: time.Now,
 	})
 	return n, err
