@@ -185,6 +185,8 @@ func (v *Vault) ready(a *account, r sealedRow, t authtype.Type) {
 		a.token = v.tokenUser(r, t)
 	case authtype.Minter:
 		a.authorize = v.mintedAuthorizer(r, t)
+	case authtype.TLSConfigurer:
+		a.authorize = v.settingsAuthorizer(r, t)
 	default:
 		a.authorize = v.authorizer(r, t)
 	}
@@ -224,6 +226,19 @@ func (v *Vault) authorizer(r sealedRow, t authtype.Type) Authorize {
 		}
 		now := v.now()
 		if err := t.Apply(request, authtype.Use{Values: values, Now: now}); err != nil {
+			return notApplicable(err)
+		}
+		used.at.Store(db.Micros(now))
+		return nil
+	}
+}
+
+// settingsAuthorizer is for a kind whose secret is not on the request.
+func (v *Vault) settingsAuthorizer(r sealedRow, t authtype.Type) Authorize {
+	used, settings := v.use(r.ID), r.Settings
+	return func(_ context.Context, request *http.Request) error {
+		now := v.now()
+		if err := t.Apply(request, authtype.Use{Values: settings, Now: now}); err != nil {
 			return notApplicable(err)
 		}
 		used.at.Store(db.Micros(now))

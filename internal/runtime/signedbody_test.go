@@ -5,13 +5,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"switchgear/internal/fault"
@@ -245,4 +248,38 @@ func TestSignedBodyOfAnAlternate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the cache fetches anew after its caller has left is signed like a call, at its own time.
+func TestRefreshIsSigned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var signed []string
+		up := transportFunc(func(r *http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			signed = append(signed, r.Header.Get("X-Signed-At"))
+			return httptest.NewRecorder().Result(), nil
+		})
+		s := newStage(t, up, written(t, `{"cache":{"ttl":"10s","stale_while_revalidate":"1m"}}`), func(t *runtime.Target) {
+			t.SignsBody = func(string) bool { return true }
+			t.Authorize = func(_ context.Context, r *http.Request) error {
+				if r.GetBody != nil {
+					return errors.New("there is a body")
+				}
+				r.Header.Set("X-Signed-At", time.Now().Format(time.TimeOnly))
+				return nil
+			}
+		})
+		s.call(t, http.MethodGet, nil)
+		time.Sleep(30 * time.Second)
+		s.call(t, http.MethodGet, nil)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		if len(signed) != 2 || signed[0] != "00:00:00" || signed[1] != "00:00:30" {
+			t.Errorf("signed at %v", signed)
+		}
+	})
 }

@@ -126,6 +126,17 @@ func position(fields []Field, key string) int {
 // Validate checks values against the fields of t. The error is a fault.Invalid about auth.fields.<key>
 // and repeats no value.
 func Validate(t Type, values map[string]string) error {
+	if err := validateFields(t, values); err != nil {
+		return err
+	}
+	if c, ok := t.(checker); ok {
+		return c.check(values)
+	}
+	return nil
+}
+
+// validateFields checks values by the fields of t alone.
+func validateFields(t Type, values map[string]string) error {
 	fields := t.Fields()
 	if err := known(t, fields, values); err != nil {
 		return err
@@ -135,9 +146,6 @@ func Validate(t Type, values map[string]string) error {
 		if err := f.validate(values[f.Key]); err != nil {
 			return err
 		}
-	}
-	if c, ok := t.(checker); ok {
-		return c.check(values)
 	}
 	return nil
 }
@@ -195,10 +203,18 @@ func (f Field) invalid(what string) error {
 	return fault.Field("INVALID_AUTH_FIELD", FieldPath(f.Key), f.Label+" "+what)
 }
 
-// field finds a field of t that is known to exist.
-func field(t Type, key string) Field {
-	f, _ := Find(t, key)
-	return f
+// ref names a field of a kind. What the field is, is looked up for an error only: checks run with every call.
+type ref struct {
+	t   Type
+	key string
+}
+
+// field names a field of t that is known to exist.
+func field(t Type, key string) ref { return ref{t, key} }
+
+func (r ref) invalid(what string) error {
+	f, _ := Find(r.t, r.key)
+	return f.invalid(what)
 }
 
 // begin is the first step of every Apply that needs nothing else of the request: it checks the values and
@@ -239,7 +255,7 @@ func set(h http.Header, name, value string) {
 
 // checkHeaderName refuses what is no header name, and the headers that frame a message or route it: a
 // credential must not be able to change what is sent where.
-func checkHeaderName(f Field, name string) error {
+func checkHeaderName(f ref, name string) error {
 	if len(name) > 128 || !isToken(name) {
 		return f.invalid("is not the name of a header. Use letters, digits and hyphens.")
 	}
@@ -262,7 +278,7 @@ func isToken(text string) bool {
 }
 
 // checkHeaderValue refuses what would be changed, or taken for more than one header, on the way.
-func checkHeaderValue(f Field, value string) error {
+func checkHeaderValue(f ref, value string) error {
 	if strings.ContainsFunc(value, unicode.IsControl) {
 		return f.invalid("contains a character that a header cannot carry.")
 	}

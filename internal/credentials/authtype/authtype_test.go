@@ -40,10 +40,10 @@ func useOf(values map[string]string) Use {
 	return Use{Values: values, Token: Token{Access: canary}, Now: moment, Nonce: func() string { return "nonce-1" }}
 }
 
-// hasToken reports whether a kind puts a token on requests, and none of its values.
+// hasToken reports whether a kind puts a token on requests, or nothing, and none of its values.
 func hasToken(typ Type) bool {
 	switch typ.(type) {
-	case Granted, Minter:
+	case Granted, Minter, TLSConfigurer:
 		return true
 	}
 	return false

@@ -64,7 +64,7 @@ func (t customHeaders) parse(text string) (map[string]string, error) {
 	return headers, nil
 }
 
-func split(f Field, text string) ([][2]string, error) {
+func split(f ref, text string) ([][2]string, error) {
 	if strings.HasPrefix(text, "{") {
 		var object map[string]string
 		if err := json.Unmarshal([]byte(text), &object); err != nil {

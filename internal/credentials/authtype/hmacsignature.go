@@ -83,16 +83,30 @@ func hmacSent() placeholders {
 }
 
 func (t hmacSignature) check(values map[string]string) error {
-	signed, sent, err := t.templates(values)
-	if err != nil {
-		return err
+	_, err := t.plan(values)
+	return err
+}
+
+// hmacPlan is what the values ask for, checked.
+type hmacPlan struct {
+	signed, sent template
+	key          []byte
+}
+
+func (t hmacSignature) plan(values map[string]string) (p hmacPlan, err error) {
+	if p.signed, p.sent, err = t.templates(values); err != nil {
+		return hmacPlan{}, err
 	}
-	if _, err := t.key(values); err != nil {
-		return err
+	if p.key, err = t.key(values); err != nil {
+		return hmacPlan{}, err
 	}
 	if err := t.checkHeaders(values); err != nil {
-		return err
+		return hmacPlan{}, err
 	}
+	return p, t.checkTemplates(values, p.signed, p.sent)
+}
+
+func (t hmacSignature) checkTemplates(values map[string]string, signed, sent template) error {
 	if !sent.uses("signature") {
 		return field(t, "header_value").invalid("leaves {signature} out.")
 	}
@@ -143,7 +157,7 @@ func (t hmacSignature) key(values map[string]string) ([]byte, error) {
 }
 
 // decodeSecret reads a key that is written as text, hexadecimal digits or base64.
-func decodeSecret(f Field, text, encoding string) ([]byte, error) {
+func decodeSecret(f ref, text, encoding string) ([]byte, error) {
 	switch encoding {
 	case encodingHex:
 		key, err := hex.DecodeString(text)
@@ -172,17 +186,14 @@ func (t hmacSignature) SignsBody(values map[string]string, _ string) bool {
 // Apply implements Type.
 func (t hmacSignature) Apply(r *http.Request, use Use) error {
 	values := use.Values
-	if err := Validate(t, values); err != nil {
+	if err := validateFields(t, values); err != nil {
 		return err
 	}
-	signed, sent, err := t.templates(values)
+	p, err := t.plan(values)
 	if err != nil {
 		return err
 	}
-	key, err := t.key(values)
-	if err != nil {
-		return err
-	}
+	signed, sent := p.signed, p.sent
 	text := map[string]string{
 		"method": r.Method, "path": "/" + strings.TrimPrefix(r.URL.EscapedPath(), "/"), "query": r.URL.RawQuery, "host": requestHost(r),
 		"key_id": values["key_id"], "timestamp": timestamp(use.Now, values["timestamp_format"]),
@@ -197,7 +208,7 @@ func (t hmacSignature) Apply(r *http.Request, use Use) error {
 		}
 		text["body_sha256"] = hex.EncodeToString(sum.Sum(nil))
 	}
-	mac := hmac.New(hashOf(values["algorithm"]), key)
+	mac := hmac.New(hashOf(values["algorithm"]), p.key)
 	for _, part := range signed {
 		if part.name == "body" {
 			if err := copyBody(mac, r); err != nil {

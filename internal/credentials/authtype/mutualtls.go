@@ -54,7 +54,7 @@ func (t mutualTLS) pair(values map[string]string) (tls.Certificate, *x509.CertPo
 
 // ClientTLS implements TLSConfigurer.
 func (t mutualTLS) ClientTLS(values map[string]string) (tls.Certificate, *x509.CertPool, error) {
-	if err := known(t, t.Fields(), values); err != nil {
+	if err := validateFields(t, values); err != nil {
 		return tls.Certificate{}, nil, err
 	}
 	return t.pair(values)
@@ -76,7 +76,7 @@ func (t mutualTLS) Expiry(values map[string]string) (time.Time, bool) {
 }
 
 // certificates reads one certificate or several, and nothing else.
-func certificates(f Field, text string) ([]*x509.Certificate, error) {
+func certificates(f ref, text string) ([]*x509.Certificate, error) {
 	var out []*x509.Certificate
 	for rest := []byte(strings.TrimSpace(text)); len(rest) > 0; {
 		var block *pem.Block
@@ -98,8 +98,9 @@ func certificates(f Field, text string) ([]*x509.Certificate, error) {
 	return out, nil
 }
 
-// Apply implements Type. The certificate is on the connection; what the caller authenticated with does not
-// pass either.
-func (t mutualTLS) Apply(r *http.Request, use Use) error {
-	return begin(t, r, use.Values)
+// Apply implements Type. The certificate is on the connection, where it is checked too; what the caller
+// authenticated with does not pass.
+func (mutualTLS) Apply(r *http.Request, _ Use) error {
+	strip(r)
+	return nil
 }

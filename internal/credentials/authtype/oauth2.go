@@ -65,15 +65,15 @@ func oauth2URLs() []string {
 // checkOAuth2 holds for every kind of OAuth 2.
 func checkOAuth2(t Type, values map[string]string) error {
 	for _, key := range oauth2URLs() {
-		if f, ok := Find(t, key); ok && values[key] != "" {
-			if err := checkEndpoint(f, values[key]); err != nil {
+		if _, ok := Find(t, key); ok && values[key] != "" {
+			if err := checkEndpoint(field(t, key), values[key]); err != nil {
 				return err
 			}
 		}
 	}
 	for _, key := range []string{"authorize_params", "token_params"} {
-		if f, ok := Find(t, key); ok && values[key] != "" {
-			if err := checkParams(f, values[key]); err != nil {
+		if _, ok := Find(t, key); ok && values[key] != "" {
+			if err := checkParams(field(t, key), values[key]); err != nil {
 				return err
 			}
 		}
@@ -85,7 +85,8 @@ func checkOAuth2(t Type, values map[string]string) error {
 		{StylePrivateKeyJWT, "private_key"}, {StyleMutualTLS, "client_certificate"}, {StyleMutualTLS, "client_key"},
 	} {
 		if values["auth_style"] == p.style && values[p.key] == "" {
-			return fault.Field("AUTH_FIELD_REQUIRED", FieldPath(p.key), field(t, p.key).Label+" is missing: "+p.style+" needs it.")
+			f, _ := Find(t, p.key)
+			return fault.Field("AUTH_FIELD_REQUIRED", FieldPath(p.key), f.Label+" is missing: "+p.style+" needs it.")
 		}
 	}
 	if values["private_key"] != "" {
@@ -101,7 +102,7 @@ func checkOAuth2(t Type, values map[string]string) error {
 }
 
 // checkEndpoint refuses what is no URL of an endpoint. Where it may lead is decided when it is dialled.
-func checkEndpoint(f Field, text string) error {
+func checkEndpoint(f ref, text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case strings.ContainsAny(text, "{}"):
@@ -117,7 +118,7 @@ func checkEndpoint(f Field, text string) error {
 }
 
 // checkParams refuses parameters that the protocol fills in itself.
-func checkParams(f Field, text string) error {
+func checkParams(f ref, text string) error {
 	parsed, err := url.ParseQuery(text)
 	if err != nil {
 		return f.invalid("are not parameters. Write them as name=value&name=value.")
@@ -136,7 +137,7 @@ func checkParams(f Field, text string) error {
 }
 
 // checkScopes holds scopes to the characters of RFC 6749 3.3.
-func checkScopes(f Field, text string) error {
+func checkScopes(f ref, text string) error {
 	for scope := range strings.FieldsSeq(text) {
 		if strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
 			return f.invalid("contain a character that no scope may have.")

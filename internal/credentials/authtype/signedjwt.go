@@ -149,7 +149,7 @@ func (t signedJWT) claims(values map[string]string, now time.Time) (claims map[s
 
 // expandClaim fills in the placeholders of a claim, in lists and objects too. A text that is nothing but a
 // time becomes a number.
-func expandClaim(f Field, value any, now time.Time) (any, error) {
+func expandClaim(f ref, value any, now time.Time) (any, error) {
 	switch v := value.(type) {
 	case string:
 		return expandText(f, v, now)
@@ -175,7 +175,7 @@ func expandClaim(f Field, value any, now time.Time) (any, error) {
 	return value, nil
 }
 
-func expandText(f Field, text string, now time.Time) (any, error) {
+func expandText(f ref, text string, now time.Time) (any, error) {
 	parts, err := parseTemplate(f, text, false, placeholders{
 		known: func(name string) bool {
 			_, isTime := claimTime(name, now)

@@ -128,7 +128,7 @@ func fits(key crypto.Signer, algorithm string) bool {
 }
 
 // checkSigningKey refuses what does not sign with the algorithm.
-func checkSigningKey(f Field, text, algorithm string) error {
+func checkSigningKey(f ref, text, algorithm string) error {
 	key, err := parsePrivateKey(text)
 	if err != nil {
 		return f.invalid("is not a private key in PEM form without a passphrase. Paste everything from BEGIN to END.")
@@ -143,7 +143,7 @@ func checkSigningKey(f Field, text, algorithm string) error {
 }
 
 // keyPair reads a client certificate with its key.
-func keyPair(certificateField, keyField Field, certificate, key string) (tls.Certificate, error) {
+func keyPair(certificateField, keyField ref, certificate, key string) (tls.Certificate, error) {
 	rest, count := []byte(strings.TrimSpace(certificate)), 0
 	for len(rest) > 0 {
 		var block *pem.Block
@@ -167,7 +167,7 @@ func keyPair(certificateField, keyField Field, certificate, key string) (tls.Cer
 }
 
 // parseClaims reads a JSON object; empty is none.
-func parseClaims(f Field, text string) (map[string]any, error) {
+func parseClaims(f ref, text string) (map[string]any, error) {
 	if strings.TrimSpace(text) == "" {
 		return map[string]any{}, nil
 	}

@@ -31,7 +31,7 @@ func oneOf(names ...string) placeholders {
 // parseTemplate reads a text in which {name} is a placeholder, and a brace that stands twice is a brace. With
 // escapes, \n, \r, \t and \\ stand for what a field cannot hold. The error repeats nothing of the text: a
 // secret could have been pasted into it.
-func parseTemplate(f Field, text string, escapes bool, allowed placeholders) (template, error) {
+func parseTemplate(f ref, text string, escapes bool, allowed placeholders) (template, error) {
 	var (
 		out     template
 		literal strings.Builder
@@ -44,6 +44,14 @@ func parseTemplate(f Field, text string, escapes bool, allowed placeholders) (te
 	}
 	for len(text) > 0 {
 		c := text[0]
+		if n := strings.IndexAny(text, `{}\`); n != 0 {
+			if n < 0 {
+				n = len(text)
+			}
+			literal.WriteString(text[:n])
+			text = text[n:]
+			continue
+		}
 		switch {
 		case escapes && c == '\\':
 			escaped, ok := "", len(text) > 1

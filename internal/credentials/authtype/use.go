@@ -111,7 +111,8 @@ func openBody(r *http.Request) (io.ReadCloser, error) {
 	return nil, fault.New(fault.Internal, "", "The body of the request was not kept for its signature.")
 }
 
-// TLSConfigurer is a Type that authenticates the connection below the request.
+// TLSConfigurer is a Type that authenticates the connection below the request. Its Apply gets only the values
+// that are not secret.
 type TLSConfigurer interface {
 	Type
 	// ClientTLS returns the certificate to present, and the authorities to trust; nil for those of the
