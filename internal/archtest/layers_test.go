@@ -47,7 +47,7 @@ func layers() map[string][]string {
 		"internal/connections":   with("db", "internal/audit", "internal/access", "internal/credentials", "internal/providers", "internal/runtime"),
 		"internal/breakers":      with("db", "internal/audit", "internal/access", "internal/connections", "internal/runtime"),
 		"internal/calls":         with("db", "internal/runtime"),
-		"internal/connect":       with("db", "internal/access", "internal/credentials", "internal/connections"),
+		"internal/connect":       with("db", "internal/access", "internal/audit", "internal/credentials", "internal/connections"),
 		"internal/observability": with("internal/runtime"),
 		"internal/demo":          with("db", "internal/audit", "internal/access", "internal/credentials", "internal/connections", "internal/sandbox"),
 		"internal/checklist":     with("db", "internal/audit", "internal/access", "internal/alerts", "internal/connections", "internal/calls", "internal/breakers", "internal/providers", "internal/runtime"),

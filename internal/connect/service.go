@@ -18,6 +18,7 @@ import (
 
 	"switchgear/db"
 	"switchgear/internal/access"
+	"switchgear/internal/audit"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/credentials/authtype"
@@ -50,12 +51,19 @@ type Server interface {
 	Discover(ctx context.Context, issuer string) (oauth.Metadata, error)
 }
 
+// Registrar makes clients at authorization servers; *oauth.Client is one.
+type Registrar interface {
+	Register(ctx context.Context, endpoint string, reg oauth.Registration) (oauth.Registered, error)
+}
+
 // Deps are what a Service works with; all are required.
 type Deps struct {
-	DB       *db.DB
-	Sealer   *credentials.Sealer
-	Accounts Accounts
-	Server   Server
+	DB        *db.DB
+	Audit     *audit.Log
+	Sealer    *credentials.Sealer
+	Accounts  Accounts
+	Server    Server
+	Registrar Registrar
 	// PublicURL is the origin at which browsers reach the console.
 	PublicURL func() string
 	Logger    *slog.Logger
@@ -64,10 +72,13 @@ type Deps struct {
 
 // Service holds the use cases of this package. It is safe for concurrent use.
 type Service struct {
+	db        *db.DB
 	store     store
+	audit     *audit.Log
 	sealer    *credentials.Sealer
 	accounts  Accounts
 	server    Server
+	registrar Registrar
 	publicURL func() string
 	logger    *slog.Logger
 	now       func() time.Time
@@ -75,11 +86,12 @@ type Service struct {
 
 // New returns a Service. It fails when a dependency is missing.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Sealer == nil || d.Accounts == nil || d.Server == nil || d.PublicURL == nil || d.Logger == nil || d.Now == nil {
+	if d.DB == nil || d.Audit == nil || d.Sealer == nil || d.Accounts == nil || d.Server == nil || d.Registrar == nil || d.PublicURL == nil || d.Logger == nil || d.Now == nil {
 		return nil, errors.New("connect: every dependency is required")
 	}
 	return &Service{
-		store: store{db: d.DB}, sealer: d.Sealer, accounts: d.Accounts, server: d.Server, publicURL: d.PublicURL, logger: d.Logger, now: d.Now,
+		db: d.DB, store: store{db: d.DB}, audit: d.Audit, sealer: d.Sealer, accounts: d.Accounts, server: d.Server, registrar: d.Registrar,
+		publicURL: d.PublicURL, logger: d.Logger, now: d.Now,
 	}, nil
 }
 
@@ -106,10 +118,13 @@ func (s *Service) RedirectURI(c connections.Connection) string {
 	return strings.TrimSuffix(s.publicURL(), "/") + "/oauth/callback/" + CallbackID(c)
 }
 
+// CallbackPrefix stands before the slug where every connection has a redirect URI of its own.
+const CallbackPrefix = "connection-"
+
 // CallbackID is the last part of the redirect URI of a connection.
 func CallbackID(c connections.Connection) string {
 	if strings.HasPrefix(c.Provider, "generic-") {
-		return "connection-" + c.Slug
+		return CallbackPrefix + c.Slug
 	}
 	return c.Provider
 }

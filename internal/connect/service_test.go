@@ -3,6 +3,7 @@ package connect
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 
 	"switchgear/db"
 	"switchgear/internal/access"
+	"switchgear/internal/audit"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/credentials/authtype"
@@ -39,7 +41,13 @@ type world struct {
 	exchanged atomic.Int64
 	polled    atomic.Int64
 	names     bool
-	mu        sync.Mutex
+	log       *audit.Log
+	// metadata is what the server says about itself, registered the clients that it was asked for.
+	metadata   oauth.Metadata
+	registered []oauth.Registration
+	// unreachable is why neither can be done.
+	unreachable error
+	mu          sync.Mutex
 }
 
 const issuer = "https://as.example.com"
@@ -64,8 +72,12 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.log, err = audit.New(audit.Deps{DB: store, Now: time.Now, MAC: func(message []byte) []byte { sum := sha256.Sum256(message); return sum[:] }})
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.Service, err = New(Deps{
-		DB: store, Sealer: sealer, Accounts: w, Server: w, PublicURL: func() string { return "https://console.example.com/" },
+		DB: store, Audit: w.log, Sealer: sealer, Accounts: w, Server: w, Registrar: w, PublicURL: func() string { return "https://console.example.com/" },
 		Logger: telemetry.Discard(), Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.at },
 	})
 	if err != nil {
@@ -127,7 +139,9 @@ func (w *world) PollDevice(context.Context, oauth.Config, string) (oauth.Token, 
 
 // Discover implements Server.
 func (w *world) Discover(context.Context, string) (oauth.Metadata, error) {
-	return oauth.Metadata{NamesItself: w.names}, nil
+	m := w.metadata
+	m.NamesItself = w.names
+	return m, w.unreachable
 }
 
 func (w *world) pass(d time.Duration) {

@@ -154,11 +154,11 @@ func checkSlug(slug, name string, old *Definition) (string, error) {
 		return old.Slug, nil
 	}
 	if slug == "" {
-		slug = slugOf(name)
+		slug = SlugOf(name)
 	}
 	if !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`).MatchString(slug) {
 		return "", fault.Field("INVALID_SLUG", "slug", "Use 1 to 63 lower-case letters, digits and hyphens, not beginning with a hyphen.").
-			WithSuggestion(try(slugOf(slug)))
+			WithSuggestion(try(SlugOf(slug)))
 	}
 	if slices.Contains(reserved(), slug) {
 		return "", fault.Field("RESERVED_SLUG", "slug", "Switchgear uses this word itself. Choose another slug.").
@@ -174,8 +174,8 @@ func try(slug string) string {
 	return "Try " + slug + "."
 }
 
-// slugOf makes a slug of a name; it is empty when the name has nothing to make one of.
-func slugOf(name string) string {
+// SlugOf makes a slug of a name; it is empty when the name has nothing to make one of.
+func SlugOf(name string) string {
 	var out strings.Builder
 	for _, r := range strings.ToLower(name) {
 		switch {

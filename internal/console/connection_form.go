@@ -92,6 +92,10 @@ func (p connectionPages) complete(r *http.Request, view connectionsview.FormView
 	if strings.Contains(provider.BaseURL, "{") {
 		view.BaseURLHint = "Replace what stands in braces."
 	}
+	p.completeOAuth(&view, provider.Slug)
+	if view.OAuth != nil && view.OAuth.Registered != "" {
+		stored = append(slices.Clone(stored), "client_secret")
+	}
 	view.Auth = authFields(view.AuthType, provider, values, stored)
 	policy, err := connections.ProviderPolicy(provider)
 	if err != nil { // no connection of this provider can be made, which saving says
@@ -141,7 +145,7 @@ func authFields(kind string, provider providers.Provider, values map[string]stri
 	for _, f := range t.Fields() {
 		field := connectionsview.AuthField{
 			Name: f.Key, Label: f.Label, Type: f.Type, Help: f.Help, Required: f.Required, Secret: f.Secret, Set: slices.Contains(stored, f.Key),
-			Options: plainOptions(f.Options),
+			Options: plainOptions(f.Options), Rare: f.Rare,
 		}
 		if !f.Secret {
 			field.Value = firstOf(values[f.Key], preset[f.Key], f.Default)
@@ -161,15 +165,21 @@ func firstOf(values ...string) string {
 }
 
 // entered reads the form into the view it is shown again with, and into what is to be saved.
-func (p connectionPages) entered(form url.Values, view *connectionsview.FormView) (map[string]string, connections.Draft, error) {
+func (p connectionPages) entered(r *http.Request, form url.Values, view *connectionsview.FormView) (map[string]string, connections.Draft, error) {
 	view.Name, view.Slug, view.Environment, view.Kind = form.Get("name"), form.Get("slug"), form.Get("environment"), form.Get("kind")
 	view.BaseURL, view.AuthType, view.Policy = form.Get("base_url"), form.Get("auth_type"), strings.TrimSpace(form.Get("policy"))
 	view.Timeout, view.AttemptTimeout, view.MaxAttempts = form.Get("policy.timeout"), form.Get("policy.attempt_timeout"), form.Get("policy.retry.max_attempts")
 	view.HedgeAfter, view.FallbackConnection = form.Get("policy.hedge.after"), form.Get("policy.fallback.connection")
 	view.Health = enteredHealth(form)
 	view.LogBodies, view.RequireChecklist, view.Reason = form.Get("log_bodies") != "", form.Get("require_checklist") != "", form.Get("reason")
+	if _, ok := grantOf(view.AuthType); ok {
+		view.OAuth = &connectionsview.OAuthForm{Server: strings.TrimSpace(form.Get("server")), Registered: form.Get("registered")}
+	}
 	values := authValues(form)
 	policy, err := policyOf(*view)
+	if err == nil {
+		err = p.registered(r, view, values)
+	}
 	return values, connections.Draft{
 		Name: view.Name, Slug: view.Slug, Kind: view.Kind, Provider: form.Get("provider"), Environment: view.Environment, BaseURL: view.BaseURL,
 		Auth: connections.Auth{Type: view.AuthType, Fields: values}, Policy: policy, LogBodies: view.LogBodies, RequireChecklist: view.RequireChecklist,
@@ -236,9 +246,9 @@ func (p connectionPages) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	view := connectionsview.FormView{Mode: connectionsview.ModeNew}
-	values, draft, err := p.entered(form, &view)
+	values, draft, err := p.entered(r, form, &view)
 	if form.Get("change") != "" {
-		return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, values, nil)))
+		return p.changed(w, r, form, view, provider, values, nil)
 	}
 	var c connections.Connection
 	if err == nil {
@@ -256,8 +266,15 @@ func (p connectionPages) create(w http.ResponseWriter, r *http.Request) error {
 	if c.State == connections.StatePaused {
 		done = "The connection is made, and paused: it requires a complete checklist. Resume it once that is so."
 	}
+	next, err := p.afterCreate(r, c.Slug)
+	if err != nil {
+		return err
+	}
+	if next != "" {
+		done = "The connection is stored. Connect its account now."
+	}
 	p.Access.PutFlash(r.Context(), "ok", done)
-	seeOther(w, r, "/connections/"+c.Slug)
+	seeOther(w, r, firstOf(next, "/connections/"+c.Slug))
 	return nil
 }
 
@@ -293,7 +310,7 @@ func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	view := connectionsview.FormView{Mode: connectionsview.ModeEdit, From: c.Slug}
-	values, draft, err := p.entered(form, &view)
+	values, draft, err := p.entered(r, form, &view)
 	view.Slug, draft.Slug, draft.Provider = c.Slug, c.Slug, c.Provider
 	// What was entered builds on the version that the page showed, not on the newest.
 	view.Version, _ = strconv.Atoi(form.Get("version"))
@@ -302,7 +319,7 @@ func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
 		return p.checkSaved(w, r, c, p.complete(r, view, provider, values, c.AuthSecrets))
 	}
 	if form.Get("change") != "" {
-		return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, values, c.AuthSecrets)))
+		return p.changed(w, r, form, view, provider, values, c.AuthSecrets)
 	}
 	if err == nil {
 		_, err = p.Connections.Update(r.Context(), actor(r), c.Slug, draft, view.Reason, view.Version)

@@ -171,8 +171,9 @@ func newSite(t *testing.T, rules ...string) *site {
 		t.Fatal(err)
 	}
 	var server *httptest.Server
+	authorization := oauthServer(t)
 	consents, err := connect.New(connect.Deps{
-		DB: d, Sealer: sealer, Accounts: conns, Server: oauthServer(t), PublicURL: func() string { return server.URL }, Logger: telemetry.Discard(), Now: time.Now,
+		DB: d, Audit: log, Sealer: sealer, Accounts: conns, Server: authorization, Registrar: authorization, PublicURL: func() string { return server.URL }, Logger: telemetry.Discard(), Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -55,7 +55,7 @@ func (p whatIfPages) ask(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	view := connectionsview.FormView{Mode: connectionsview.ModeEdit, From: c.Slug}
-	values, draft, err := pages.entered(form, &view)
+	values, draft, err := pages.entered(r, form, &view)
 	view.Slug = c.Slug
 	view.Version, _ = strconv.Atoi(form.Get("version"))
 	q := whatif.Question{Slug: c.Slug, Policy: draft.Policy}

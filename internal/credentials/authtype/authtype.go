@@ -38,7 +38,9 @@ type Field struct {
 	Key, Label, Type, Help string
 	Required               bool
 	// Secret values are write-only: they are stored sealed and never shown again, whatever the control.
-	Secret  bool
+	Secret bool
+	// Rare fields may be folded away while they are empty.
+	Rare    bool
 	Options []string
 	Default string
 }

@@ -36,13 +36,20 @@ func oauth2Fields(own ...Field) []Field {
 		},
 		{Key: "scopes", Label: "Scopes", Type: FieldText, Help: "Separated by spaces."},
 		{
-			Key: "token_params", Label: "Extra token parameters", Type: FieldText,
+			Key: "token_params", Label: "Extra token parameters", Type: FieldText, Rare: true,
 			Help: "Sent with every request to the token URL, such as audience=https://api.example.com&resource=x.",
 		},
-	}, keyFields("Of private_key_jwt."), []Field{
-		{Key: "client_certificate", Label: "Client certificate", Type: FieldPEM, Help: "Of mutual_tls. PEM, with the chain."},
-		{Key: "client_key", Label: "Client certificate key", Type: FieldPEM, Secret: true, Help: "Of mutual_tls. PEM."},
+	}, rare(keyFields("Of private_key_jwt.")), []Field{
+		{Key: "client_certificate", Label: "Client certificate", Type: FieldPEM, Rare: true, Help: "Of mutual_tls. PEM, with the chain."},
+		{Key: "client_key", Label: "Client certificate key", Type: FieldPEM, Secret: true, Rare: true, Help: "Of mutual_tls. PEM."},
 	})
+}
+
+func rare(fields []Field) []Field {
+	for i := range fields {
+		fields[i].Rare = true
+	}
+	return fields
 }
 
 // keyFields are those of a key that signs assertions.

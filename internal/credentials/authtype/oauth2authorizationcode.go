@@ -19,7 +19,7 @@ func (oauth2AuthorizationCode) Fields() []Field {
 	return oauth2Fields(
 		Field{Key: "authorize_url", Label: "Authorization URL", Type: FieldText, Required: true},
 		Field{
-			Key: "authorize_params", Label: "Extra authorization parameters", Type: FieldText,
+			Key: "authorize_params", Label: "Extra authorization parameters", Type: FieldText, Rare: true,
 			Help: "Such as access_type=offline&prompt=consent.",
 		},
 	)

@@ -30,7 +30,7 @@ func (oauth2JWTBearer) Fields() []Field {
 		{Key: "scopes", Label: "Scopes", Type: FieldText, Help: "Separated by spaces. In the assertion and beside it."},
 		{Key: "claims", Label: "More claims", Type: FieldJSON, Help: "A JSON object that is added to the assertion."},
 		{
-			Key: "token_params", Label: "Extra token parameters", Type: FieldText,
+			Key: "token_params", Label: "Extra token parameters", Type: FieldText, Rare: true,
 			Help: "Sent with every request to the token URL, such as resource=https://api.example.com.",
 		},
 	}, signed)

@@ -64,6 +64,9 @@ func (e *Error) Advice() string {
 	case CodeServerError, "temporarily_unavailable":
 		return "The authorization server has trouble of its own. Try again in a minute."
 	case CodeBadAnswer:
+		if e.Step == StepDiscovery {
+			return "There is no metadata of an authorization server at this address. Check it, or enter the endpoints by hand."
+		}
 		return "The answer is not one of OAuth 2. Check that the URL is that of the endpoint, not of a page."
 	case CodeClientConfig:
 		return "The client cannot authenticate with what is stored. Check its secret, key or certificate."
@@ -89,6 +92,9 @@ func (e *Error) Advice() string {
 		return "The server does not accept the request. Check the redirect URI that is registered there, and the extra parameters."
 	case "login_required", "interaction_required", "consent_required", "account_selection_required":
 		return "The server wants the person to act. Start again and complete what it asks for."
+	}
+	if e.Step == StepRegister {
+		return "The server does not register this client by itself. Register it there by hand, with the redirect URI."
 	}
 	return "The server refused. Check the settings of the client there and here."
 }

@@ -34,6 +34,18 @@ func everyField() []AuthField {
 	}
 }
 
+// clientFields are those of an OAuth client, some of them folded away.
+func clientFields() []AuthField {
+	return []AuthField{
+		{Name: "token_url", Label: "Token URL", Type: "text", Required: true},
+		{Name: "client_id", Label: "Client ID", Type: "text", Required: true},
+		{Name: "client_secret", Label: "Client secret", Type: "secret", Secret: true},
+		{Name: "token_params", Label: "Extra token parameters", Type: "text", Rare: true},
+		{Name: "private_key", Label: "Private key", Type: "pem", Secret: true, Rare: true},
+		{Name: "algorithm", Label: "Signature algorithm", Type: "select", Value: "RS256", Options: options("RS256", "ES256"), Rare: true},
+	}
+}
+
 func newForm() FormView {
 	return FormView{
 		Page: frame("New connection"), Mode: ModeNew, Provider: sampleProvider(), Environment: "production", Kind: "rest",
@@ -90,7 +102,23 @@ func formStates() []ui.State {
 	long := editForm()
 	long.From, long.Slug, long.Name, long.BaseURL, long.AuthHelp, long.Reason = longSlug(), longSlug(), longName, "https://"+longHost(), longText, longText
 	long.Policy = "{\"rate_limits\": [" + strings.Repeat(`{"requests": 90, "per": "1s"}, `, 30) + "]}"
+	consent := newForm()
+	consent.AuthType, consent.Auth = "oauth2_authorization_code", clientFields()
+	consent.OAuth = &OAuthForm{RedirectURI: "https://console.example.com/oauth/callback/connection-", RedirectOpen: true, CanRegister: true}
+	found := consent
+	found.Auth = clientFields()
+	found.Auth[0].Value, found.Auth[1].Value, found.Auth[2].Set = "https://login.example.com/token", "switchgear-4711", true
+	found.OAuth = &OAuthForm{
+		Server: "https://login.example.com", RedirectURI: "https://console.example.com/oauth/callback/stripe", CanRegister: true, Registered: "v1.sealed",
+		Found: "Filled in from https://login.example.com/.well-known/openid-configuration.", Warning: "The server does not publish: Authorization URL.",
+	}
+	absent := consent
+	absent.OAuth = &OAuthForm{Server: "https://login.example.com", RedirectURI: "https://console.example.com/oauth/callback/stripe"}
+	absent.Errors = Errors{"server": "There is no metadata of an authorization server at this address.", "auth.fields.private_key": "Private key is not in PEM form."}
 	return []ui.State{
+		whole(group, "new, OAuth client", Form(consent)),
+		whole(group, "new, OAuth client filled in", Form(found)),
+		whole(group, "new, OAuth server not found", Form(absent)),
 		whole(group, "new", Form(newForm())),
 		whole(group, "new, every type of field", Form(types)),
 		whole(group, "new, no authentication", Form(none)),

@@ -109,6 +109,8 @@ type FormView struct {
 	// AuthHelp says where the credential is found at the vendor.
 	AuthHelp string
 	Auth     []AuthField
+	// OAuth is nil for auth types without an authorization server.
+	OAuth *OAuthForm
 	// Timeout, AttemptTimeout and MaxAttempts are sent as policy.timeout, policy.attempt_timeout and
 	// policy.retry.max_attempts; empty stands for the defaults.
 	Timeout, AttemptTimeout, MaxAttempts string
@@ -139,6 +141,25 @@ type AuthField struct {
 	Secret, Set bool
 	Value       string
 	Options     []Option
+	// Rare fields are folded away while they are empty.
+	Rare bool
+}
+
+// OAuthForm is what the form of a connection offers beside the fields of an OAuth client. The button "change"
+// sends change=discover (fill in from Server, sent as "server") or change=register (make a client there).
+type OAuthForm struct {
+	// Server is the address of an issuer or an API.
+	Server string
+	// RedirectURI is what has to be registered at the server; empty for grants without one. RedirectOpen says
+	// that it still lacks the slug at its end.
+	RedirectURI  string
+	RedirectOpen bool
+	// CanRegister offers the second button.
+	CanRegister bool
+	// Found says what was filled in, after one of the buttons; Warning what is missing.
+	Found, Warning string
+	// Registered is the sealed secret of a client that was made by the button; it is sent back as it is.
+	Registered string
 }
 
 // Header is the top of every page of one connection.

@@ -30,10 +30,15 @@ func fieldStates() []ui.State {
 func formStates() []ui.State {
 	return []ui.State{
 		state("Form", "plain", around(ui.Narrow(), inviteForm(nil, ""))),
+		state("Form", "rare fields folded away", ui.Lines(more("folded", false), more("open", true))),
 		state("Form", "with errors", inviteForm(map[string]string{"email": "Somebody with this address exists already.", "role": "Choose a role."}, "ada@example.com")),
 		state("Form", "with one error about the whole", inviteForm(map[string]string{"": "Too many attempts. Try again in 40 s."}, "ada@example.com")),
 		state("Secret", "shown once", ui.SecretOnce{Label: "API key", Value: "sg_4fK2xQ9aLm0Z_7hQ2c9Yb1nR5tV8wX0zA3dF6gJ9kM2pS5uV8yB1_0Xk9aZ"}),
 	}
+}
+
+func more(name string, open bool) templ.Component {
+	return around(ui.More{Label: "More: client certificate", Open: open}, ui.Field{Name: name, Label: "Client certificate", Optional: true})
 }
 
 func inviteForm(problems map[string]string, email string) templ.Component {
