@@ -169,7 +169,7 @@ func (t teller) message(a *Alert, id string, event channels.Event) channels.Mess
 		m.Why = fmt.Sprintf("It still holds, since %s. %s", a.OpenedAt.UTC().Format("2006-01-02 15:04 UTC"), a.Why)
 	case channels.EventFlapping:
 		m.Why = fmt.Sprintf("It comes and goes: nothing more is sent until it kept its state for %s. %s", short(t.cfg.Quiet), strings.TrimSpace(a.Why))
-	case channels.EventFiring, channels.EventTest:
+	case channels.EventFiring, channels.EventTest, channels.EventConnect:
 	}
 	return m
 }

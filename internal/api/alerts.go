@@ -51,7 +51,7 @@ type AlertNotification struct {
 	Channel     string    `json:"channel" doc:"The name of the channel."`
 	ChannelID   string    `json:"channel_id"`
 	ChannelKind string    `json:"channel_kind"`
-	Event       string    `json:"event" enum:"firing,resolved,reminder,flapping,test"`
+	Event       string    `json:"event" enum:"firing,resolved,reminder,flapping,test,connect"`
 	Status      string    `json:"status" enum:"pending,sending,delivered,dead,suppressed"`
 	Reason      string    `json:"reason,omitempty" doc:"Why it was suppressed."`
 	Attempts    int       `json:"attempts" doc:"Attempts that began."`

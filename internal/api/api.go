@@ -54,6 +54,7 @@ type Deps struct {
 	WhatIf      replays
 	Alerts      *alerts.Service
 	Health      conditions
+	Connect     connectLinks
 	Requests    requests
 	Assets      assets
 	Metrics     http.Handler
@@ -113,6 +114,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	one.whatIfRoutes()
 	one.alertRoutes()
 	one.healthRoutes()
+	one.connectSessionRoutes()
 	if err := one.close(); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ import (
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/checklist"
+	"switchgear/internal/connect"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/credentials/vaulttest"
@@ -170,6 +171,11 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 	}, health.Config{})
 	must(t, err)
 	deps.Health = w.health
+	deps.Connect, err = connect.New(connect.Deps{
+		DB: w.db, Sealer: sealer, Accounts: w.connections, Server: noServer{}, Teller: noTeller{}, PublicURL: func() string { return "https://console.example.com" },
+		Logger: logger, Now: time.Now,
+	})
+	must(t, err)
 	for _, c := range change {
 		c(&deps)
 	}

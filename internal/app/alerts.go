@@ -4,7 +4,10 @@ import (
 	"context"
 	"time"
 
+	"switchgear/internal/access"
 	"switchgear/internal/alerts"
+	"switchgear/internal/alerts/channels"
+	"switchgear/internal/connect"
 	"switchgear/internal/credentials"
 	"switchgear/internal/runtime/egress"
 )
@@ -33,4 +36,24 @@ func (c *core) firing() map[string]int {
 		out[string(severity)] = counts[severity]
 	}
 	return out
+}
+
+// linkTeller tells a webhook what became of a connect link.
+type linkTeller struct{ core *core }
+
+// Check implements connect.Teller.
+func (t linkTeller) Check(ctx context.Context, a access.Actor, channelID string) error {
+	return t.core.alerts.CheckWebhook(ctx, a, channelID)
+}
+
+// Ended implements connect.Teller.
+func (t linkTeller) Ended(ctx context.Context, s connect.Session) error {
+	why := "The account " + s.Account + " was connected."
+	if s.Status != connect.SessionDone {
+		why = s.Problem
+	}
+	return t.core.alerts.Announce(ctx, s.ChannelID, channels.Message{
+		Event: channels.EventConnect, Connection: s.Slug, ConnectionName: s.Slug, Why: why,
+		SessionID: s.ID, Account: s.Account, Status: s.Status, Error: s.Code,
+	})
 }

@@ -171,7 +171,7 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		return err
 	}
 	c.connect, err = connect.New(connect.Deps{
-		DB: c.db, Audit: c.audit, Sealer: sealer, Accounts: c.connections, Server: c.oauth, Registrar: c.oauth, PublicURL: c.baseURL, Logger: logger, Now: time.Now,
+		DB: c.db, Audit: c.audit, Sealer: sealer, Accounts: c.connections, Server: c.oauth, Registrar: c.oauth, Teller: linkTeller{c}, PublicURL: c.baseURL, Logger: logger, Now: time.Now,
 	})
 	if err != nil {
 		return err

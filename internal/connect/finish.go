@@ -30,13 +30,17 @@ func (s *Service) Callback(ctx context.Context, a access.Actor, provider, state,
 	// It ends even if the browser does not wait: the code is used up.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishLimit)
 	defer cancel()
-	if !f.bound(binding) || f.Provider != provider || a.Kind == access.KindUser && (f.Actor.Kind != string(a.Kind) || f.Actor.ID != a.ID) {
+	other := f.SessionID == "" && a.Kind == access.KindUser && (f.Actor.Kind != a.Kind || f.Actor.ID != a.ID)
+	if !f.bound(binding) || f.Provider != provider || other {
 		if _, err := s.fail(ctx, f, &oauth.Error{Step: oauth.StepAuthorize, Code: "wrong_browser"}); err != nil {
 			return Flow{}, err
 		}
 		return Flow{}, fault.New(fault.Forbidden, "STATE_OF_ANOTHER",
 			"This answer belongs to a consent that was begun in another browser, by somebody else, or with another provider.").
 			WithSuggestion("Start again from the page of the connection.")
+	}
+	if a, err = s.authorityOf(ctx, a, f); err != nil {
+		return s.fail(ctx, f, err)
 	}
 	token, err := s.exchange(ctx, a, f, back)
 	if err != nil {
@@ -75,10 +79,11 @@ func (s *Service) finish(ctx context.Context, a access.Actor, f Flow, token oaut
 		return s.fail(ctx, f, err)
 	}
 	f.Status, f.EndedAt = StatusDone, db.Time(db.Micros(s.now()))
+	// From here on nothing may turn it into a failure: the account is connected, which is what counts.
 	if err := s.store.end(ctx, f); err != nil {
-		// The account is connected, which is what counts.
 		s.logger.WarnContext(ctx, "the end of a consent is not stored", "flow_id", f.ID, "error", err)
 	}
+	s.endOf(ctx, f, SessionDone)
 	return f, nil
 }
 
@@ -95,7 +100,29 @@ func (s *Service) fail(ctx context.Context, f Flow, cause error) (Flow, error) {
 	if err := s.store.end(ctx, f); err != nil {
 		return Flow{}, fmt.Errorf("connect: end %s: %w", f.ID, err)
 	}
+	s.endOf(ctx, f, SessionFailed)
 	return f, nil
+}
+
+// endOf ends the link that a flow belongs to. After a failure the link can be tried again.
+func (s *Service) endOf(ctx context.Context, f Flow, status string) {
+	session, err := s.ofFlow(ctx, f, "")
+	if err == nil && session != nil {
+		_, err = s.endSession(ctx, *session, status, f.Code, f.Problem)
+	}
+	if err != nil {
+		s.logger.WarnContext(ctx, "the end of a connect link is not stored", "flow_id", f.ID, "session_id", f.SessionID, "error", err)
+	}
+}
+
+// SessionOf is the link that a flow belongs to, for the browser that began it; false for one of a person at
+// the console.
+func (s *Service) SessionOf(ctx context.Context, f Flow, binding string) (Session, bool) {
+	if f.SessionID == "" || !f.bound(binding) {
+		return Session{}, false
+	}
+	session, err := s.store.session(ctx, "id", f.SessionID)
+	return session.at(s.now()), err == nil
 }
 
 // Poll asks whether the person has consented on the other device, if it is time to. However many look, the
@@ -117,6 +144,9 @@ func (s *Service) Poll(ctx context.Context, a access.Actor, id, binding string) 
 	f.PollAt = next
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishLimit)
 	defer cancel()
+	if a, err = s.authorityOf(ctx, a, f); err != nil {
+		return f, err
+	}
 	client, err := s.accounts.TokenClient(ctx, a, f.Slug, f.Account)
 	if err != nil {
 		return f, err

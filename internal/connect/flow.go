@@ -15,6 +15,8 @@ const (
 // Flow is what may be known about a consent on its way.
 type Flow struct {
 	ID, ConnectionID, Slug, Account string
+	// SessionID is the link that it belongs to; empty for somebody at the console.
+	SessionID string
 	// Provider names the redirect URI; Grant is authorization_code or device_code.
 	Provider, Grant string
 	Status          string

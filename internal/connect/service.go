@@ -37,8 +37,10 @@ const (
 	finishLimit = 30 * time.Second
 )
 
-// Accounts are where tokens end up; *connections.Service is one.
+// Accounts are where tokens and keys end up; *connections.Service is one.
 type Accounts interface {
+	Find(ctx context.Context, a access.Actor, slug string) (connections.Connection, error)
+	PutAccount(ctx context.Context, a access.Actor, slug, account string, auth connections.Auth, reason string) (credentials.Credential, error)
 	TokenClient(ctx context.Context, a access.Actor, slug, account string) (connections.TokenClient, error)
 	ConnectAccount(ctx context.Context, a access.Actor, slug, account string, token oauth.Token, event, detail string) (credentials.Credential, error)
 }
@@ -56,6 +58,14 @@ type Registrar interface {
 	Register(ctx context.Context, endpoint string, reg oauth.Registration) (oauth.Registered, error)
 }
 
+// Teller tells an alert channel what became of a link.
+type Teller interface {
+	// Check refuses a channel that does not exist or cannot be told.
+	Check(ctx context.Context, a access.Actor, channelID string) error
+	// Ended sends what became of a session, at least once.
+	Ended(ctx context.Context, s Session) error
+}
+
 // Deps are what a Service works with; all are required.
 type Deps struct {
 	DB        *db.DB
@@ -64,6 +74,7 @@ type Deps struct {
 	Accounts  Accounts
 	Server    Server
 	Registrar Registrar
+	Teller    Teller
 	// PublicURL is the origin at which browsers reach the console.
 	PublicURL func() string
 	Logger    *slog.Logger
@@ -79,6 +90,7 @@ type Service struct {
 	accounts  Accounts
 	server    Server
 	registrar Registrar
+	tell      Teller
 	publicURL func() string
 	logger    *slog.Logger
 	now       func() time.Time
@@ -86,11 +98,11 @@ type Service struct {
 
 // New returns a Service. It fails when a dependency is missing.
 func New(d Deps) (*Service, error) {
-	if d.DB == nil || d.Audit == nil || d.Sealer == nil || d.Accounts == nil || d.Server == nil || d.Registrar == nil || d.PublicURL == nil || d.Logger == nil || d.Now == nil {
+	if d.DB == nil || d.Audit == nil || d.Sealer == nil || d.Accounts == nil || d.Server == nil || d.Registrar == nil || d.Teller == nil || d.PublicURL == nil || d.Logger == nil || d.Now == nil {
 		return nil, errors.New("connect: every dependency is required")
 	}
 	return &Service{
-		db: d.DB, store: store{db: d.DB}, audit: d.Audit, sealer: d.Sealer, accounts: d.Accounts, server: d.Server, registrar: d.Registrar,
+		db: d.DB, store: store{db: d.DB}, audit: d.Audit, sealer: d.Sealer, accounts: d.Accounts, server: d.Server, registrar: d.Registrar, tell: d.Teller,
 		publicURL: d.PublicURL, logger: d.Logger, now: d.Now,
 	}, nil
 }
@@ -139,6 +151,10 @@ func NewBinding() string {
 // Begin starts the consent for an account, new or not. It needs configure. scopes are those to ask for; nil
 // asks for the ones of the connection. binding is what the browser keeps.
 func (s *Service) Begin(ctx context.Context, a access.Actor, slug, account string, scopes []string, binding string) (Flow, error) {
+	return s.begin(ctx, a, slug, account, scopes, binding, "")
+}
+
+func (s *Service) begin(ctx context.Context, a access.Actor, slug, account string, scopes []string, binding, sessionID string) (Flow, error) {
 	client, err := s.accounts.TokenClient(ctx, a, slug, account)
 	if err != nil {
 		return Flow{}, err
@@ -150,8 +166,8 @@ func (s *Service) Begin(ctx context.Context, a access.Actor, slug, account strin
 		}
 	}
 	f := Flow{
-		ID: db.NewID("oaf"), ConnectionID: client.Connection.ID, Slug: slug, Account: account, Provider: CallbackID(client.Connection),
-		Grant: client.Grant, Status: StatusPending, Requested: cfg.Scopes, Actor: Actor{Kind: string(a.Kind), ID: a.ID, Name: a.Name},
+		ID: db.NewID("oaf"), SessionID: sessionID, ConnectionID: client.Connection.ID, Slug: slug, Account: account, Provider: CallbackID(client.Connection),
+		Grant: client.Grant, Status: StatusPending, Requested: cfg.Scopes, Actor: Actor{Kind: a.Kind, ID: a.ID, Name: a.Name},
 		CreatedAt: now, ExpiresAt: now.Add(flowLife), binding: hash(binding), tokenURL: cfg.TokenURL, issuer: cfg.Issuer,
 	}
 	secrets := flowSecrets{State: NewBinding()}
@@ -304,10 +320,22 @@ func (s *Service) Leave(ctx context.Context, a access.Actor, id, binding string)
 	if err != nil {
 		return "", err
 	}
+	if a, err = s.authorityOf(ctx, a, f); err != nil {
+		return "", err
+	}
 	client, err := s.accounts.TokenClient(ctx, a, f.Slug, f.Account)
 	if err != nil {
 		return "", err
 	}
 	client.Config.Scopes = f.Requested
 	return oauth.AuthorizationURL(client.Config, secrets.State, secrets.Verifier, f.RedirectURI)
+}
+
+// authorityOf is with whose right a flow goes on: that of who looks, or of who made the link that it belongs to.
+func (s *Service) authorityOf(ctx context.Context, a access.Actor, f Flow) (access.Actor, error) {
+	session, err := s.ofFlow(ctx, f, a.IP)
+	if err != nil || session == nil {
+		return a, err
+	}
+	return session.authority, nil
 }

@@ -38,7 +38,7 @@ func (f Flow) settings() settings {
 	}
 }
 
-const flowColumns = `id, binding_hash, connection_id, account, provider, grant_kind, sealed, settings,
+const flowColumns = `id, session_id, binding_hash, connection_id, account, provider, grant_kind, sealed, settings,
 	actor_kind, actor_id, actor_name, status, step, error_code, error_text, poll_at, created_at, expires_at, ended_at`
 
 func scanFlow(row interface{ Scan(dest ...any) error }) (Flow, error) {
@@ -49,7 +49,7 @@ func scanFlow(row interface{ Scan(dest ...any) error }) (Flow, error) {
 		poll, ended      sql.NullInt64
 		s                settings
 	)
-	err := row.Scan(&f.ID, &f.binding, &f.ConnectionID, &f.Account, &f.Provider, &f.Grant, &f.sealed, &text,
+	err := row.Scan(&f.ID, &f.SessionID, &f.binding, &f.ConnectionID, &f.Account, &f.Provider, &f.Grant, &f.sealed, &text,
 		&f.Actor.Kind, &f.Actor.ID, &f.Actor.Name, &f.Status, &f.Step, &f.Code, &f.Problem, &poll, &created, &expires, &ended)
 	if err != nil {
 		return Flow{}, err
@@ -71,10 +71,10 @@ func (s store) insert(ctx context.Context, f Flow, stateHash string, keyID uint3
 	}
 	return s.db.InTx(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO oauth_flows (id, state_hash, binding_hash, connection_id, account, provider, grant_kind, sealed, key_id,
-				settings, actor_kind, actor_id, actor_name, status, step, error_code, error_text, poll_at, created_at, expires_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', '', '', $15, $16, $17)`,
+				settings, actor_kind, actor_id, actor_name, status, step, error_code, error_text, poll_at, created_at, expires_at, session_id)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', '', '', $15, $16, $17, $18)`,
 			f.ID, stateHash, f.binding, f.ConnectionID, f.Account, f.Provider, f.Grant, f.sealed, int64(keyID), string(text),
-			f.Actor.Kind, f.Actor.ID, f.Actor.Name, f.Status, nullMicros(f.PollAt), db.Micros(f.CreatedAt), db.Micros(f.ExpiresAt))
+			f.Actor.Kind, f.Actor.ID, f.Actor.Name, f.Status, nullMicros(f.PollAt), db.Micros(f.CreatedAt), db.Micros(f.ExpiresAt), f.SessionID)
 		return err
 	})
 }
@@ -140,8 +140,12 @@ func (s store) slower(ctx context.Context, f Flow) error {
 // forget removes flows that began before.
 func (s store) forget(ctx context.Context, before time.Time) error {
 	return s.db.InTx(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM oauth_flows WHERE created_at < $1`, db.Micros(before))
-		return err
+		for _, statement := range []string{`DELETE FROM oauth_flows WHERE created_at < $1`, `DELETE FROM connect_sessions WHERE created_at < $1`} {
+			if _, err := tx.Exec(ctx, statement, db.Micros(before)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -70,7 +70,7 @@ func (s *Service) ConnectAccount(ctx context.Context, a access.Actor, slug, acco
 		if stored, err = s.vault.PutToken(ctx, tx, r.ID, account, token); err != nil {
 			return effect{}, err
 		}
-		actor := credentials.Actor{Kind: string(a.Kind), ID: a.ID, Name: a.Name}
+		actor := credentials.Actor{Kind: a.Kind, ID: a.ID, Name: a.Name}
 		if err := s.vault.Record(ctx, tx, stored, event, "", actor, detail); err != nil {
 			return effect{}, err
 		}
@@ -83,6 +83,12 @@ func (s *Service) ConnectAccount(ctx context.Context, a access.Actor, slug, acco
 		return credentials.Credential{}, fmt.Errorf("connections: connect %s of %s: %w", account, slug, err)
 	}
 	return stored, nil
+}
+
+// CheckAccount refuses what is not the name of an account.
+func CheckAccount(name string) error {
+	_, err := checkAccount(name)
+	return err
 }
 
 // ensureAccount makes the credential of an account that shares the client of the default one.

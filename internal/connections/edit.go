@@ -24,9 +24,9 @@ const (
 	actionActivate          = "connection.activate"
 	actionDelete            = "connection.delete"
 	actionDuplicate         = "connection.duplicate"
-	actionCredentialSet     = "credential.set"    //nolint:gosec // the name of an action, not a secret.
-	actionCredentialDelete  = "credential.delete" //nolint:gosec // the name of an action, not a secret.
-	actionCredentialConnect = "credential.connect"
+	actionCredentialSet     = "credential.set"     //nolint:gosec // the name of an action, not a secret.
+	actionCredentialDelete  = "credential.delete"  //nolint:gosec // the name of an action, not a secret.
+	actionCredentialConnect = "credential.connect" //nolint:gosec // the name of an action, not a secret.
 )
 
 // Create makes a connection and its default account. It needs configure. Errors about a field are

@@ -30,6 +30,14 @@ func (p connectPages) routes() []route {
 		{http.MethodGet, "/consents/{id}", configure, p.show},
 		// The state that the browser brings back says whose it is.
 		{http.MethodGet, "/oauth/callback/{provider}", public(), p.callback},
+
+		{http.MethodGet, "/connections/{slug}/links", needs(access.PermissionSystemRead), p.links},
+		{http.MethodPost, "/connections/{slug}/links", configure, p.createLink},
+		{http.MethodPost, "/connections/{slug}/links/{id}/revoke", configure, p.revokeLink},
+		// The link itself is the right to connect one account.
+		{http.MethodGet, "/connect/{token}", public(), p.visit},
+		{http.MethodPost, "/connect/{token}", public(), p.enter},
+		{http.MethodGet, "/connected/{id}", public(), p.visited},
 	}
 }
 
@@ -52,7 +60,16 @@ func (p connectPages) binding(r *http.Request) string {
 	return cookie.Value
 }
 
-// account is the one in the address, which is one segment whatever it holds.
+// keepBinding has the browser keep what its consents are bound to.
+func (p connectPages) keepBinding(w http.ResponseWriter, binding string) {
+	//nolint:gosec // G124: secure wherever browsers come over TLS.
+	http.SetCookie(w, &http.Cookie{
+		Name: p.bindingCookie(), Value: binding, Path: "/", MaxAge: int(bindingLife / time.Second), HttpOnly: true, Secure: p.cfg.Secure,
+		SameSite: http.SameSiteLaxMode, // It has to come along when the other site sends the browser back.
+	})
+}
+
+// accountParam is the one in the address, which is one segment whatever it holds.
 func accountParam(r *http.Request) (string, error) {
 	account, err := url.PathUnescape(chi.URLParam(r, "account"))
 	if err != nil {
@@ -133,10 +150,7 @@ func (p connectPages) begin(w http.ResponseWriter, r *http.Request) error {
 		}
 		return p.startWith(w, r, status, form, messages)
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: p.bindingCookie(), Value: binding, Path: "/", MaxAge: int(bindingLife / time.Second), HttpOnly: true, Secure: p.cfg.Secure,
-		SameSite: http.SameSiteLaxMode, // It has to come along when the other site sends the browser back.
-	})
+	p.keepBinding(w, binding)
 	seeOther(w, r, connectview.Path(f.ID))
 	return nil
 }
@@ -199,6 +213,10 @@ func (p connectPages) callback(w http.ResponseWriter, r *http.Request) error {
 	f, err := p.Connect.Callback(r.Context(), actor(r), chi.URLParam(r, "provider"), state, p.binding(r), back)
 	if err != nil {
 		return err
+	}
+	if f.SessionID != "" {
+		p.leaveLink(w, r, f)
+		return nil
 	}
 	seeOther(w, r, connectview.Path(f.ID))
 	return nil

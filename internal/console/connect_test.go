@@ -1,10 +1,12 @@
 package console
 
 import (
+	"context"
 	"crypto/tls"
 	"html"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"switchgear/internal/access"
+	"switchgear/internal/connect"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials/oauth"
 	"switchgear/internal/sandbox"
@@ -123,7 +126,7 @@ func TestConnectAnAccount(t *testing.T) {
 	}
 	begin := func(scopes ...string) (string, string) {
 		t.Helper()
-		var pairs []string
+		pairs := make([]string, 0, 2*len(scopes))
 		for _, scope := range scopes {
 			pairs = append(pairs, "scope", scope)
 		}
@@ -210,5 +213,94 @@ func TestConnectIsForWhoMayConfigure(t *testing.T) {
 	other := &http.Client{CheckRedirect: admin.CheckRedirect}
 	if status, _, _ := s.do(t, other, http.MethodGet, header.Get("Location"), nil); status != http.StatusSeeOther && status != http.StatusUnauthorized {
 		t.Errorf("somebody else sees a consent: %d", status)
+	}
+}
+
+// noTeller tells nobody.
+type noTeller struct{}
+
+func (noTeller) Check(context.Context, access.Actor, string) error { return nil }
+
+func (noTeller) Ended(context.Context, connect.Session) error { return nil }
+
+var madeLink = regexp.MustCompile(`value="http://[^"]+(/connect/[A-Za-z0-9_-]{43})"`)
+
+// Somebody without access to the console connects an account by a link, and enters a key by another one.
+func TestConnectLinks(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.consentAt(t)
+	s.create(t, "static", "Static")
+	owner := s.signedIn(t, access.RoleOwner)
+	newPerson := func() *http.Client {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &http.Client{Jar: jar, CheckRedirect: owner.CheckRedirect}
+	}
+	link := func(slug, account string) string {
+		t.Helper()
+		status, header, page := s.form(t, owner, "/connections/"+slug+"/links", "account", account, "label", "For Acme", "life", "1h")
+		found := madeLink.FindStringSubmatch(page)
+		if status != http.StatusOK || found == nil || header.Get("Cache-Control") != "no-store" {
+			t.Fatalf("making a link: %d", status)
+		}
+		return found[1]
+	}
+	person, path := newPerson(), link("acme", "acme")
+	status, _, page := s.do(t, person, http.MethodGet, path, nil)
+	if status != http.StatusOK || !strings.Contains(page, "For Acme") {
+		t.Fatalf("the link: %d", status)
+	}
+	status, _, page = s.form(t, person, path)
+	found := leaveLink.FindStringSubmatch(page)
+	if status != http.StatusOK || found == nil {
+		t.Fatalf("begin: %d %s", status, page)
+	}
+	status, header, _ := s.do(t, person, http.MethodGet, decide(t, person, html.UnescapeString(found[1]), "approve"), nil)
+	if status != http.StatusSeeOther || !strings.HasPrefix(header.Get("Location"), "/connected/") {
+		t.Fatalf("callback: %d %v", status, header)
+	}
+	if _, _, page := s.do(t, person, http.MethodGet, header.Get("Location"), nil); !strings.Contains(page, "is connected") || strings.Contains(page, "Sign out") {
+		t.Error("the person does not see that it worked")
+	}
+	if status, _, _ := s.do(t, newPerson(), http.MethodGet, header.Get("Location"), nil); status != http.StatusNotFound {
+		t.Errorf("somebody else sees it: %d", status)
+	}
+	if _, err := s.connections.Target("acme", "acme"); err != nil {
+		t.Errorf("calls of the account are refused: %v", err)
+	}
+	if status, _, _ := s.do(t, person, http.MethodGet, path, nil); status != http.StatusNotFound {
+		t.Errorf("the link a second time: %d", status)
+	}
+	// A key is entered where nobody has to consent.
+	path = link("static", "acme")
+	if _, _, page := s.do(t, person, http.MethodGet, path, nil); !strings.Contains(page, `name="auth.token"`) {
+		t.Error("the key is not asked for")
+	}
+	if status, _, page := s.form(t, person, path); status != http.StatusBadRequest || !strings.Contains(page, "Token is missing") {
+		t.Errorf("nothing entered: %d", status)
+	}
+	if status, _, page := s.form(t, person, path, "auth.token", "k"); status != http.StatusOK || !strings.Contains(page, "is connected") {
+		t.Errorf("entered: %d", status)
+	}
+	_, _, page = s.do(t, owner, http.MethodGet, "/connections/static/links", nil)
+	if !strings.Contains(page, "Connected") || strings.Contains(page, path) {
+		t.Error("the list does not say what became of the link, or shows it")
+	}
+	path = link("static", "other")
+	id := regexp.MustCompile(`/links/(cns_[a-z0-9]+)/revoke`).FindStringSubmatch(func() string {
+		_, _, page := s.do(t, owner, http.MethodGet, "/connections/static/links", nil)
+		return page
+	}())
+	if id == nil {
+		t.Fatal("an open link cannot be withdrawn")
+	}
+	if status, _, _ := s.form(t, owner, "/connections/static/links/"+id[1]+"/revoke"); status != http.StatusSeeOther {
+		t.Errorf("withdraw: %d", status)
+	}
+	if status, _, _ := s.do(t, person, http.MethodGet, path, nil); status != http.StatusNotFound {
+		t.Errorf("a withdrawn link: %d", status)
 	}
 }

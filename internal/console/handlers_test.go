@@ -173,7 +173,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	var server *httptest.Server
 	authorization := oauthServer(t)
 	consents, err := connect.New(connect.Deps{
-		DB: d, Audit: log, Sealer: sealer, Accounts: conns, Server: authorization, Registrar: authorization, PublicURL: func() string { return server.URL }, Logger: telemetry.Discard(), Now: time.Now,
+		DB: d, Audit: log, Sealer: sealer, Accounts: conns, Server: authorization, Registrar: authorization, Teller: noTeller{}, PublicURL: func() string { return server.URL }, Logger: telemetry.Discard(), Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -16,11 +16,12 @@ const (
 	EventReminder Event = "reminder" // it still holds
 	EventFlapping Event = "flapping" // it comes and goes: silence until it is stable
 	EventTest     Event = "test"     // somebody pressed the button
+	EventConnect  Event = "connect"  // a connect link ended; no alert
 )
 
 // Events lists every event.
 func Events() []Event {
-	return []Event{EventFiring, EventResolved, EventReminder, EventFlapping, EventTest}
+	return []Event{EventFiring, EventResolved, EventReminder, EventFlapping, EventTest, EventConnect}
 }
 
 // Message is what is sent. It holds no secret.
@@ -44,12 +45,21 @@ type Message struct {
 	ResolvedAt     time.Time `json:"resolved_at,omitzero"`
 	Flaps          int       `json:"flaps,omitempty"`
 	URL            string    `json:"url,omitempty"`
+	// SessionID, Account, Status and Error are those of a connect link.
+	SessionID string `json:"connect_session,omitempty"`
+	Account   string `json:"account,omitempty"`
+	Status    string `json:"status,omitempty"`
+	Error     string `json:"error,omitempty"`
 }
 
 // Title is a line that tells what happened to what.
 func (m Message) Title() string {
-	if m.Event == EventTest {
+	switch m.Event {
+	case EventTest:
 		return "Test of an alert channel"
+	case EventConnect:
+		return oneLine("Connect link of " + m.ConnectionName + ": " + m.Status)
+	case EventFiring, EventResolved, EventReminder, EventFlapping:
 	}
 	what := strings.ToUpper(string(m.Event))
 	subject := m.ConnectionName
@@ -60,6 +70,14 @@ func (m Message) Title() string {
 		subject += " / " + m.Operation
 	}
 	return oneLine("[" + what + "] " + m.Rule + ": " + subject)
+}
+
+// Type is what happened, in the words of a webhook.
+func (m Message) Type() string {
+	if m.Event == EventConnect {
+		return "connect_session." + m.Status
+	}
+	return "alert." + string(m.Event)
 }
 
 // oneLine makes text fit for a header: no line break, no other control character.

@@ -65,7 +65,7 @@ type envelope struct {
 }
 
 func (webhook) Send(ctx context.Context, w Wire, t Target, m Message) error {
-	body, err := json.Marshal(envelope{"alert." + string(m.Event), m.At.UTC(), m})
+	body, err := json.Marshal(envelope{m.Type(), m.At.UTC(), m})
 	if err != nil {
 		return &SendError{Text: "The message cannot be encoded.", Permanent: true}
 	}

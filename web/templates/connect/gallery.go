@@ -1,17 +1,22 @@
 package connect
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/a-h/templ"
 
+	"switchgear/web/templates/connections"
 	"switchgear/web/templates/layout"
 	"switchgear/web/templates/ui"
 )
 
 // Gallery lists the states of every page of this package.
-func Gallery() []ui.State {
+func Gallery() []ui.State { return slices.Concat(consentStates(), linkStates()) }
+
+func consentStates() []ui.State {
 	start := StartView{
 		Page: page("Connect default"), Slug: "github", Name: "GitHub", Account: "default", Server: "github.com",
 		RedirectURI: "https://switchgear.example.com/oauth/callback/github", Scopes: []Scope{{Name: "repo", Chosen: true}, {Name: "read:user", Chosen: true}},
@@ -23,7 +28,7 @@ func Gallery() []ui.State {
 	device.Device = true
 	long.Account, long.Scopes = strings.Repeat("customer-", 7)[:63], nil
 	for range 12 {
-		long.Scopes = append(long.Scopes, Scope{Name: "https://www.example.com/auth/a-very-long-scope.readonly." + string(rune('a'+len(long.Scopes))), Chosen: true})
+		long.Scopes = append(long.Scopes, Scope{Name: "https://www.example.com/auth/a-very-long-scope.readonly." + strconv.Itoa(len(long.Scopes)), Chosen: true})
 	}
 	pending := View{
 		Page: page("Connect default"), Now: now(), ID: "oaf_1", Slug: "github", Name: "GitHub", Account: "default", Status: "pending", Server: "github.com",
@@ -50,6 +55,54 @@ func Gallery() []ui.State {
 		whole("pending", Consent(pending)), whole("pending, another browser", Consent(elsewhere)), whole("device", Consent(code)),
 		whole("working", Consent(working)), whole("done", Consent(done)), whole("done, fewer scopes", Consent(fewer)),
 		whole("failed", Consent(failed)), whole("failed, long text", Consent(longFailed)),
+	}
+}
+
+// linkStates are those of the pages of links.
+func linkStates() []ui.State {
+	links := LinksView{
+		Page: page("Connect links of GitHub"), Now: now(), Slug: "github", Name: "GitHub", CanConfigure: true, Account: "default", Life: "24h",
+		Lives: []Choice{{"1h", "1 hour"}, {"24h", "1 day"}}, Number: 1, Limit: 50,
+	}
+	many, made, wrong, reader := links, links, links, links
+	for i, status := range []string{"pending", "done", "failed", "revoked", "expired"} {
+		many.Rows = append(many.Rows, Link{
+			ID: "cns_" + status, Account: "customer-" + status, Label: strings.Repeat("For the finance department ", i), Status: status, By: "Ada Lovelace",
+			Problem: "Consent was denied.", CreatedAt: now().Add(-time.Hour), ExpiresAt: now().Add(23 * time.Hour),
+		})
+	}
+	many.Total, reader.Rows, reader.Total, reader.CanConfigure = len(many.Rows), many.Rows, len(many.Rows), false
+	made.Made = "https://switchgear.example.com/connect/Jx0mEo8bX9q2l4v7c1n5k3r6t8w0y2zA4sD6fG8hJ0k"
+	wrong.Account, wrong.Errors = "Acme GmbH", map[string]string{"account": "Use lower-case letters, digits and hyphens."}
+
+	visit := VisitView{
+		Page: layout.Bare{Title: "Connect GitHub", Version: "v0.1.0"}, Now: now(), Token: "token", Name: "GitHub", Account: "acme", Label: "Invoices of Acme", By: "Ada Lovelace",
+		Server: "github.com", Interactive: true, Scopes: []string{"repo", "read:user"}, ExpiresAt: now().Add(time.Hour),
+	}
+	leave, again, key, keyWrong := visit, visit, visit, visit
+	leave.Leave = "https://github.com/login/oauth/authorize?client_id=x"
+	again.Problem = "Consent was denied. Start again and allow the access."
+	key.Interactive, key.Scopes, key.Server = false, nil, "api.example.com"
+	key.Fields = []connections.AuthField{{Name: "token", Label: "Token", Type: "secret", Required: true, Secret: true, Help: "Sent as Authorization: Bearer. Paste the token alone."}}
+	keyWrong.Interactive, keyWrong.Scopes, keyWrong.Fields = false, nil, key.Fields
+	keyWrong.Errors = map[string]string{"auth.fields.token": "Token is missing."}
+
+	ended := EndedView{Page: visit.Page, Now: now(), FlowID: "oaf_1", Name: "GitHub", Account: "acme", Status: "done", Server: "github.com", Interval: 5 * time.Second, ExpiresAt: now().Add(9 * time.Minute)}
+	back, failed, device, working := ended, ended, ended, ended
+	back.Return, back.ReturnHost = "https://app.example.com/done?status=done", "app.example.com"
+	failed.Status, failed.Step, failed.Code, failed.Problem, failed.Again = "failed", "authorization", "access_denied", "Consent was denied. Start again and allow the access.", true
+	device.Status, device.UserCode, device.VerificationURL = "pending", "WDJB-MJHT", "https://github.com/login/device"
+	working.Status = "working"
+	state := func(group, name string, view templ.Component) ui.State {
+		return ui.State{Group: group, Name: name, View: view, Page: true}
+	}
+	return []ui.State{
+		state("Connect links page", "empty", Links(links)), state("Connect links page", "many", Links(many)), state("Connect links page", "made", Links(made)),
+		state("Connect links page", "error", Links(wrong)), state("Connect links page", "read-only", Links(reader)),
+		state("Link page", "consent", Visit(visit)), state("Link page", "leave", Visit(leave)), state("Link page", "again", Visit(again)),
+		state("Link page", "key", Visit(key)), state("Link page", "key, error", Visit(keyWrong)),
+		state("Link page", "done", Ended(ended)), state("Link page", "done, way back", Ended(back)), state("Link page", "failed", Ended(failed)),
+		state("Link page", "device", Ended(device)), state("Link page", "working", Ended(working)),
 	}
 }
 

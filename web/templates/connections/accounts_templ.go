@@ -85,7 +85,7 @@ func Accounts(v AccountsView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Card{Title: "Accounts", Sub: "A call picks one with the header Switchgear-Account; without it, default is used.", Flush: true}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Card{Title: "Accounts", Sub: "A call picks one with the header Switchgear-Account; without it, default is used.", Flush: true, Actions: v.links()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -219,6 +219,11 @@ func (v AccountsView) form() templ.Component {
 		}
 		return nil
 	})
+}
+
+// links lead to those by which somebody else connects an account.
+func (v AccountsView) links() []templ.Component {
+	return []templ.Component{ui.Button{Label: "Connect links", Small: true, Icon: "link", Href: address(v.Head.Slug, "links")}}
 }
 
 func (f AccountForm) problems() Errors {

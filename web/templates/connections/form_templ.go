@@ -928,6 +928,9 @@ func authHint(chosen string, types []Option) string {
 	return ""
 }
 
+// AuthControl is the control of one field of an auth type, for pages outside of a connection.
+func AuthControl(f AuthField, problem string) ui.Field { return f.field(problem) }
+
 // field is the control of one field of an auth type. What is secret is never shown again.
 func (f AuthField) field(problem string) ui.Field {
 	c := ui.Field{

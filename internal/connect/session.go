@@ -1,0 +1,306 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"switchgear/db"
+	"switchgear/internal/access"
+	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
+	"switchgear/internal/fault"
+)
+
+const (
+	defaultSessionLife = time.Hour
+	maxSessionLife     = 7 * 24 * time.Hour
+	maxLabel           = 200
+)
+
+// The states of a session; an expired one is failed to whoever looks.
+const (
+	SessionPending = "pending"
+	SessionDone    = "done"
+	SessionFailed  = "failed" // the last try; the link can be used again until it expires
+	SessionRevoked = "revoked"
+	SessionExpired = "expired"
+)
+
+// Session is a link by which somebody without access to the console connects one account.
+type Session struct {
+	ID, ConnectionID, Slug, Account string
+	// Label says who asks, or what for; it is shown on the page.
+	Label  string
+	Scopes []string
+	// ReturnURL is where the browser goes afterwards; empty is a page of ours.
+	ReturnURL string
+	// ChannelID is the alert channel that is told of the end; empty is none.
+	ChannelID                     string
+	Status                        string
+	Code, Problem                 string
+	Actor                         Actor
+	CreatedAt, ExpiresAt, EndedAt time.Time
+	authority                     access.Actor
+}
+
+// NewSession is what somebody asks for.
+type NewSession struct {
+	Connection, Account, Label string
+	// Scopes are those to ask for; nil are those of the connection.
+	Scopes               []string
+	ReturnURL, ChannelID string
+	// Life is how long the link can be used. 0 = 1h, at most a week.
+	Life time.Duration
+}
+
+// CreateSession makes a link. It needs configure, then and whenever the link is used: it dies with the
+// right of who made it. The link is told this once; only a hash of it is stored.
+func (s *Service) CreateSession(ctx context.Context, a access.Actor, n NewSession) (Session, string, error) {
+	if err := a.Require(access.PermissionConfigure); err != nil {
+		return Session{}, "", err
+	}
+	now := db.Time(db.Micros(s.now()))
+	if n.Account == "" {
+		n.Account = credentials.DefaultAccount
+	}
+	if n.Life == 0 {
+		n.Life = defaultSessionLife
+	}
+	n.Label = strings.TrimSpace(n.Label)
+	switch {
+	case n.Life < time.Minute || n.Life > maxSessionLife:
+		return Session{}, "", fault.Field("INVALID_LIFE", "expires_in", "A link is valid for at least a minute and at most a week.")
+	case len(n.Label) > maxLabel || strings.ContainsFunc(n.Label, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return Session{}, "", fault.Field("INVALID_LABEL", "label", "The label is one line of at most 200 bytes.")
+	}
+	if err := checkReturn(n.ReturnURL); err != nil {
+		return Session{}, "", err
+	}
+	var err error
+	if n.Scopes != nil {
+		if n.Scopes, err = checkScopes(n.Scopes); err != nil {
+			return Session{}, "", err
+		}
+	}
+	c, err := s.accounts.Find(ctx, a, n.Connection)
+	if fault.Is(err, fault.NotFound) {
+		err = fault.Field("CONNECTION_NOT_FOUND", "connection", "There is no such connection.")
+	}
+	if err != nil {
+		return Session{}, "", err
+	}
+	if err := connections.CheckAccount(n.Account); err != nil {
+		return Session{}, "", err
+	}
+	if n.ChannelID != "" {
+		if err := s.tell.Check(ctx, a, n.ChannelID); err != nil {
+			return Session{}, "", err
+		}
+	}
+	token := NewBinding()
+	session := Session{
+		ID: db.NewID("cns"), ConnectionID: c.ID, Slug: c.Slug, Account: n.Account, Label: n.Label, Scopes: n.Scopes, ReturnURL: n.ReturnURL,
+		ChannelID: n.ChannelID, Status: SessionPending, Actor: Actor{Kind: a.Kind, ID: a.ID, Name: a.Name},
+		CreatedAt: now, ExpiresAt: now.Add(n.Life), authority: a,
+	}
+	if err := s.store.insertSession(ctx, session, hash(token)); err != nil {
+		return Session{}, "", fmt.Errorf("connect: create a session: %w", err)
+	}
+	return session, strings.TrimSuffix(s.publicURL(), "/") + "/connect/" + token, nil
+}
+
+// checkReturn allows https, and http on this machine: the address gets no secret, but people are sent there.
+func checkReturn(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	bad := err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > 2000
+	if !bad && u.Scheme != "https" {
+		ip := net.ParseIP(u.Hostname())
+		bad = u.Scheme != "http" || u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+	}
+	if bad {
+		return fault.Field("INVALID_RETURN_URL", "return_url", "It has to be a whole https:// address without user and fragment.")
+	}
+	return nil
+}
+
+// Session returns a session. It needs system:read.
+func (s *Service) Session(ctx context.Context, a access.Actor, id string) (Session, error) {
+	if err := a.Require(access.PermissionSystemRead); err != nil {
+		return Session{}, err
+	}
+	session, err := s.store.session(ctx, "id", id)
+	if err != nil {
+		return Session{}, noSession(err)
+	}
+	return session.at(s.now()), nil
+}
+
+// Sessions returns the newest sessions, of one connection or of all, and how many there are. It needs
+// system:read.
+func (s *Service) Sessions(ctx context.Context, a access.Actor, slug string, page, limit int) ([]Session, int, error) {
+	if err := a.Require(access.PermissionSystemRead); err != nil {
+		return nil, 0, err
+	}
+	all, total, err := s.store.sessions(ctx, slug, page, limit)
+	if err != nil {
+		return nil, 0, fmt.Errorf("connect: sessions: %w", err)
+	}
+	for i := range all {
+		all[i] = all[i].at(s.now())
+	}
+	return all, total, nil
+}
+
+// RevokeSession ends a link that has not led to anything. It needs configure.
+func (s *Service) RevokeSession(ctx context.Context, a access.Actor, id string) error {
+	if err := a.Require(access.PermissionConfigure); err != nil {
+		return err
+	}
+	session, err := s.store.session(ctx, "id", id)
+	if err != nil {
+		return noSession(err)
+	}
+	session.Status, session.EndedAt = SessionRevoked, db.Time(db.Micros(s.now()))
+	return s.store.endSession(ctx, session)
+}
+
+// at is the session as it is at a time.
+func (s Session) at(now time.Time) Session {
+	if s.usable() && !s.ExpiresAt.After(now) {
+		s.Status = SessionExpired
+	}
+	return s
+}
+
+func (s Session) usable() bool { return s.Status == SessionPending || s.Status == SessionFailed }
+
+func noSession(err error) error {
+	if fault.Is(err, fault.NotFound) {
+		return fault.New(fault.NotFound, "LINK_NOT_VALID", "This link is not valid: it was used, withdrawn, or its time is over.").
+			WithSuggestion("Ask whoever sent it for a new one.")
+	}
+	return err
+}
+
+// Visit is what the page of a link shows.
+type Visit struct {
+	Session
+	// Name is that of the connection.
+	Name string
+	// Interactive says that the person consents at Server; otherwise the values of the auth type are asked for.
+	Interactive bool
+	Client      connections.TokenClient
+	Connection  connections.Connection
+}
+
+// Visit opens the link with a token. It checks no permission: the token is the right.
+func (s *Service) Visit(ctx context.Context, token, ip string) (Visit, error) {
+	session, err := s.visited(ctx, token, ip)
+	if err != nil {
+		return Visit{}, err
+	}
+	c, err := s.accounts.Find(ctx, session.authority, session.Slug)
+	if err != nil {
+		return Visit{}, err
+	}
+	v := Visit{Session: session, Name: c.Name, Connection: c}
+	client, err := s.accounts.TokenClient(ctx, session.authority, session.Slug, session.Account)
+	switch {
+	case err == nil:
+		v.Interactive, v.Client = true, client
+	case !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound):
+		return Visit{}, err
+	}
+	return v, nil
+}
+
+func (s *Service) visited(ctx context.Context, token, ip string) (Session, error) {
+	session, err := s.store.session(ctx, "token_hash", hash(token))
+	if err != nil {
+		return Session{}, noSession(err)
+	}
+	session = session.at(s.now())
+	if !session.usable() {
+		return Session{}, noSession(fault.Newf(fault.NotFound, "ended"))
+	}
+	session.authority.IP = ip
+	return session, nil
+}
+
+// BeginSession starts the consent of a link in a browser. The answer counts with the right of who made it.
+func (s *Service) BeginSession(ctx context.Context, token, binding, ip string) (Flow, error) {
+	session, err := s.visited(ctx, token, ip)
+	if err != nil {
+		return Flow{}, err
+	}
+	return s.begin(ctx, session.authority, session.Slug, session.Account, session.Scopes, binding, session.ID)
+}
+
+// Enter stores the values that the person of a link typed in, for a kind that needs no consent.
+func (s *Service) Enter(ctx context.Context, token, ip string, values map[string]string) (Session, error) {
+	session, err := s.visited(ctx, token, ip)
+	if err != nil {
+		return Session{}, err
+	}
+	if _, err := s.accounts.PutAccount(ctx, session.authority, session.Slug, session.Account, connections.Auth{Fields: values}, "Entered by a connect link."); err != nil {
+		return session, err
+	}
+	return s.endSession(ctx, session, SessionDone, "", "")
+}
+
+// ofFlow is the session that a flow belongs to; nil for one of a person at the console.
+func (s *Service) ofFlow(ctx context.Context, f Flow, ip string) (*Session, error) {
+	if f.SessionID == "" {
+		return nil, nil //nolint:nilnil // No session is what it means.
+	}
+	session, err := s.store.session(ctx, "id", f.SessionID)
+	if err != nil {
+		return nil, noSession(err)
+	}
+	if session = session.at(s.now()); !session.usable() {
+		return nil, noSession(fault.Newf(fault.NotFound, "ended"))
+	}
+	session.authority.IP = ip
+	return &session, nil
+}
+
+// endSession stores what became of a link, and tells whoever wants to know. The account is stored by then:
+// what fails here is told by the API all the same.
+func (s *Service) endSession(ctx context.Context, session Session, status, code, problem string) (Session, error) {
+	session.Status, session.Code, session.Problem, session.EndedAt = status, code, problem, db.Time(db.Micros(s.now()))
+	if err := s.store.endSession(ctx, session); err != nil {
+		return session, fmt.Errorf("connect: end %s: %w", session.ID, err)
+	}
+	if session.ChannelID != "" {
+		if err := s.tell.Ended(ctx, session); err != nil {
+			s.logger.WarnContext(ctx, "nobody is told of the end of a connect link", "session_id", session.ID, "error", err)
+		}
+	}
+	return session, nil
+}
+
+// Return is where the browser goes when a link has ended; empty is a page of ours.
+func (s Session) Return() string {
+	if s.ReturnURL == "" {
+		return ""
+	}
+	u, err := url.Parse(s.ReturnURL)
+	if err != nil {
+		return ""
+	}
+	q := u.Query()
+	q.Set("connect_session", s.ID)
+	q.Set("status", s.Status)
+	if s.Code != "" {
+		q.Set("error", s.Code)
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}

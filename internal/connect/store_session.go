@@ -1,0 +1,94 @@
+package connect
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"switchgear/db"
+	"switchgear/internal/access"
+)
+
+const sessionColumns = `id, connection_id, slug, account, label, scopes, return_url, channel_id, status, error_code, error_text,
+	actor_kind, actor_id, actor_name, actor_role, actor_scopes, created_at, expires_at, ended_at`
+
+func scanSession(row interface{ Scan(dest ...any) error }) (Session, error) {
+	var (
+		s                             Session
+		scopes, role, kind, keyScopes string
+		created, expires              int64
+		ended                         sql.NullInt64
+	)
+	err := row.Scan(&s.ID, &s.ConnectionID, &s.Slug, &s.Account, &s.Label, &scopes, &s.ReturnURL, &s.ChannelID, &s.Status, &s.Code, &s.Problem,
+		&kind, &s.Actor.ID, &s.Actor.Name, &role, &keyScopes, &created, &expires, &ended)
+	if err != nil {
+		return Session{}, err
+	}
+	if scopes != "" {
+		s.Scopes = strings.Fields(scopes)
+	}
+	s.Actor.Kind = kind
+	s.authority = access.Actor{Kind: kind, ID: s.Actor.ID, Name: s.Actor.Name, Role: access.Role(role)}
+	for scope := range strings.FieldsSeq(keyScopes) {
+		s.authority.Scopes = append(s.authority.Scopes, access.Scope(scope))
+	}
+	s.CreatedAt, s.ExpiresAt, s.EndedAt = db.Time(created), db.Time(expires), db.NullTime(ended)
+	return s, nil
+}
+
+func (s store) insertSession(ctx context.Context, n Session, tokenHash string) error {
+	scopes := make([]string, len(n.authority.Scopes))
+	for i, scope := range n.authority.Scopes {
+		scopes[i] = string(scope)
+	}
+	return s.db.InTx(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO connect_sessions (id, token_hash, connection_id, slug, account, label, scopes, return_url, channel_id,
+				status, error_code, error_text, actor_kind, actor_id, actor_name, actor_role, actor_scopes, created_at, expires_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', $11, $12, $13, $14, $15, $16, $17)`,
+			n.ID, tokenHash, n.ConnectionID, n.Slug, n.Account, n.Label, strings.Join(n.Scopes, " "), n.ReturnURL, n.ChannelID,
+			n.Status, n.Actor.Kind, n.Actor.ID, n.Actor.Name, string(n.authority.Role), strings.Join(scopes, " "),
+			db.Micros(n.CreatedAt), db.Micros(n.ExpiresAt))
+		return err
+	})
+}
+
+// session finds one by its id or by the hash of its token.
+func (s store) session(ctx context.Context, by, value string) (Session, error) {
+	query := `SELECT ` + sessionColumns + ` FROM connect_sessions WHERE id = $1`
+	if by == "token_hash" {
+		query = `SELECT ` + sessionColumns + ` FROM connect_sessions WHERE token_hash = $1`
+	}
+	return scanSession(s.db.QueryRow(ctx, query, value))
+}
+
+func (s store) sessions(ctx context.Context, slug string, page, limit int) ([]Session, int, error) {
+	var total int
+	if err := s.db.QueryRow(ctx, `SELECT COUNT(*) FROM connect_sessions WHERE $1 = '' OR slug = $1`, slug).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	rows, err := s.db.Query(ctx, `SELECT `+sessionColumns+` FROM connect_sessions WHERE $1 = '' OR slug = $1
+		ORDER BY created_at DESC, id DESC LIMIT $2 OFFSET $3`, slug, limit, (page-1)*limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []Session
+	for rows.Next() {
+		one, err := scanSession(rows)
+		if err != nil {
+			return nil, 0, fmt.Errorf("connect: read a session: %w", err)
+		}
+		out = append(out, one)
+	}
+	return out, total, rows.Err()
+}
+
+// endSession stores the end of a session that can still be used; one that is done or revoked stays so.
+func (s store) endSession(ctx context.Context, n Session) error {
+	return s.db.InTx(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE connect_sessions SET status = $2, error_code = $3, error_text = $4, ended_at = $5
+			WHERE id = $1 AND status IN ($6, $7)`, n.ID, n.Status, n.Code, n.Problem, nullMicros(n.EndedAt), SessionPending, SessionFailed)
+		return err
+	})
+}

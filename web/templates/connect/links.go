@@ -1,0 +1,106 @@
+package connect
+
+import (
+	"net/url"
+	"time"
+
+	"switchgear/web/templates/connections"
+	"switchgear/web/templates/layout"
+	"switchgear/web/templates/ui"
+)
+
+// LinksView lists the links by which somebody else connects an account.
+type LinksView struct {
+	Page         layout.Page
+	Now          time.Time
+	Slug, Name   string
+	CanConfigure bool
+	Rows         []Link
+	Number       int
+	Limit, Total int
+	// Account, Label and Life are what was entered for a new one.
+	Account, Label, Life string
+	Lives                []Choice
+	// Made is a link that was just made; it is shown this once.
+	Made   string
+	Errors map[string]string
+}
+
+// Choice is one of a select.
+type Choice struct{ Value, Label string }
+
+// Link is one row.
+type Link struct {
+	ID, Account, Label, Status, Problem, By string
+	CreatedAt, ExpiresAt, EndedAt           time.Time
+}
+
+// VisitView is the page of a link, for somebody without access to the console.
+type VisitView struct {
+	Page                     layout.Bare
+	Now                      time.Time
+	Token                    string
+	Name, Account, Label, By string
+	// Server is who is asked, or what the credential is for.
+	Server      string
+	Interactive bool
+	Scopes      []string
+	// Leave is the address at the authorization server, once the consent has begun.
+	Leave     string
+	Fields    []connections.AuthField
+	ExpiresAt time.Time
+	// Problem says why the last try failed; empty when there was none.
+	Problem string
+	Errors  map[string]string
+}
+
+// EndedView is what became of a link.
+type EndedView struct {
+	Page                                           layout.Bare
+	Now                                            time.Time
+	FlowID, Name, Account                          string
+	Status, Step, Code, Problem                    string
+	Server, UserCode, VerificationURL, CompleteURL string
+	Interval                                       time.Duration
+	ExpiresAt                                      time.Time
+	// Return is where the person came from; empty when nobody said.
+	Return, ReturnHost string
+	// Again says that the link can be used once more.
+	Again bool
+}
+
+// LinksPath is where the links of a connection are.
+func LinksPath(slug string) string { return "/connections/" + slug + "/links" }
+
+// EndedPath is the page of the consent of a link.
+func EndedPath(flowID string) string { return "/connected/" + flowID }
+
+func (v LinksView) lives() []ui.Option {
+	out := make([]ui.Option, len(v.Lives))
+	for i, l := range v.Lives {
+		out[i] = ui.Option{Value: l.Value, Label: l.Label}
+	}
+	return out
+}
+
+func (l Link) chip() ui.Chip {
+	switch l.Status {
+	case "pending":
+		return ui.Chip{Label: "Open", Tone: ui.ToneAccent}
+	case "done":
+		return ui.Chip{Label: "Connected", Tone: ui.ToneOK}
+	case "failed":
+		return ui.Chip{Label: "Failed", Tone: ui.ToneBad, Icon: "alert", Title: l.Problem}
+	case "revoked":
+		return ui.Chip{Label: "Withdrawn", Tone: ui.ToneIdle, Icon: "ban"}
+	}
+	return ui.Chip{Label: "Expired", Tone: ui.ToneIdle}
+}
+
+func (l Link) open() bool { return l.Status == "pending" || l.Status == "failed" }
+
+func (v VisitView) action() string { return "/connect/" + url.PathEscape(v.Token) }
+
+func (v EndedView) waiting() bool { return v.Status == "pending" || v.Status == "working" }
+
+func (v EndedView) every() string { return View{Interval: v.Interval}.every() }
