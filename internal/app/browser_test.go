@@ -43,6 +43,7 @@ func TestBrowser(t *testing.T) {
 		{"axe gallery pages", axeGalleryPagesJourney},
 		{"connections", connectionsJourney},
 		{"many connections", manyConnectionsJourney},
+		{"connect", connectJourney},
 		{"sessions", sessionsJourney},
 		{"hostile text", hostileTextJourney},
 		{"without scripts", scriptlessJourney},

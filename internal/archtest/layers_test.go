@@ -108,6 +108,7 @@ func homes() map[string]string {
 		"github.com/emersion/go-sasl":                              testHelpers,
 		"github.com/standard-webhooks/standard-webhooks/libraries": testHelpers,
 		"github.com/chromedp/chromedp":                             testHelpers,
+		"github.com/zitadel/oidc/v3":                               testHelpers,
 		"github.com/rogpeppe/go-internal":                          testHelpers,
 	}
 }
