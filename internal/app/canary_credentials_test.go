@@ -29,8 +29,23 @@ func TestCanaryOfCredentials(t *testing.T) {
 		return got
 	}
 	callWithCanaries(t, p.cfg, owner, up, secrets, see)
+	// Both kinds of keys are rotated by the page, with the password once more.
+	for what, says := range map[string]string{"data": "The new data key is in use.", "master": "Back up the new key file"} {
+		if got := see(owner.post("/settings/keys/"+what, url.Values{"reason": {"canary"}, "password": {ownerPassword}})); !strings.Contains(got.body, says) {
+			t.Errorf("rotate %s: status %d, %s is not said", what, got.status, says)
+		}
+	}
+	key, err := os.ReadFile(p.cfg.EffectiveKeyFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	previous, err := os.ReadFile(p.cfg.EffectiveKeyFile() + ".previous")
+	if err != nil || bytes.Equal(key, previous) {
+		t.Fatalf("the key before is not beside the present one: %v", err)
+	}
+	secrets["master key"], secrets["previous master key"] = strings.TrimSpace(string(key)), strings.TrimSpace(string(previous))
 	for _, path := range []string{
-		"/", "/connections", "/connections/orders", "/connections/orders/accounts", "/connections/orders/edit", "/connections/orders/versions",
+		"/settings/keys", "/", "/connections", "/connections/orders", "/connections/orders/accounts", "/connections/orders/edit", "/connections/orders/versions",
 		"/connections/orders/calls", "/calls", "/audit?limit=200", "/keys", "/about",
 	} {
 		if got := see(owner.get(path)); got.status != 200 {

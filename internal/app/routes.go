@@ -56,7 +56,7 @@ func (a *App) routes() (routes, error) {
 		Access: a.core.access, Audit: a.core.audit, Live: a.hub, Assets: assets, Logger: a.logger, Now: time.Now,
 		Connections: a.core.connections, Connect: a.core.connect, Providers: a.core.providers, Calls: a.core.calls, Checklist: a.core.checklist, Proxy: proxy,
 		Breakers: a.core.breakers, Protections: a.core.protections, Health: a.core.health, Alerts: a.core.alerts,
-		WhatIf: a.core.whatif, Demo: a.demo, About: a.about, SetupDone: a.removeSetupLink,
+		WhatIf: a.core.whatif, Rotation: a.core.rotation, Demo: a.demo, About: a.about, SetupDone: a.removeSetupLink,
 	}, console.Config{
 		Origin: a.cfg.Origin(), Secure: a.cfg.SecureCookies(), Dev: a.cfg.Dev, Version: telemetry.Version(),
 		KeyFile: a.keyFile(), Fingerprint: a.core.keyring.Fingerprint(), LinkFile: a.setupLinkFile(), BaseURL: a.baseURL, GatewayURL: a.callURL,

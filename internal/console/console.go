@@ -30,6 +30,7 @@ import (
 	"switchgear/internal/health"
 	"switchgear/internal/live"
 	"switchgear/internal/providers"
+	"switchgear/internal/rotation"
 	"switchgear/web/static"
 	aboutview "switchgear/web/templates/about"
 )
@@ -56,6 +57,8 @@ type Deps struct {
 	Health *health.Service
 	// Alerts tell people what stands still.
 	Alerts *alerts.Service
+	// Rotation rotates the keys that everything secret is encrypted with.
+	Rotation *rotation.Service
 	// Demo starts and ends the demonstration.
 	Demo Demonstration
 	// Proxy sends what people send by hand, through the pipeline of the gateway.
@@ -114,7 +117,7 @@ func newConsole(deps Deps, cfg Config) (*Console, error) {
 	for name, missing := range map[string]bool{
 		"Access": deps.Access == nil, "Audit": deps.Audit == nil, "Live": deps.Live == nil, "Connections": deps.Connections == nil, "Providers": deps.Providers == nil, "Calls": deps.Calls == nil, "Checklist": deps.Checklist == nil, "Demo": deps.Demo == nil,
 		"Proxy": deps.Proxy == nil, "Breakers": deps.Breakers == nil, "Protections": deps.Protections == nil, "Health": deps.Health == nil, "Connect": deps.Connect == nil, "Alerts": deps.Alerts == nil,
-		"Assets": deps.Assets == nil, "WhatIf": deps.WhatIf == nil,
+		"Assets": deps.Assets == nil, "Rotation": deps.Rotation == nil, "WhatIf": deps.WhatIf == nil,
 		"Logger": deps.Logger == nil, "Now": deps.Now == nil, "About": deps.About == nil, "SetupDone": deps.SetupDone == nil,
 	} {
 		if missing {

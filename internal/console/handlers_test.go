@@ -32,6 +32,7 @@ import (
 	"switchgear/internal/health"
 	"switchgear/internal/live"
 	"switchgear/internal/providers"
+	"switchgear/internal/rotation"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
 	"switchgear/internal/telemetry"
@@ -54,6 +55,8 @@ type site struct {
 	breakers    *breakers.Service
 	guards      *runtime.Protections
 	alerts      *alerts.Service
+	rotation    *rotation.Service
+	keyFile     string
 	// exec writes rows that nothing else makes in a test.
 	exec   func(query string, args ...any)
 	health *health.Service
@@ -90,8 +93,9 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keyFile := filepath.Join(t.TempDir(), "switchgear.key")
 	ring, err := credentials.OpenKeyring(t.Context(), credentials.Deps{
-		DB: d, Source: credentials.KeySource{File: filepath.Join(t.TempDir(), "switchgear.key")}, Logger: telemetry.Discard(), Now: time.Now,
+		DB: d, Source: credentials.KeySource{File: keyFile}, Logger: telemetry.Discard(), Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -166,6 +170,16 @@ func newSite(t *testing.T, rules ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rotator, err := credentials.NewRotator(credentials.RotatorDeps{
+		DB: d, Keyring: ring, Progress: func() {}, Logger: telemetry.Discard(), Now: time.Now,
+	}, credentials.RotatorConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := rotation.New(rotation.Deps{DB: d, Audit: log, Keys: rotator, Worker: rotator, Master: ring, Notify: notify})
+	if err != nil {
+		t.Fatal(err)
+	}
 	assets, err := static.New()
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +193,7 @@ func newSite(t *testing.T, rules ...string) *site {
 		t.Fatal(err)
 	}
 	handler, err := New(Deps{
-		Connections: conns, Connect: consents, Providers: catalog, Calls: callLog, Checklist: readiness, Demo: &demonstration{},
+		Connections: conns, Connect: consents, Providers: catalog, Calls: callLog, Checklist: readiness, Demo: &demonstration{}, Rotation: keys,
 		Breakers: switches, Protections: protections, Health: conditions, Alerts: warnings,
 		Proxy: runtime.NewProxy(runtime.ProxyDeps{
 			Logger: telemetry.Discard(), Now: time.Now, Recorder: recorders{callLog, switches}, Protections: protections,
@@ -187,7 +201,7 @@ func newSite(t *testing.T, rules ...string) *site {
 		WhatIf: replays,
 		Access: svc, Audit: log, Live: hub, Assets: assets, Logger: telemetry.Discard(), Now: time.Now, SetupDone: func() {},
 		About: func(context.Context) (aboutview.View, error) { return aboutview.View{Version: "test"}, nil },
-	}, Config{Version: "test", BaseURL: func() string { return server.URL }, GatewayURL: func() string { return server.URL }})
+	}, Config{Version: "test", KeyFile: keyFile, BaseURL: func() string { return server.URL }, GatewayURL: func() string { return server.URL }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,6 +209,7 @@ func newSite(t *testing.T, rules ...string) *site {
 	t.Cleanup(server.Close)
 	return &site{
 		Server: server, access: svc, connections: conns, calls: callLog, checklist: readiness, audit: log, breakers: switches, guards: protections, alerts: warnings, health: conditions,
+		rotation: keys, keyFile: keyFile,
 		exec: func(query string, args ...any) { dbtest.Exec(t, d, query, args...) },
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"switchgear/internal/telemetry"
 	alertsview "switchgear/web/templates/alerts"
 	"switchgear/web/templates/layout"
+	rotationview "switchgear/web/templates/rotation"
 	"switchgear/web/templates/ui"
 )
 
@@ -30,6 +31,7 @@ func sections() []section {
 		{"Govern", "users", "Users", "/users", "users", needs(access.PermissionUsersRead)},
 		{"Govern", "keys", "API keys", "/keys", "key", needs(access.PermissionKeysRead)},
 		{"Govern", "audit", "Audit", "/audit", "file", needs(access.PermissionAuditRead)},
+		{"Govern", "encryption", "Encryption keys", rotationview.Path, "lock", needs(access.PermissionRotate)},
 		{"Govern", "about", "About", "/about", "info", needs(access.PermissionSystemRead)},
 	}
 }

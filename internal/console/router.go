@@ -71,6 +71,7 @@ func (c *Console) routes() []route {
 		profilePages{c}.routes(),
 		keyPages{c}.routes(),
 		auditPages{c}.routes(),
+		encryptionPages{c}.routes(),
 		aboutPages{c}.routes(),
 		livePages{c}.routes(),
 		galleryPages{c}.routes(),

@@ -48,7 +48,7 @@ func (i *installation) open(ctx context.Context) (err error) {
 	}
 	i.ring, err = OpenKeyring(ctx, Deps{DB: i.db, Source: i.source, Logger: telemetry.Discard(), Now: time.Now})
 	if err != nil {
-		return errors.Join(err, i.close())
+		return errors.Join(err, i.close()) //nolint:contextcheck // Close takes none.
 	}
 	i.rotator, err = NewRotator(RotatorDeps{
 		DB: i.db, Keyring: i.ring, Progress: func() {}, Logger: telemetry.Discard(),
