@@ -11,10 +11,11 @@ import (
 	"switchgear/internal/fault"
 )
 
-// noServer is never asked in these tests; noTeller knows one channel.
+// noServer and noRegistrar are never asked in these tests; noTeller knows one channel.
 type (
-	noServer struct{ connect.Server }
-	noTeller struct{}
+	noServer    struct{ connect.Server }
+	noRegistrar struct{ connect.Registrar }
+	noTeller    struct{}
 )
 
 func (noTeller) Check(_ context.Context, _ access.Actor, id string) error {

@@ -172,7 +172,7 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 	must(t, err)
 	deps.Health = w.health
 	deps.Connect, err = connect.New(connect.Deps{
-		DB: w.db, Sealer: sealer, Accounts: w.connections, Server: noServer{}, Teller: noTeller{}, PublicURL: func() string { return "https://console.example.com" },
+		DB: w.db, Audit: log, Sealer: sealer, Accounts: w.connections, Server: noServer{}, Registrar: noRegistrar{}, Teller: noTeller{}, PublicURL: func() string { return "https://console.example.com" },
 		Logger: logger, Now: time.Now,
 	})
 	must(t, err)
