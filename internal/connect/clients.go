@@ -124,7 +124,7 @@ func registrationAAD(a access.Actor) credentials.AAD {
 }
 
 func (s *Service) sealClient(a access.Actor, made oauth.Registered) (string, error) {
-	plaintext, err := json.Marshal(sealedClient{ID: made.ClientID, Secret: made.ClientSecret})
+	plaintext, err := json.Marshal(sealedClient{ID: made.ClientID, Secret: made.ClientSecret}) //nolint:gosec // sealed right below.
 	if err != nil {
 		return "", fmt.Errorf("connect: encode a client: %w", err)
 	}

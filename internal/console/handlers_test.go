@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -135,7 +136,9 @@ func newSite(t *testing.T, rules ...string) *site {
 	go func() { ended <- replays.Serve(replaying) }()
 	t.Cleanup(func() {
 		end()
-		<-ended
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the replays ended with %v", err)
+		}
 	})
 	conditions, err := health.New(t.Context(), health.Deps{
 		DB: d, Connections: conns, Traffic: callLog, Protections: protections, Probe: runtime.Probe, Notify: func(string) {}, Logger: telemetry.Discard(), Now: time.Now,

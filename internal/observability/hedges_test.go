@@ -36,7 +36,7 @@ func TestHedgesAreNoRetries(t *testing.T) {
 			name := f.GetName()
 			for _, l := range m.GetLabel() {
 				if l.GetName() == "outcome" {
-					name += " " + l.GetValue()
+					name = f.GetName() + " " + l.GetValue()
 				}
 			}
 			got[name] = m.GetCounter().GetValue()

@@ -13,9 +13,14 @@ func whatIfResult() *WhatIfResult {
 		Now: until, From: from, Until: until, Calls: 48210, Unknown: 31,
 		Summary: "The edited settings would have opened 2 times for 41 s, saved 630 failing calls, rejected 12 good ones. Those in force would never have opened.",
 		Rows: []WhatIfRow{
-			{"Opened", "0", "2"}, {"Opened again after a failed probe", "0", "0"}, {"Open for", "0 s", "41 s"},
-			{"Failing calls saved", "0", "630"}, {"Good calls rejected", "0", "12"}, {"Refused then as well", "0", "0"},
-			{"Attempts delayed by limits", "4", "4"}, {"Longest wait", "120 ms", "120 ms"},
+			{"Opened", "0", "2"},
+			{"Opened again after a failed probe", "0", "0"},
+			{"Open for", "0 s", "41 s"},
+			{"Failing calls saved", "0", "630"},
+			{"Good calls rejected", "0", "12"},
+			{"Refused then as well", "0", "0"},
+			{"Attempts delayed by limits", "4", "4"},
+			{"Longest wait", "120 ms", "120 ms"},
 		},
 		Edited: []WhatIfOpening{
 			{At: from.Add(30 * time.Hour), For: 30 * time.Second, Reason: "10 of 20 calls failed: 50 % of 30 %"},
