@@ -52,6 +52,7 @@ type Deps struct {
 	Limiters    limiters
 	Checklists  readiness
 	WhatIf      replays
+	OAuth       discovery
 	Alerts      *alerts.Service
 	Health      conditions
 	Connect     connectLinks
@@ -112,6 +113,7 @@ func New(deps Deps, cfg Config) (http.Handler, error) {
 	one.rateLimitRoutes()
 	one.checklistRoutes()
 	one.whatIfRoutes()
+	one.oauthRoutes()
 	one.alertRoutes()
 	one.healthRoutes()
 	one.connectSessionRoutes()

@@ -152,7 +152,7 @@ func newLimitedWorld(t *testing.T, cfg Config, change ...func(*Deps)) *world {
 	files, err := static.New()
 	must(t, err)
 	deps := Deps{
-		Keys: w.access, Targets: w.connections, Proxy: noTargets{}, Connections: w.connections, Providers: catalog, Calls: w.calls,
+		Keys: w.access, Targets: w.connections, Proxy: noTargets{}, Connections: w.connections, Providers: catalog, Calls: w.calls, OAuth: authorizationServers{},
 		Requests: w.requests, Assets: files, Metrics: http.NotFoundHandler(), Ready: allGood, Logger: logger, Now: time.Now,
 	}
 	switches := w.openBreakers(log)

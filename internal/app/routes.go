@@ -47,7 +47,7 @@ func (a *App) routes() (routes, error) {
 	proxy := a.core.newProxy(a.core.breakers)
 	machine, err := api.New(api.Deps{
 		Keys: a.core.access, Targets: a.core.connections, Proxy: proxy, Connections: a.core.connections, Providers: a.core.providers,
-		Calls: a.core.calls, Breakers: a.core.breakers, Limiters: a.core.protections.Limiters(), Checklists: a.core.checklist, Health: a.core.health, Alerts: a.core.alerts, WhatIf: a.core.whatif, Connect: a.core.connect, Requests: a.core.requests, Assets: assets, Metrics: exposition, Ready: a.checks, Logger: a.logger, Now: time.Now,
+		Calls: a.core.calls, Breakers: a.core.breakers, Limiters: a.core.protections.Limiters(), Checklists: a.core.checklist, Health: a.core.health, Alerts: a.core.alerts, WhatIf: a.core.whatif, Connect: a.core.connect, OAuth: a.core.connect, Requests: a.core.requests, Assets: assets, Metrics: exposition, Ready: a.checks, Logger: a.logger, Now: time.Now,
 	}, api.Config{KeyLimits: apiLimits(a.cfg.APIKeyLimits), ClientLimits: apiLimits(a.cfg.APIClientLimits)})
 	if err != nil {
 		return routes{}, err
