@@ -44,6 +44,11 @@ require (
 )
 
 require (
+	github.com/google/go-github/v77 v77.0.0
+	github.com/google/go-querystring v1.2.0 // indirect
+)
+
+require (
 	github.com/bmatcuk/doublestar/v4 v4.10.4 // indirect
 	github.com/go-jose/go-jose/v4 v4.1.6 // indirect
 	github.com/gorilla/securecookie v1.1.2 // indirect

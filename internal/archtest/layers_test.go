@@ -109,6 +109,7 @@ func homes() map[string]string {
 		"github.com/standard-webhooks/standard-webhooks/libraries": testHelpers,
 		"github.com/chromedp/chromedp":                             testHelpers,
 		"github.com/zitadel/oidc/v3":                               testHelpers,
+		"github.com/google/go-github":                              testHelpers,
 		"github.com/rogpeppe/go-internal":                          testHelpers,
 	}
 }
