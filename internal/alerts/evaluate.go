@@ -125,6 +125,9 @@ func (s *Service) facts(board *health.Board) (*Facts, error) {
 		return nil, err
 	}
 	f := &Facts{Now: s.moment(), Connections: s.byID(all), Totals: s.deps.Calls.Totals}
+	f.Expiries = func(ctx context.Context) ([]connections.Expiry, error) {
+		return s.deps.Connections.Expiries(ctx, access.System())
+	}
 	f.Health, _ = board.Page(health.State.Attention, 0, board.Len())
 	s.deps.Breakers.Each(func(snap *breaker.Snapshot) {
 		if snap.State != breaker.StateClosed {

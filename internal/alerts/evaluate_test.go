@@ -15,6 +15,7 @@ import (
 	"switchgear/internal/alerts/channels"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
 	"switchgear/internal/dbtest"
 	"switchgear/internal/fault"
 	"switchgear/internal/health"
@@ -145,7 +146,17 @@ func TestKinds(t *testing.T) {
 		}
 		return totals[q.Connection], nil
 	}
+	f.Expiries = func(context.Context) ([]connections.Expiry, error) {
+		ends := func(slug, what string, in time.Duration) connections.Expiry {
+			return connections.Expiry{Expiry: credentials.Expiry{ConnectionID: slug, Account: "default", What: what, At: now.Add(in)}, Slug: slug}
+		}
+		return []connections.Expiry{
+			ends("few", credentials.ExpiryConsent, -time.Hour), ends("gone", credentials.ExpiryToken, time.Hour), ends("b", credentials.ExpiryCertificate, 13*24*time.Hour),
+			ends("b", credentials.ExpiryToken, 14*24*time.Hour), ends("a", credentials.ExpiryToken, 15*24*time.Hour),
+		}, nil
+	}
 	want := map[string][]string{
+		"token_expires_soon": {"b/"},
 		"breaker_opened":     {"a/", "a/charge"},
 		"connection_down":    {"a/"},
 		"credential_problem": {"b/"},

@@ -100,6 +100,11 @@ func (w *world) Standings(a access.Actor) ([]connections.Standing, error) {
 	return w.list, a.Require(access.PermissionSystemRead)
 }
 
+// Expiries implements Directory.
+func (w *world) Expiries(context.Context, access.Actor) ([]connections.Expiry, error) {
+	return nil, nil
+}
+
 // Target implements health.Directory.
 func (w *world) Target(string, string) (runtime.Target, error) { return runtime.Target{}, nil }
 

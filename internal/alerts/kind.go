@@ -86,6 +86,8 @@ type Facts struct {
 	Connections map[string]*connections.Connection
 	// Called are the ids of those that were called lately.
 	Called []string
+	// Expiries reads what ends about credentials, the first to end first.
+	Expiries func(ctx context.Context) ([]connections.Expiry, error)
 	// Totals reads what was stored of calls.
 	Totals func(ctx context.Context, q calls.RollupQuery) (calls.Figures, error)
 }
@@ -98,10 +100,10 @@ type Kind interface {
 	Judge(ctx context.Context, f *Facts, p Params, in func(*connections.Connection) bool) ([]Condition, error)
 }
 
-// All returns every kind, in the order of a menu. Kinds about other facts (tokens that expire, dead letters,
+// All returns every kind, in the order of a menu. Kinds about other facts (dead letters,
 // failed syncs) are added here.
 func All() []Kind {
-	return []Kind{breakerOpened{}, connectionDown{}, credentialProblem{}, heldByVendor{}, errorBudget{}}
+	return []Kind{breakerOpened{}, connectionDown{}, credentialProblem{}, heldByVendor{}, errorBudget{}, tokenExpiresSoon{}}
 }
 
 // LookupKind returns the kind of that name, or a fault.Invalid about the field kind.

@@ -32,6 +32,7 @@ const topicAudit = "audit"
 // Directory knows the connections; *connections.Service is one.
 type Directory interface {
 	Standings(a access.Actor) ([]connections.Standing, error)
+	Expiries(ctx context.Context, a access.Actor) ([]connections.Expiry, error)
 }
 
 // Board says how connections are; *health.Service does.

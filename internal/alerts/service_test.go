@@ -38,13 +38,14 @@ func TestDefaultRules(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{
 		"breaker_opened critical 0s true 0 channels", "connection_down critical 2m0s true 0 channels", "credential_problem critical 0s true 0 channels",
+		"token_expires_soon info 0s true 0 channels", "token_expires_soon critical 0s true 0 channels", "token_expires_soon warning 0s true 0 channels",
 	}, got); diff != "" {
 		t.Error(diff)
 	}
 	// One that was deleted does not come back with the next start.
 	must(t, w.DeleteRule(t.Context(), access.System(), rules[0].ID, "noise"))
 	w.start()
-	if rules, _ = w.Rules(t.Context(), access.System()); len(rules) != 2 {
+	if rules, _ = w.Rules(t.Context(), access.System()); len(rules) != 5 {
 		t.Errorf("%d rules after a restart", len(rules))
 	}
 }

@@ -20,12 +20,37 @@ type Account struct {
 	CreatedAt  time.Time  `json:"created_at"`
 	UpdatedAt  time.Time  `json:"updated_at"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	Token      *Token     `json:"token,omitempty" doc:"What is known about the token of a kind that has one. Never the token."`
+}
+
+// Token is what may be known about a token.
+type Token struct {
+	Version    int64      `json:"version" doc:"It moves with every token."`
+	Scopes     []string   `json:"scopes" nullable:"false" doc:"Granted; empty when the service did not say, which means those that were asked for."`
+	ObtainedAt *time.Time `json:"obtained_at,omitempty"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty" doc:"Absent when the service did not say."`
+	Renewable  bool       `json:"renewable" doc:"There is a refresh token."`
+	Failures   int        `json:"failures" doc:"Renewals that failed in a row."`
+	LastError  string     `json:"last_error,omitempty" doc:"The code of the last one." example:"invalid_client"`
+	RetryAt    *time.Time `json:"retry_at,omitempty" doc:"No renewal is tried before."`
+	Uncertain  bool       `json:"uncertain" doc:"A renewal was sent whose answer never came."`
+}
+
+func tokenOf(t *credentials.Token) *Token {
+	if t == nil {
+		return nil
+	}
+	return &Token{
+		Version: t.Version, Scopes: append([]string{}, t.Scopes...), ObtainedAt: optionalTime(t.ObtainedAt), ExpiresAt: optionalTime(t.ExpiresAt),
+		Renewable: t.Renewable, Failures: t.Failures, LastError: t.ErrorCode, RetryAt: optionalTime(t.RetryAt), Uncertain: t.Uncertain,
+	}
 }
 
 func accountOf(c credentials.Credential) Account {
 	return Account{
 		Name: c.Account, Auth: authOf(c.AuthType, c.Settings, sortedKeys(c.Marks)), State: c.State, Version: c.Version,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, LastUsedAt: optionalTime(c.LastUsedAt),
+		Token: tokenOf(c.Token),
 	}
 }
 
@@ -76,6 +101,7 @@ func (v *version) accountRoutes() {
 		method: http.MethodDelete, path: "/connections/{slug}/accounts/{account}", id: "delete-account", tag: tag, summary: "Forget the credential of an account for good",
 		status: http.StatusNoContent,
 	}, v.deleteAccount)
+	v.tokenRoutes()
 }
 
 func (v *version) listAccounts(ctx context.Context, in *struct {
@@ -137,7 +163,8 @@ func (v *version) deleteAccount(ctx context.Context, in *struct {
 	Why
 },
 ) (*struct{}, error) {
-	return nil, v.deps.Connections.DeleteAccount(ctx, actor(ctx), in.Slug, in.Account, in.Reason)
+	_, err := v.deps.Connections.DeleteAccount(ctx, actor(ctx), in.Slug, in.Account, in.Reason)
+	return nil, err
 }
 
 // definitionAuth is the credential of a definition without marks.

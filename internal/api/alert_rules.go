@@ -34,7 +34,7 @@ type AlertRule struct {
 // AlertRuleInput is a rule on its way in.
 type AlertRuleInput struct {
 	Name           string            `json:"name" example:"Error budget of payments"`
-	Kind           string            `json:"kind" example:"error_budget" doc:"breaker_opened, connection_down, credential_problem, held_by_vendor or error_budget."`
+	Kind           string            `json:"kind" example:"error_budget" doc:"breaker_opened, connection_down, credential_problem, held_by_vendor, error_budget or token_expires_soon."`
 	Enabled        *bool             `json:"enabled,omitempty" doc:"Left out: true."`
 	Severity       string            `json:"severity,omitempty" doc:"critical, warning or info. Left out: that of the kind."`
 	Scope          AlertScope        `json:"scope,omitzero"`

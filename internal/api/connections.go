@@ -206,7 +206,8 @@ func (v *version) deleteConnection(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return nil, v.deps.Connections.Delete(ctx, actor(ctx), in.Slug, in.Slug, in.Reason, version)
+	_, err = v.deps.Connections.Delete(ctx, actor(ctx), in.Slug, in.Slug, in.Reason, version)
+	return nil, err
 }
 
 // act does one of the things that are done to a connection as a whole.

@@ -80,6 +80,9 @@ func (s *Service) PutAccount(ctx context.Context, a access.Actor, slug, account 
 		if stored.ID == before.ID && stored.Version == before.Version {
 			return effect{}, nil
 		}
+		if err := s.vault.Record(ctx, tx, stored, credentials.EventStored, "", eventActor(a)); err != nil {
+			return effect{}, err
+		}
 		if account == credentials.DefaultAccount {
 			next := r
 			next.def.Auth = authOf(stored)
@@ -94,21 +97,29 @@ func (s *Service) PutAccount(ctx context.Context, a access.Actor, slug, account 
 }
 
 // DeleteAccount forgets the credential of an account for good. It needs configure. Calls of the account
-// are refused from now on.
-func (s *Service) DeleteAccount(ctx context.Context, a access.Actor, slug, account, reason string) error {
+// are refused from now on. Its tokens are revoked at the service as far as that supports it; what came of that
+// never keeps the account.
+func (s *Service) DeleteAccount(ctx context.Context, a access.Actor, slug, account, reason string) (Revoked, error) {
 	account, err := checkAccount(account)
 	if err != nil {
-		return err
+		return Revoked{}, err
 	}
 	if reason, err = reasonLine(reason); err != nil {
-		return err
+		return Revoked{}, err
 	}
+	var gone credentials.Revocation
 	_, err = s.change(ctx, a, access.PermissionConfigure, func(tx *db.Tx, a access.Actor) (effect, error) {
 		r, err := s.store.bySlug(ctx, tx, slug)
 		if err != nil {
 			return effect{}, noConnection(err)
 		}
+		if gone, err = s.vault.Revocation(ctx, tx, r.ID, account); err != nil {
+			return effect{}, err
+		}
 		if err := s.vault.Delete(ctx, tx, r.ID, account); err != nil {
+			return effect{}, err
+		}
+		if err := s.vault.Record(ctx, tx, gone.Of(), credentials.EventDeleted, "", eventActor(a)); err != nil {
 			return effect{}, err
 		}
 		if err := s.record(ctx, tx, a, audit.Entry{
@@ -124,7 +135,7 @@ func (s *Service) DeleteAccount(ctx context.Context, a access.Actor, slug, accou
 		return s.advance(ctx, tx, a, r, next, Version{Cause: CauseCredential, Reason: reason}, diff(r.def, next.def))
 	})
 	if err != nil {
-		return fmt.Errorf("connections: delete account %s of %s: %w", account, slug, err)
+		return Revoked{}, fmt.Errorf("connections: delete account %s of %s: %w", account, slug, err)
 	}
-	return nil
+	return s.revoke(ctx, a, gone), nil
 }

@@ -70,8 +70,7 @@ func (s *Service) ConnectAccount(ctx context.Context, a access.Actor, slug, acco
 		if stored, err = s.vault.PutToken(ctx, tx, r.ID, account, token); err != nil {
 			return effect{}, err
 		}
-		actor := credentials.Actor{Kind: a.Kind, ID: a.ID, Name: a.Name}
-		if err := s.vault.Record(ctx, tx, stored, event, "", actor, detail); err != nil {
+		if err := s.vault.Record(ctx, tx, stored, event, "", eventActor(a), detail); err != nil {
 			return effect{}, err
 		}
 		return effect{slug: r.Slug, accounts: []string{account}}, s.record(ctx, tx, a, audit.Entry{

@@ -27,6 +27,7 @@ const (
 	actionCredentialSet     = "credential.set"     //nolint:gosec // the name of an action, not a secret.
 	actionCredentialDelete  = "credential.delete"  //nolint:gosec // the name of an action, not a secret.
 	actionCredentialConnect = "credential.connect" //nolint:gosec // the name of an action, not a secret.
+	actionCredentialRevoke  = "credential.revoke"  //nolint:gosec // the name of an action, not a secret.
 )
 
 // Create makes a connection and its default account. It needs configure. Errors about a field are
@@ -310,11 +311,12 @@ func (s *Service) advance(ctx context.Context, tx *db.Tx, a access.Actor, old, n
 
 // Delete removes a connection with its versions and credentials. It needs configure. confirmSlug must
 // repeat the slug. ifVersion is as for Update. The record of what happened stays.
-func (s *Service) Delete(ctx context.Context, a access.Actor, slug, confirmSlug, reason string, ifVersion int) error {
+func (s *Service) Delete(ctx context.Context, a access.Actor, slug, confirmSlug, reason string, ifVersion int) (Revoked, error) {
 	reason, err := reasonLine(reason)
 	if err != nil {
-		return err
+		return Revoked{}, err
 	}
+	var gone []credentials.Revocation
 	_, err = s.change(ctx, a, access.PermissionConfigure, func(tx *db.Tx, a access.Actor) (effect, error) {
 		r, err := s.store.bySlug(ctx, tx, slug)
 		if err != nil {
@@ -325,6 +327,9 @@ func (s *Service) Delete(ctx context.Context, a access.Actor, slug, confirmSlug,
 				WithSuggestion("Type " + r.Slug + " to delete it.")
 		}
 		if err := r.mustBe(ifVersion); err != nil {
+			return effect{}, err
+		}
+		if gone, err = s.leaving(ctx, tx, a, r.ID); err != nil {
 			return effect{}, err
 		}
 		if err := s.vault.DeleteAll(ctx, tx, r.ID); err != nil {
@@ -339,9 +344,9 @@ func (s *Service) Delete(ctx context.Context, a access.Actor, slug, confirmSlug,
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("connections: delete %s: %w", slug, err)
+		return Revoked{}, fmt.Errorf("connections: delete %s: %w", slug, err)
 	}
-	return nil
+	return s.revoke(ctx, a, gone...), nil
 }
 
 // MarkKnownGood notes that a version of a connection was seen to work. It is for whoever judges traffic;

@@ -252,13 +252,13 @@ func TestPauseResumeDelete(t *testing.T) {
 	must(t, err)
 	w.wantSent("stripe", "", "Bearer first")
 
-	wantField(t, w.Delete(t.Context(), admin(), "stripe", "strip", "", 0), "CONFIRMATION_MISMATCH", "confirm")
-	must(t, w.Delete(t.Context(), admin(), "stripe", "stripe", "gone", 0))
+	wantField(t, only(w.Delete(t.Context(), admin(), "stripe", "strip", "", 0)), "CONFIRMATION_MISMATCH", "confirm")
+	must(t, only(w.Delete(t.Context(), admin(), "stripe", "stripe", "gone", 0)))
 	_, err = w.Target("stripe", "")
 	wantCode(t, err, fault.NotFound, "CONNECTION_NOT_FOUND")
 	_, err = w.Find(t.Context(), admin(), "stripe")
 	wantCode(t, err, fault.NotFound, "CONNECTION_NOT_FOUND")
-	wantCode(t, w.Delete(t.Context(), admin(), "stripe", "stripe", "", 0), fault.NotFound, "CONNECTION_NOT_FOUND")
+	wantCode(t, only(w.Delete(t.Context(), admin(), "stripe", "stripe", "", 0)), fault.NotFound, "CONNECTION_NOT_FOUND")
 	for _, table := range []string{"connections", "connection_versions", "credentials", "credential_versions"} {
 		if n := w.count(`SELECT COUNT(*) FROM ` + table); n != 0 {
 			t.Errorf("%d rows are left in %s", n, table)
@@ -325,7 +325,7 @@ func TestPermissions(t *testing.T) {
 			_, err := w.PutAccount(t.Context(), a, "stripe", a.ID, Auth{Fields: map[string]string{"token": "t"}}, "")
 			return err
 		}},
-		{"delete account", []access.Role{access.RoleOwner, access.RoleAdmin}, func(a access.Actor) error { return w.DeleteAccount(t.Context(), a, "stripe", a.ID, "") }},
+		{"delete account", []access.Role{access.RoleOwner, access.RoleAdmin}, func(a access.Actor) error { return only(w.DeleteAccount(t.Context(), a, "stripe", a.ID, "")) }},
 		{"duplicate", []access.Role{access.RoleOwner, access.RoleAdmin}, func(a access.Actor) error {
 			_, err := w.Duplicate(t.Context(), a, "stripe", "copy-"+string(a.Role), "")
 			return err
@@ -335,7 +335,7 @@ func TestPermissions(t *testing.T) {
 			return err
 		}},
 		{"delete", []access.Role{access.RoleOwner, access.RoleAdmin}, func(a access.Actor) error {
-			return w.Delete(t.Context(), a, "new-"+string(a.Role), "new-"+string(a.Role), "", 0)
+			return only(w.Delete(t.Context(), a, "new-"+string(a.Role), "new-"+string(a.Role), "", 0))
 		}},
 	}
 	for _, role := range access.Roles() {
@@ -414,14 +414,14 @@ func TestIfVersion(t *testing.T) {
 		"pause":    func(n int) error { _, err := w.Pause(t.Context(), admin(), "stripe", "", n); return err },
 		"resume":   func(n int) error { _, err := w.Resume(t.Context(), admin(), "stripe", "", n); return err },
 		"activate": func(n int) error { _, err := w.Activate(t.Context(), admin(), "stripe", 1, "", n); return err },
-		"delete":   func(n int) error { return w.Delete(t.Context(), admin(), "stripe", "stripe", "", n) },
+		"delete":   func(n int) error { return only(w.Delete(t.Context(), admin(), "stripe", "stripe", "", n)) },
 	} {
 		wantCode(t, change(1), fault.PreconditionFailed, "VERSION_CHANGED")
 		if c, err := w.Find(t.Context(), admin(), "stripe"); err != nil || c.Version != 2 {
 			t.Errorf("%s: version %d, %v", name, c.Version, err)
 		}
 	}
-	must(t, w.Delete(t.Context(), admin(), "stripe", "stripe", "", 2))
+	must(t, only(w.Delete(t.Context(), admin(), "stripe", "stripe", "", 2)))
 }
 
 // API keys are stored too: what counts is the key at the moment of the change.

@@ -343,3 +343,6 @@ func waiting(began chan<- struct{}, on <-chan struct{}) func(*db.Tx) error {
 		return nil
 	}
 }
+
+// only drops what comes beside an error.
+func only[T any](_ T, err error) error { return err }

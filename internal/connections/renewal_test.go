@@ -391,7 +391,7 @@ func TestKilledBeforeTheTokenIsStored(t *testing.T) {
 	if s.asked.Load() != 2 || accounts[0].State != credentials.StateNeedsReauth || s.calls.Load() != 0 {
 		t.Errorf("%d renewals, %s, %d calls", s.asked.Load(), accounts[0].State, s.calls.Load())
 	}
-	events, err := n.vault.History(t.Context(), accounts[0].ConnectionID, "default", 10)
+	events, _, err := n.vault.History(t.Context(), accounts[0].ConnectionID, "default", 0, 10)
 	must(t, err)
 	if events[0].Kind != credentials.EventNeedsReauth || !strings.Contains(events[0].Detail, "never arrived") {
 		t.Errorf("history: %+v", events[0])

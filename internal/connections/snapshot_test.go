@@ -185,7 +185,7 @@ func TestTransports(t *testing.T) {
 	if call() == first || w.guard.count() != 2 {
 		t.Errorf("the next version has the transport of the one before (%d made)", w.guard.count())
 	}
-	must(t, w.Delete(t.Context(), admin(), "local", "local", "", 0))
+	must(t, only(w.Delete(t.Context(), admin(), "local", "local", "", 0)))
 	<-closed
 }
 
@@ -210,7 +210,7 @@ func TestRestartAndRefresh(t *testing.T) {
 		t.Errorf("%+v, %v", target, err)
 	}
 	w.wantSent("second", "", "Bearer first")
-	must(t, other.Delete(t.Context(), admin(), "second", "second", "", 0))
+	must(t, only(other.Delete(t.Context(), admin(), "second", "second", "", 0)))
 	must(t, w.Refresh(t.Context()))
 	_, err = w.Target("second", "")
 	wantCode(t, err, fault.NotFound, "CONNECTION_NOT_FOUND")
@@ -328,8 +328,8 @@ func TestSecretsAreNowhere(t *testing.T) {
 	see(w.entries(), nil)
 	w.wantSent("stripe", "", "Bearer "+canary+"-1")
 	w.wantSent("copy", "", "Bearer "+canary+"-2")
-	must(t, w.DeleteAccount(t.Context(), admin(), "stripe", "zoe", ""))
-	must(t, w.Delete(t.Context(), admin(), "copy", "copy", "", 0))
+	must(t, only(w.DeleteAccount(t.Context(), admin(), "stripe", "zoe", "")))
+	must(t, only(w.Delete(t.Context(), admin(), "copy", "copy", "", 0)))
 
 	report, err := w.log.Verify(t.Context())
 	if err != nil || len(report.Problems) > 0 {
@@ -430,7 +430,7 @@ func TestProtectionsFollowChanges(t *testing.T) {
 	if set, _ = w.shield.of(c.ID); set.Version != 3 || len(set.Operations) != 0 {
 		t.Errorf("after a rollback: %+v", set)
 	}
-	must(t, w.Delete(t.Context(), admin(), "stripe", "stripe", "", 0))
+	must(t, only(w.Delete(t.Context(), admin(), "stripe", "stripe", "", 0)))
 	if set, ok := w.shield.of(c.ID); ok {
 		t.Errorf("after it was deleted: %+v", set)
 	}

@@ -52,8 +52,8 @@ func TestStandings(t *testing.T) {
 	w.update("two", func(d *Draft) { d.Name = "Zulu" })
 	_, err := w.Pause(t.Context(), admin(), "four", "", 0)
 	must(t, err)
-	must(t, w.Delete(t.Context(), admin(), "three", "three", "", 0))
-	must(t, w.DeleteAccount(t.Context(), admin(), "one", credentials.DefaultAccount, ""))
+	must(t, only(w.Delete(t.Context(), admin(), "three", "three", "", 0)))
+	must(t, only(w.DeleteAccount(t.Context(), admin(), "one", credentials.DefaultAccount, "")))
 	want(standing{Slug: "four", State: "paused"}, standing{"one", "active", "CREDENTIAL_MISSING", "default"}, standing{Slug: "two", State: "active"})
 
 	// An account that works makes up for the default one; one that does not is named.

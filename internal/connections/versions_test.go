@@ -141,7 +141,7 @@ func TestRollbackWhenTheSecretIsGone(t *testing.T) {
 
 	// Deleted and entered again, the versions of the credential begin at 1 again. The old 1 must not come back as the new 1.
 	w.update("stripe", func(d *Draft) { d.Auth = Auth{Type: "bearer", Fields: map[string]string{"token": "kept"}} })
-	must(t, w.DeleteAccount(t.Context(), admin(), "stripe", "default", ""))
+	must(t, only(w.DeleteAccount(t.Context(), admin(), "stripe", "default", "")))
 	_, err = w.PutAccount(t.Context(), admin(), "stripe", "default", Auth{Type: "basic", Fields: map[string]string{"username": "new"}}, "")
 	must(t, err)
 	_, err = w.Activate(t.Context(), admin(), "stripe", 9, "", 0)
@@ -229,11 +229,11 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 
-	must(t, w.DeleteAccount(t.Context(), admin(), "stripe", "zoe", ""))
+	must(t, only(w.DeleteAccount(t.Context(), admin(), "stripe", "zoe", "")))
 	_, err = w.Target("stripe", "zoe")
 	wantCode(t, err, fault.NotFound, "ACCOUNT_NOT_FOUND")
-	wantCode(t, w.DeleteAccount(t.Context(), admin(), "stripe", "zoe", ""), fault.NotFound, "ACCOUNT_NOT_FOUND")
-	must(t, w.DeleteAccount(t.Context(), admin(), "stripe", "default", ""))
+	wantCode(t, only(w.DeleteAccount(t.Context(), admin(), "stripe", "zoe", "")), fault.NotFound, "ACCOUNT_NOT_FOUND")
+	must(t, only(w.DeleteAccount(t.Context(), admin(), "stripe", "default", "")))
 	_, err = w.Target("stripe", "")
 	wantCode(t, err, fault.Unavailable, "CREDENTIAL_MISSING")
 	w.wantSent("stripe", "acme", "Basic YTpw")
@@ -292,7 +292,7 @@ func TestPreviewIsWhatActivateDoes(t *testing.T) {
 	p, err = w.Preview(t.Context(), admin(), "stripe", c.Version+1)
 	must(t, err)
 	wantCode(t, p.Problem, fault.Conflict, "ALREADY_ACTIVE")
-	must(t, w.DeleteAccount(t.Context(), admin(), "stripe", credentials.DefaultAccount, ""))
+	must(t, only(w.DeleteAccount(t.Context(), admin(), "stripe", credentials.DefaultAccount, "")))
 	_, err = w.PutAccount(t.Context(), admin(), "stripe", credentials.DefaultAccount, Auth{Type: "basic", Fields: map[string]string{"username": "u", "password": "p"}}, "")
 	must(t, err)
 	p, err = w.Preview(t.Context(), admin(), "stripe", 1)

@@ -47,6 +47,8 @@ func (p connectionPages) routes() []route {
 		{http.MethodPost, "/connections/{slug}/accounts", configure, p.putAccount},
 		{http.MethodGet, "/connections/{slug}/accounts/{account}/delete", configure, p.confirmWith(connectionsview.QuestionDeleteAccount)},
 		{http.MethodPost, "/connections/{slug}/accounts/{account}/delete", configure, p.removeAccount},
+		{http.MethodGet, "/connections/{slug}/accounts/{account}/revoke", configure, p.confirmWith(connectionsview.QuestionRevokeAccount)},
+		{http.MethodPost, "/connections/{slug}/accounts/{account}/revoke", configure, p.revokeAccount},
 		{http.MethodGet, "/connections/{slug}/versions", read, p.versions},
 		{http.MethodGet, "/connections/{slug}/versions/{version}/rollback", operate, p.rollback},
 		{http.MethodPost, "/connections/{slug}/versions/{version}/activate", operate, p.activate},
@@ -319,13 +321,19 @@ func (p connectionPages) confirm(w http.ResponseWriter, r *http.Request, status 
 
 // decide carries out what a confirmation asked, or asks again with what is wrong.
 func (p connectionPages) decide(w http.ResponseWriter, r *http.Request, q connectionsview.Question, done, target string, do func(form url.Values, slug, why string) error) error {
+	return p.decideAnd(w, r, q, target, func(form url.Values, slug, why string) (string, error) { return done, do(form, slug, why) })
+}
+
+// decideAnd is decide for what says itself how it ended.
+func (p connectionPages) decideAnd(w http.ResponseWriter, r *http.Request, q connectionsview.Question, target string, do func(form url.Values, slug, why string) (done string, err error)) error {
 	form, err := parseForm(w, r)
 	if err != nil {
 		return err
 	}
 	why, err := reason(form)
+	done := ""
 	if err == nil {
-		err = do(form, chi.URLParam(r, "slug"), why)
+		done, err = do(form, chi.URLParam(r, "slug"), why)
 	}
 	if err != nil {
 		messages, status, ok := formErrors(r, err)
@@ -360,17 +368,39 @@ func (p connectionPages) resume(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p connectionPages) remove(w http.ResponseWriter, r *http.Request) error {
-	return p.decide(w, r, connectionsview.QuestionDelete, "The connection is deleted, with its credentials and versions.", "/connections",
-		func(form url.Values, slug, why string) error {
-			return p.Connections.Delete(r.Context(), actor(r), slug, form.Get("confirm"), why, 0)
-		})
+	return p.decideAnd(w, r, connectionsview.QuestionDelete, "/connections", func(form url.Values, slug, why string) (string, error) {
+		revoked, err := p.Connections.Delete(r.Context(), actor(r), slug, form.Get("confirm"), why, 0)
+		return "The connection is deleted, with its credentials and versions." + revokedText(revoked), err
+	})
 }
 
 func (p connectionPages) removeAccount(w http.ResponseWriter, r *http.Request) error {
-	return p.decide(w, r, connectionsview.QuestionDeleteAccount, "The account is deleted, with its credential.", p.own(r, "/accounts"),
-		func(_ url.Values, slug, why string) error {
-			return p.Connections.DeleteAccount(r.Context(), actor(r), slug, chi.URLParam(r, "account"), why)
-		})
+	return p.decideAnd(w, r, connectionsview.QuestionDeleteAccount, p.own(r, "/accounts"), func(_ url.Values, slug, why string) (string, error) {
+		revoked, err := p.Connections.DeleteAccount(r.Context(), actor(r), slug, chi.URLParam(r, "account"), why)
+		return "The account is deleted, with its credential." + revokedText(revoked), err
+	})
+}
+
+func (p connectionPages) revokeAccount(w http.ResponseWriter, r *http.Request) error {
+	return p.decideAnd(w, r, connectionsview.QuestionRevokeAccount, p.own(r, "/accounts"), func(_ url.Values, slug, why string) (string, error) {
+		revoked, err := p.Connections.RevokeAccount(r.Context(), actor(r), slug, chi.URLParam(r, "account"), why)
+		return "The account is not used any more." + revokedText(revoked), err
+	})
+}
+
+// revokedText says what became of the tokens at their service; nothing where there were none.
+func revokedText(r connections.Revoked) string {
+	text := ""
+	if r.Done > 0 {
+		text += " Its tokens are revoked at the service."
+	}
+	if r.NotSupported > 0 {
+		text += " No revocation URL is known, so the tokens are good at the service until they end."
+	}
+	if r.Failed > 0 {
+		text += " The service did not revoke the tokens (" + r.Code + "): end the access there."
+	}
+	return text
 }
 
 func (p connectionPages) calls(w http.ResponseWriter, r *http.Request) error {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -162,6 +163,10 @@ func (p overviewPages) incident(r *http.Request, c *health.Item) (overviewview.I
 		Slug: c.Slug, Name: c.Name, State: overviewview.State(c.Status.State), Account: c.Status.Account, Why: c.Status.Why,
 		Since: c.Status.Since, Until: c.Status.Until, Refused: c.Since.Refused + c.Since.Stale, Stale: c.Since.Stale, Lost: c.Since.Refused,
 		More: max(0, c.Breakers-1), MayOperate: role.Can(access.PermissionOperate), MayConfigure: role.Can(access.PermissionConfigure),
+	}
+	switch fault.CodeOf(c.Problem) {
+	case "CREDENTIAL_NEEDS_REAUTH", "CREDENTIAL_NOT_CONNECTED":
+		out.Reconnect = "/connections/" + c.Slug + "/accounts/" + url.PathEscape(c.Status.Account) + "/connect"
 	}
 	out.Breaker, out.Operation = healthBreaker(&c.Status)
 	if c.Since.Stale > 0 {

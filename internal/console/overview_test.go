@@ -56,7 +56,7 @@ func TestOverviewShowsWhatNeedsAttentionFirst(t *testing.T) {
 	s.create(t, "worse", "Worse", failed, failed)
 	s.create(t, "paused", "Paused", failed, failed, failed)
 	s.create(t, "no-credential", "No credential")
-	if err := s.connections.DeleteAccount(t.Context(), access.System(), "no-credential", credentials.DefaultAccount, ""); err != nil {
+	if _, err := s.connections.DeleteAccount(t.Context(), access.System(), "no-credential", credentials.DefaultAccount, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.connections.Pause(t.Context(), access.System(), "paused", "", 0); err != nil {

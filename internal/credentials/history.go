@@ -18,6 +18,7 @@ const (
 	EventRenewalFailed = "renewal_failed" // none came; the first of a row
 	EventNeedsReauth   = "needs_reauth"   // only a person can bring it back
 	EventRevoked       = "revoked"        // at the service
+	EventNotRevoked    = "not_revoked"    // the service was to, and did not
 	EventDeleted       = "deleted"
 )
 
@@ -56,11 +57,15 @@ func (v *Vault) recordEvent(ctx context.Context, tx *db.Tx, c Credential, tokenV
 	return nil
 }
 
-// History returns the newest events of a connection's credentials, of one account or of all.
-func (v *Vault) History(ctx context.Context, connectionID, account string, limit int) ([]Event, error) {
-	events, err := v.store.events(ctx, v.store.db, connectionID, account, limit)
-	if err != nil {
-		return nil, fmt.Errorf("credentials: history of %s: %w", connectionID, err)
+// History returns events of a connection's credentials, of one account or of all, the newest first, and how many
+// there are. It begins after skip of them.
+func (v *Vault) History(ctx context.Context, connectionID, account string, skip, limit int) (events []Event, total int, err error) {
+	total, err = v.store.countEvents(ctx, v.store.db, connectionID, account)
+	if err == nil {
+		events, err = v.store.events(ctx, v.store.db, connectionID, account, skip, limit)
 	}
-	return events, nil
+	if err != nil {
+		return nil, 0, fmt.Errorf("credentials: history of %s: %w", connectionID, err)
+	}
+	return events, total, nil
 }

@@ -40,7 +40,7 @@ func (w *tokenWorld) outcome(header string, err error) outcome {
 	if c, err := w.store.current(w.t.Context(), w.db, "con_1", DefaultAccount); err == nil {
 		out.State, out.Failures = c.State, c.token.failures
 	}
-	events, err := w.History(w.t.Context(), "con_1", DefaultAccount, 20)
+	events, _, err := w.History(w.t.Context(), "con_1", DefaultAccount, 0, 20)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -126,7 +126,7 @@ func TestRevokedRefreshTokenNeedsConsent(t *testing.T) {
 	if asked := w.endpoint.Asked("refresh_token"); asked != 1 || w.changes.Load() != 1 {
 		t.Errorf("asked %d times, told of %d changes, want 1 and 1", asked, w.changes.Load())
 	}
-	events, err := w.History(t.Context(), "con_1", DefaultAccount, 10)
+	events, _, err := w.History(t.Context(), "con_1", DefaultAccount, 0, 10)
 	if err != nil || len(events) != 1 || events[0].Kind != EventNeedsReauth || events[0].Detail == "" {
 		t.Errorf("history: %+v, %v", events, err)
 	}

@@ -3,6 +3,7 @@ package credentials
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"strings"
 	"time"
 
@@ -147,6 +148,18 @@ func (vaultStore) due(ctx context.Context, q reader, now time.Time, limit int) (
 	return out, rows.Err()
 }
 
+// ending returns the credentials about which something may end: those that need consent, those with a
+// certificate, and tokens of the given kinds that nothing can renew.
+func (vaultStore) ending(ctx context.Context, q reader, kinds []string) ([]sealedRow, error) {
+	args, places := []any{StateNeedsReauth}, make([]string, len(kinds))
+	for i, kind := range kinds {
+		args = append(args, kind)
+		places[i] = "$" + strconv.Itoa(len(args))
+	}
+	return collect(q.Query(ctx, `SELECT `+vaultColumns+fromCurrent+` WHERE c.state = $1 OR v.settings LIKE '%-----BEGIN CERTIFICATE%'
+		OR (t.expires_at IS NOT NULL AND t.renewable = 0 AND v.auth_type IN (`+strings.Join(places, ", ")+`))`, args...))
+}
+
 // postpone moves the renewal of a token that nobody uses to its next use.
 func (vaultStore) postpone(ctx context.Context, tx *db.Tx, id string, version int64) error {
 	_, err := tx.Exec(ctx, `UPDATE credential_tokens SET renew_at = NULL WHERE credential_id = $1 AND version = $2`, id, version)
@@ -162,10 +175,16 @@ func (vaultStore) insertEvent(ctx context.Context, tx *db.Tx, e Event) error {
 	return err
 }
 
-func (vaultStore) events(ctx context.Context, q reader, connectionID, account string, limit int) ([]Event, error) {
+func (vaultStore) countEvents(ctx context.Context, q reader, connectionID, account string) (n int, err error) {
+	err = q.QueryRow(ctx, `SELECT count(*) FROM credential_events WHERE connection_id = $1 AND ($2 = '' OR account = $2)`,
+		connectionID, account).Scan(&n)
+	return n, err
+}
+
+func (vaultStore) events(ctx context.Context, q reader, connectionID, account string, skip, limit int) ([]Event, error) {
 	rows, err := q.Query(ctx, `SELECT id, credential_id, connection_id, account, kind, detail, code, actor_kind, actor_id, actor_name,
 			version, token_version, at FROM credential_events
-		WHERE connection_id = $1 AND ($2 = '' OR account = $2) ORDER BY at DESC, id DESC LIMIT $3`, connectionID, account, limit)
+		WHERE connection_id = $1 AND ($2 = '' OR account = $2) ORDER BY at DESC, id DESC LIMIT $3 OFFSET $4`, connectionID, account, limit, skip)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ type Connections interface {
 	Find(ctx context.Context, a access.Actor, slug string) (connections.Connection, error)
 	Create(ctx context.Context, a access.Actor, d connections.Draft, reason string) (connections.Connection, error)
 	Update(ctx context.Context, a access.Actor, slug string, d connections.Draft, reason string, ifVersion int) (connections.Connection, error)
-	Delete(ctx context.Context, a access.Actor, slug, confirmSlug, reason string, ifVersion int) error
+	Delete(ctx context.Context, a access.Actor, slug, confirmSlug, reason string, ifVersion int) (connections.Revoked, error)
 }
 
 // Keys makes and revokes API keys; *access.Service does.
@@ -333,7 +333,7 @@ func (s *Service) delete(ctx context.Context, a access.Actor, r row) error {
 		if !m.is(c) {
 			continue
 		}
-		if err := s.deps.Connections.Delete(ctx, a, m.Slug, m.Slug, reason, 0); err != nil && !fault.Is(err, fault.NotFound) {
+		if _, err := s.deps.Connections.Delete(ctx, a, m.Slug, m.Slug, reason, 0); err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
 	}

@@ -74,14 +74,14 @@ func (s *shelf) Update(_ context.Context, _ access.Actor, slug string, d connect
 	return c, nil
 }
 
-func (s *shelf) Delete(_ context.Context, _ access.Actor, slug, _, _ string, _ int) error {
+func (s *shelf) Delete(_ context.Context, _ access.Actor, slug, _, _ string, _ int) (connections.Revoked, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refuse == "delete" {
-		return errRefused
+		return connections.Revoked{}, errRefused
 	}
 	delete(s.connections, slug)
-	return nil
+	return connections.Revoked{}, nil
 }
 
 func (s *shelf) CreateKey(_ context.Context, _ access.Actor, _ access.NewKey) (access.Key, telemetry.Secret, error) {

@@ -135,6 +135,16 @@ func Accounts(v AccountsView) templ.Component {
 							return templ_7745c5c3_Err
 						}
 					}
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " ")
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+					if a.revocable() {
+						templ_7745c5c3_Err = ui.Dialog{ID: a.revokeDialog(), Confirm: v.Head.question(QuestionRevokeAccount, a.Account)}.Render(ctx, templ_7745c5c3_Buffer)
+						if templ_7745c5c3_Err != nil {
+							return templ_7745c5c3_Err
+						}
+					}
 				}
 			}
 			return nil
@@ -184,7 +194,7 @@ func (v AccountsView) form() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -195,7 +205,7 @@ func (v AccountsView) form() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, " ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -203,7 +213,7 @@ func (v AccountsView) form() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, " ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -296,6 +306,13 @@ func (c Credential) deletable() bool { return c.Account != defaultAccount }
 
 func (c Credential) dialog() string { return "d-delete-account-" + c.Account }
 
+// revocable reports whether there is a token to revoke.
+func (c Credential) revocable() bool {
+	return c.Token != nil && c.Token.Connect != "" && c.Token.Connected && c.State != "revoked"
+}
+
+func (c Credential) revokeDialog() string { return "d-revoke-account-" + c.Account }
+
 func (c Credential) actions(slug string) templ.Component {
 	parts := []templ.Component{ui.Button{Label: c.change(), Small: true, Href: accountForm(slug, c.Account)}}
 	if t := c.Token; t != nil && t.Connect != "" {
@@ -307,6 +324,9 @@ func (c Credential) actions(slug string) templ.Component {
 			connect.Kind = ui.ButtonPrimary
 		}
 		parts = append([]templ.Component{connect}, parts...)
+	}
+	if c.revocable() {
+		parts = append(parts, ui.Button{Label: "Revoke", Small: true, Href: accountAddress(slug, c.Account, "revoke"), Opens: c.revokeDialog()})
 	}
 	if c.deletable() {
 		parts = append(parts, ui.Button{Label: "Delete", Small: true, Href: accountAddress(slug, c.Account, "delete"), Opens: c.dialog()})

@@ -287,6 +287,9 @@ func (h Header) question(q Question, account string) ui.Confirm {
 		if len(h.Dependents) > 0 {
 			c.Extra = dependents(h.Dependents)
 		}
+	case QuestionRevokeAccount:
+		c.Title, c.Consequence, c.Button, c.Danger = "Revoke the account "+account+" of "+h.Name+"?", RevokeAccountConsequence, "Revoke", true
+		c.Action, c.Cancel = accountAddress(h.Slug, account, "revoke"), address(h.Slug, tabAccounts)
 	case QuestionDeleteAccount:
 		c.Title, c.Consequence, c.Button, c.Danger = "Delete the account "+account+" of "+h.Name+"?", DeleteAccountConsequence, "Delete account", true
 		c.Action, c.Cancel = accountAddress(h.Slug, account, "delete"), address(h.Slug, tabAccounts)

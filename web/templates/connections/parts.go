@@ -31,6 +31,8 @@ const (
 	ResumeConsequence = "Calls go through again at once."
 	// DeleteConsequence is what deleting a connection does.
 	DeleteConsequence = "Calls through it are refused at once. Its credentials, accounts and versions are deleted; recorded calls and audit entries stay. This cannot be undone."
+	// RevokeAccountConsequence is what revoking an account does.
+	RevokeAccountConsequence = "Its tokens are forgotten here and revoked at the service, if that can be told. Calls of the account are refused until somebody connects it again."
 	// DeleteAccountConsequence is what deleting an account does.
 	DeleteAccountConsequence = "Its credential is deleted, and calls that name the account are refused at once. This cannot be undone."
 )

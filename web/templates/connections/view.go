@@ -372,6 +372,7 @@ const (
 	QuestionResume        Question = "resume"
 	QuestionDelete        Question = "delete"
 	QuestionDeleteAccount Question = "delete-account"
+	QuestionRevokeAccount Question = "revoke-account"
 )
 
 // ConfirmView is the page behind every dialog, so that the same action works without JavaScript.

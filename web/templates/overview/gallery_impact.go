@@ -116,7 +116,7 @@ func incidentSamples() []Incident {
 			Why: "Calls wait until 09:27:34 UTC because the vendor asked for it: Retry-After.",
 		},
 		{
-			Slug: "ads", Name: "Google Ads", State: StateCredential, Account: "default", Since: at(3 * time.Hour), MayOperate: true, MayConfigure: true,
+			Slug: "ads", Name: "Google Ads", State: StateCredential, Account: "default", Reconnect: "/connections/ads/accounts/default/connect", Since: at(3 * time.Hour), MayOperate: true, MayConfigure: true,
 			Why: "Account default: The service no longer accepts the credential. Connect the account again.",
 		},
 	}

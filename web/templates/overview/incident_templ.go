@@ -217,6 +217,8 @@ func (i Incident) actions() []templ.Component {
 		out = append(out, ui.Button{Label: label, Href: href, Small: true, Kind: kind})
 	}
 	switch {
+	case i.State == StateCredential && i.MayConfigure && i.Reconnect != "":
+		small("Reconnect", i.Reconnect, ui.ButtonPrimary)
 	case i.State == StateCredential && i.MayConfigure:
 		small("Enter a credential", "/connections/"+i.Slug+"/accounts", ui.ButtonPrimary)
 	case i.MayOperate && i.Breaker != nil && (i.Breaker.State == breakers.StateOpen || i.Breaker.State == breakers.StateHeld):

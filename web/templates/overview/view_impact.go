@@ -44,6 +44,8 @@ type Incident struct {
 	Breaker *breakers.Status
 	// Account is the one whose credential it is about.
 	Account string
+	// Reconnect is where a person consents again, when that is what the credential needs.
+	Reconnect string
 	// Why is a sentence; it is shown where Failures and Judged are not known.
 	Why          string
 	Since, Until time.Time
