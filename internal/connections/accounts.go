@@ -80,9 +80,6 @@ func (s *Service) PutAccount(ctx context.Context, a access.Actor, slug, account 
 		if stored.ID == before.ID && stored.Version == before.Version {
 			return effect{}, nil
 		}
-		if err := s.vault.Record(ctx, tx, stored, credentials.EventStored, "", eventActor(a)); err != nil {
-			return effect{}, err
-		}
 		if account == credentials.DefaultAccount {
 			next := r
 			next.def.Auth = authOf(stored)

@@ -134,7 +134,15 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, a access.Actor, r row, v
 	return effect{slug: r.Slug, accounts: []string{credentials.DefaultAccount}}, err
 }
 
+// recordCredential notes that a credential was stored, in the audit log and in its own history.
 func (s *Service) recordCredential(ctx context.Context, tx *db.Tx, a access.Actor, r row, account, kind, reason string) error {
+	stored, err := s.vault.Find(ctx, tx, r.ID, account)
+	if err == nil {
+		err = s.vault.Record(ctx, tx, stored, credentials.EventStored, "", eventActor(a), reason)
+	}
+	if err != nil {
+		return err
+	}
 	return s.record(ctx, tx, a, audit.Entry{
 		Action: actionCredentialSet, Target: r.target(), Reason: reason,
 		Details: map[string]string{"account": account, "auth.type": kind},

@@ -343,7 +343,7 @@ func TestAlertChannels(t *testing.T) {
 	for _, where := range []string{"/alerts/channels", path, path + "/edit", "/audit"} {
 		silent(t, where, html.UnescapeString(s.get(t, admin, where)), secret)
 	}
-	says(t, "the rules", s.get(t, admin, "/alerts/rules"), "Operations", "1 rule") // the third tells nobody
+	says(t, "the rules", s.get(t, admin, "/alerts/rules"), "Operations", "4 rules") // those tell nobody
 	says(t, "the channel of a viewer", s.get(t, viewer, path), b.upstream.URL+"/alerts", "stored sealed", "Breaker opened", "No messages yet.")
 	silent(t, "the channel of a viewer", s.get(t, viewer, path), path+"/test", path+"/edit", path+"/rotate")
 	silent(t, "the part", s.get(t, viewer, path, "HX-Request", "true"), "<html")

@@ -395,6 +395,9 @@ func (p connectionPages) accountsWith(w http.ResponseWriter, r *http.Request, st
 		return err
 	}
 	view := connectionsview.AccountsView{Page: p.frame(r, c.Name), Now: p.Now(), Head: head}
+	if view.History, err = p.history(r, c.Slug); err != nil {
+		return err
+	}
 	view.Form = connectionsview.AccountForm{Account: r.URL.Query().Get("account"), AuthType: c.AuthType, AuthTypes: authOptions(provider), Errors: problems}
 	var values map[string]string
 	if form != nil {

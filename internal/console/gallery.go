@@ -14,6 +14,7 @@ import (
 	checklistview "switchgear/web/templates/checklist"
 	connectview "switchgear/web/templates/connect"
 	connectionsview "switchgear/web/templates/connections"
+	credentialsview "switchgear/web/templates/credentials"
 	errorsview "switchgear/web/templates/errors"
 	"switchgear/web/templates/gallery"
 	"switchgear/web/templates/layout"
@@ -33,7 +34,7 @@ func (p galleryPages) routes() []route {
 
 func (p galleryPages) show(w http.ResponseWriter, r *http.Request) error {
 	//nolint:contextcheck // Components get their context when they are rendered.
-	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), connectview.Gallery(), breakersview.Gallery(), alertsview.Gallery(), callsview.Gallery(), checklistview.Gallery(), accessview.Gallery(), auditview.Gallery(), rotationview.Gallery(), aboutview.Gallery(), apidocsview.Gallery(), errorsview.Gallery())
+	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), connectview.Gallery(), credentialsview.Gallery(), breakersview.Gallery(), alertsview.Gallery(), callsview.Gallery(), checklistview.Gallery(), accessview.Gallery(), auditview.Gallery(), rotationview.Gallery(), aboutview.Gallery(), apidocsview.Gallery(), errorsview.Gallery())
 	q := r.URL.Query()
 	if name := q.Get("state"); name != "" {
 		state, ok := gallery.Find(groups, q.Get("group"), name)

@@ -8,6 +8,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/telemetry"
 	alertsview "switchgear/web/templates/alerts"
+	credentialsview "switchgear/web/templates/credentials"
 	"switchgear/web/templates/layout"
 	rotationview "switchgear/web/templates/rotation"
 	"switchgear/web/templates/ui"
@@ -25,6 +26,7 @@ func sections() []section {
 		{"Operate", "overview", "Overview", "/", "activity", signedIn()},
 		{"Operate", "alerts", "Alerts", alertsview.Path, "bell", needs(access.PermissionSystemRead)},
 		{"Operate", "connections", "Connections", "/connections", "plug", needs(access.PermissionSystemRead)},
+		{"Operate", "credentials", "Credentials", credentialsview.Path, "lock", needs(access.PermissionSystemRead)},
 		{"Operate", "breakers", "Breakers", "/breakers", "shield", needs(access.PermissionSystemRead)},
 		{"Operate", "calls", "Calls", "/calls", "list", needs(access.PermissionSystemRead)},
 		{"Prove", "checklist", "Checklist", "/checklist", "check-square", needs(access.PermissionSystemRead)},

@@ -100,6 +100,11 @@ func accountStates() []ui.State {
 			{Account: "acme", Auth: "Basic", State: "needs_reauth", Fields: []string{"password", "username"}, UpdatedAt: ago(40 * day)},
 		},
 		Form: AccountForm{AuthType: "bearer", AuthTypes: authTypes(), Auth: []AuthField{tokenField()}},
+		History: CredentialHistory{Total: 3, Number: 1, Limit: 50, Rows: []CredentialEvent{
+			{ID: "cev_3", Account: "acme", Kind: "needs_reauth", Code: "invalid_grant", Detail: "The service no longer accepts the refresh token: it was revoked, used or has expired.", Actor: "Switchgear", At: ago(time.Hour)},
+			{ID: "cev_2", Account: "acme", Kind: "renewed", Actor: "Switchgear", At: ago(3 * time.Hour)},
+			{ID: "cev_1", Account: "default", Kind: "stored", Actor: "ada@example.com", At: ago(12 * day)},
+		}},
 	}
 	replace, wrong, reader, empty, long := v, v, v, v, v
 	stored := tokenField()

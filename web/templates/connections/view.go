@@ -265,6 +265,8 @@ type AccountsView struct {
 	Head Header
 	Rows []Credential
 	Form AccountForm
+	// History is what happened to the credentials.
+	History CredentialHistory
 }
 
 // AccountForm adds an account, or replaces the credential of one.

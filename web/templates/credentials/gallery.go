@@ -1,0 +1,45 @@
+package credentials
+
+import (
+	"strings"
+	"time"
+
+	"switchgear/web/templates/layout"
+	"switchgear/web/templates/ui"
+)
+
+// Gallery lists the states of the calendar.
+func Gallery() []ui.State {
+	one, empty, unmatched, reader, long := sample(), sample(), sample(), sample(), sample()
+	one.Rows, one.Total = one.Rows[:1], 1
+	empty.Rows, empty.Total = nil, 0
+	unmatched.Rows, unmatched.Total, unmatched.Search, unmatched.Group = nil, 0, "acme", GroupLater
+	reader.CanConfigure = false
+	long.Rows[0].Name, long.Rows[0].Account = strings.Repeat("Ledger of the holding ", 6), strings.Repeat("customer-", 7)
+	states := []ui.State{{Group: "Credentials", Name: "part for a filter", View: Table(sample())}}
+	for _, s := range []struct {
+		name string
+		view CalendarView
+	}{{"empty", empty}, {"one", one}, {"many", sample()}, {"nothing matches", unmatched}, {"read only", reader}, {"long text", long}} {
+		states = append(states, ui.State{Group: "Credentials", Name: s.name, View: Calendar(s.view), Page: true})
+	}
+	return states
+}
+
+func sample() CalendarView {
+	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+	return CalendarView{
+		Now: now, Total: 4, Number: 1, Limit: 50, CanConfigure: true,
+		Page: layout.Page{
+			Title: "Credentials", Path: Path, Version: "v0.1.0", RequestID: "req_8kd2f9a0c1", Live: []string{"connections"},
+			User: layout.User{Email: "ada@example.com", Name: "Ada Lovelace", Role: "owner", ProfileHref: "/profile", SignOutAction: "/sign-out"},
+			Nav:  layout.Nav{{Label: "Operate", Items: []layout.NavItem{{Label: "Overview", Href: "/", Icon: "activity"}, {Label: "Credentials", Href: Path, Icon: "lock", Current: true}}}},
+		},
+		Rows: []Row{
+			{Slug: "ads", Name: "Google Ads", Environment: "production", Account: "default", Kind: KindConsent, At: now.Add(-3 * time.Hour)},
+			{Slug: "slack", Name: "Slack", Environment: "production", Account: "acme", Kind: KindToken, At: now.Add(50 * time.Hour)},
+			{Slug: "bank", Name: "Bank", Environment: "staging", Account: "default", Kind: KindCertificate, At: now.Add(9 * 24 * time.Hour)},
+			{Slug: "ledger", Name: "Ledger", Account: "default", Kind: KindCertificate, At: now.Add(200 * 24 * time.Hour)},
+		},
+	}
+}
