@@ -231,8 +231,8 @@ func TestPausesBetweenRenewalsGrow(t *testing.T) {
 	t.Parallel()
 	w := newTokenWorld(t, func(int, string) (oauth.Token, error) { return oauth.Token{}, refusal(oauth.CodeNoAnswer, true) })
 	set := w.set(w.Vault)
-	var waits []time.Duration
-	for range 12 {
+	waits := make([]time.Duration, 0, 12)
+	for range cap(waits) {
 		_, err := authorized(t.Context(), set)
 		f, ok := errors.AsType[*fault.Error](err)
 		if !ok || f.RetryAfter <= 0 {
@@ -273,7 +273,7 @@ func TestTokenOfTheClientBeforeIsNotKept(t *testing.T) {
 	fields := []string{"token_url", "https://as.example.com/token", "client_id", "switchgear", "client_secret"}
 	w.endpoint.Answer = func(_ context.Context, _ string, cfg oauth.Config, _ string) (oauth.Token, error) {
 		if cfg.ClientSecret == "one" {
-			w.put("machine", "oauth2_client_credentials", append(fields, "two")...)
+			w.put("machine", "oauth2_client_credentials", append(fields, "two")...) //nolint:contextcheck // A person does that, not the renewal.
 		}
 		return oauth.Token{Access: "of-" + cfg.ClientSecret, ExpiresIn: time.Hour}, nil
 	}
@@ -373,8 +373,8 @@ func TestLateRefusalsTakeTheNewToken(t *testing.T) {
 	w.reconnect()
 	w.pass(time.Minute)
 	set := w.set(w.Vault)
-	var renewals []Renew
-	for range 20 {
+	renewals := make([]Renew, 0, 20)
+	for range cap(renewals) {
 		authorize, renew, err := set.Authorizer(DefaultAccount)
 		if err != nil {
 			t.Fatal(err)

@@ -151,7 +151,7 @@ func (vaultStore) due(ctx context.Context, q reader, now time.Time, limit int) (
 // ending returns the credentials about which something may end: those that need consent, those with a
 // certificate, and tokens of the given kinds that nothing can renew.
 func (vaultStore) ending(ctx context.Context, q reader, kinds []string) ([]sealedRow, error) {
-	args, places := []any{StateNeedsReauth}, make([]string, len(kinds))
+	args, places := append(make([]any, 0, 1+len(kinds)), StateNeedsReauth), make([]string, len(kinds))
 	for i, kind := range kinds {
 		args = append(args, kind)
 		places[i] = "$" + strconv.Itoa(len(args))

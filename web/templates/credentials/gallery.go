@@ -16,14 +16,13 @@ func Gallery() []ui.State {
 	unmatched.Rows, unmatched.Total, unmatched.Search, unmatched.Group = nil, 0, "acme", GroupLater
 	reader.CanConfigure = false
 	long.Rows[0].Name, long.Rows[0].Account = strings.Repeat("Ledger of the holding ", 6), strings.Repeat("customer-", 7)
-	states := []ui.State{{Group: "Credentials", Name: "part for a filter", View: Table(sample())}}
-	for _, s := range []struct {
-		name string
-		view CalendarView
-	}{{"empty", empty}, {"one", one}, {"many", sample()}, {"nothing matches", unmatched}, {"read only", reader}, {"long text", long}} {
-		states = append(states, ui.State{Group: "Credentials", Name: s.name, View: Calendar(s.view), Page: true})
+	page := func(name string, v CalendarView) ui.State {
+		return ui.State{Group: "Credentials", Name: name, View: Calendar(v), Page: true}
 	}
-	return states
+	return []ui.State{
+		page("empty", empty), page("one", one), page("many", sample()), page("nothing matches", unmatched), page("read only", reader),
+		page("long text", long), {Group: "Credentials", Name: "part for a filter", View: Table(sample())},
+	}
 }
 
 func sample() CalendarView {
