@@ -869,10 +869,7 @@ func rareFields(fields []AuthField) []AuthField {
 func rareLabel(fields []AuthField) string {
 	names := make([]string, len(fields))
 	for i, f := range fields {
-		names[i] = f.Label
-		if i > 0 {
-			names[i] = strings.ToLower(f.Label[:1]) + f.Label[1:]
-		}
+		names[i] = strings.ToLower(f.Label[:1]) + f.Label[1:]
 	}
 	const most = 4
 	if len(names) > most {
