@@ -136,7 +136,7 @@ func inviteJourney(j *journey) {
 	guest.follow("button", "Create the account")
 	guest.at("/")
 	guest.sees("You are signed in as " + viewerEmail)
-	want := "Overview,Connections,Breakers,Calls,Checklist,About"
+	want := "Overview,Alerts,Connections,Credentials,Breakers,Calls,Checklist,About"
 	if got := eval[string](guest, `Array.from(document.querySelectorAll("#nav a.nav"), (a) => a.textContent.trim()).join()`); got != want {
 		guest.fatal("the navigation of a viewer is %q, want %q", got, want)
 	}

@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -169,5 +170,35 @@ func TestFailedRenewalIsNotRepeatedAtOnce(t *testing.T) {
 	}
 	if asked := w.endpoint.Asked("refresh_token"); asked != 3 {
 		t.Errorf("asked %d times, want 3", asked)
+	}
+}
+
+// Whoever may edit the address of a server must not get the secret sent there.
+func TestSecretStaysWithItsServer(t *testing.T) {
+	t.Parallel()
+	w := newTokenWorld(t, rotating)
+	edit := func(pairs ...string) error {
+		values := map[string]string{"authorize_url": "https://as.example.com/authorize", "token_url": "https://as.example.com/token", "client_id": "switchgear"}
+		for i := 0; i+1 < len(pairs); i += 2 {
+			values[pairs[i]] = pairs[i+1]
+		}
+		return w.db.InTx(t.Context(), func(tx *db.Tx) error {
+			_, err := w.Put(t.Context(), tx, "con_1", DefaultAccount, "oauth2_authorization_code", values)
+			return err
+		})
+	}
+	for _, key := range []string{"token_url", "revoke_url"} {
+		for _, url := range []string{"https://evil.example.com/token", "http://as.example.com/token", "https://as.example.com:8443/token"} {
+			err := edit(key, url)
+			if f, ok := errors.AsType[*fault.Error](err); !ok || f.Details.Field != "auth.fields.client_secret" {
+				t.Errorf("%s to %s: %v", key, url, err)
+			}
+		}
+	}
+	if err := edit("token_url", "https://as.example.com/v2/token", "revoke_url", "https://as.example.com/revoke"); err != nil {
+		t.Errorf("another path of the same server: %v", err)
+	}
+	if err := edit("token_url", "https://other.example.com/token", "client_secret", "theirs"); err != nil {
+		t.Errorf("with the secret: %v", err)
 	}
 }

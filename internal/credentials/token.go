@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -415,6 +416,34 @@ func outdated(t authtype.Type, oldType string, before, after map[string]string) 
 		}
 	}
 	return false
+}
+
+// sameServer keeps a stored client secret from being sent to another server than it was entered for: whoever
+// may edit an address must not be able to have the secret delivered to it.
+func sameServer(t authtype.Type, before, values map[string]string) error {
+	if _, ok := t.(authtype.Granted); !ok || before["client_secret"] == "" || values["client_secret"] != "" {
+		return nil
+	}
+	endpoints := []string{"token_url", "revoke_url", "device_authorization_url"}
+	known := map[string]bool{}
+	for _, key := range endpoints {
+		known[hostOf(before[key])] = true
+	}
+	for _, key := range endpoints {
+		if f, ok := authtype.Find(t, key); ok && values[key] != "" && !known[hostOf(values[key])] {
+			return fault.Field("AUTH_FIELD_REQUIRED", authtype.FieldPath("client_secret"),
+				f.Label+" leads to another server now. Enter the client secret again.")
+		}
+	}
+	return nil
+}
+
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // clientOf returns the values of the default account where another account shares its client: kinds that a

@@ -128,6 +128,9 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authT
 			before = opened
 		}
 	}
+	if err := sameServer(t, before, values); err != nil {
+		return Credential{}, err
+	}
 	client, err := v.clientOf(ctx, tx, t, connectionID, account)
 	if err != nil {
 		return Credential{}, err

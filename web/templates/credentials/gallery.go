@@ -21,7 +21,8 @@ func Gallery() []ui.State {
 	}
 	return []ui.State{
 		page("empty", empty), page("one", one), page("many", sample()), page("nothing matches", unmatched), page("read only", reader),
-		page("long text", long), {Group: "Credentials", Name: "part for a filter", View: Table(sample())},
+		page("long text", long),
+		{Group: "Credentials", Name: "part for a filter", View: Table(sample())},
 	}
 }
 
