@@ -70,7 +70,7 @@ func alertsJourney(j *journey) {
 	hears("alert.test")
 	b.inspect("alert-channel-tested")
 	b.open("/alerts")
-	b.sees("3 rules watch, and 1 channel would be told.")
+	b.sees("6 rules watch, and 1 channel would be told.")
 
 	// Nobody touches these pages.
 	viewer.open("/alerts")

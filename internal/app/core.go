@@ -147,6 +147,9 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		return err
 	}
 	c.vault = vault
+	if err := vault.TakeOver(ctx); err != nil {
+		return err
+	}
 	inbox := breakers.NewInbox()
 	c.transitions = &observability.Transitions{}
 	c.protections, err = runtime.NewProtections(runtime.ProtectionsDeps{

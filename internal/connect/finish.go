@@ -75,6 +75,13 @@ func (s *Service) finish(ctx context.Context, a access.Actor, f Flow, token oaut
 	if missing := f.Missing(); len(missing) > 0 {
 		detail = "Not granted: " + strings.Join(missing, " ") + "."
 	}
+	session, err := s.ofFlow(ctx, f, "")
+	if err == nil && session != nil {
+		err = s.claim(ctx, *session)
+	}
+	if err != nil {
+		return s.fail(ctx, f, err)
+	}
 	if _, err := s.accounts.ConnectAccount(ctx, a, f.Slug, f.Account, token, credentials.EventConnected, detail); err != nil {
 		return s.fail(ctx, f, err)
 	}
@@ -100,15 +107,20 @@ func (s *Service) fail(ctx context.Context, f Flow, cause error) (Flow, error) {
 	if err := s.store.end(ctx, f); err != nil {
 		return Flow{}, fmt.Errorf("connect: end %s: %w", f.ID, err)
 	}
-	s.endOf(ctx, f, SessionFailed)
+	if f.Code != codeLinkNotValid { // Somebody else has used or ended the link: that stands.
+		s.endOf(ctx, f, SessionFailed)
+	}
 	return f, nil
 }
 
 // endOf ends the link that a flow belongs to. After a failure the link can be tried again.
 func (s *Service) endOf(ctx context.Context, f Flow, status string) {
-	session, err := s.ofFlow(ctx, f, "")
-	if err == nil && session != nil {
-		_, err = s.endSession(ctx, *session, status, f.Code, f.Problem)
+	if f.SessionID == "" {
+		return
+	}
+	session, err := s.store.session(ctx, "id", f.SessionID)
+	if err == nil {
+		_, err = s.endSession(ctx, session, status, f.Code, f.Problem)
 	}
 	if err != nil {
 		s.logger.WarnContext(ctx, "the end of a connect link is not stored", "flow_id", f.ID, "session_id", f.SessionID, "error", err)

@@ -130,6 +130,8 @@ func (w *world) PutAccount(_ context.Context, a access.Actor, _, _ string, auth 
 	if auth.Fields["token"] == "" {
 		return credentials.Credential{}, fault.Field("AUTH_FIELD_REQUIRED", "auth.fields.token", "Token is missing.")
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.asked, w.entered = append(w.asked, a), append(w.entered, auth)
 	return credentials.Credential{}, nil
 }
@@ -139,6 +141,8 @@ func (w *world) Check(context.Context, access.Actor, string) error { return nil 
 
 // Ended implements Teller.
 func (w *world) Ended(_ context.Context, s Session) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.told = append(w.told, s)
 	return nil
 }

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -28,6 +29,8 @@ const (
 	SessionFailed  = "failed" // the last try; the link can be used again until it expires
 	SessionRevoked = "revoked"
 	SessionExpired = "expired"
+	// sessionUsed is while the account is being stored, and for good when the process ends meanwhile.
+	sessionUsed = "used"
 )
 
 // Session is a link by which somebody without access to the console connects one account.
@@ -173,6 +176,9 @@ func (s *Service) RevokeSession(ctx context.Context, a access.Actor, id string) 
 
 // at is the session as it is at a time.
 func (s Session) at(now time.Time) Session {
+	if s.Status == sessionUsed {
+		s.Status = SessionExpired
+	}
 	if s.usable() && !s.ExpiresAt.After(now) {
 		s.Status = SessionExpired
 	}
@@ -181,9 +187,12 @@ func (s Session) at(now time.Time) Session {
 
 func (s Session) usable() bool { return s.Status == SessionPending || s.Status == SessionFailed }
 
+// codeLinkNotValid is what a link says that was used, withdrawn or has expired.
+const codeLinkNotValid = "LINK_NOT_VALID"
+
 func noSession(err error) error {
 	if fault.Is(err, fault.NotFound) {
-		return fault.New(fault.NotFound, "LINK_NOT_VALID", "This link is not valid: it was used, withdrawn, or its time is over.").
+		return fault.New(fault.NotFound, codeLinkNotValid, "This link is not valid: it was used, withdrawn, or its time is over.").
 			WithSuggestion("Ask whoever sent it for a new one.")
 	}
 	return err
@@ -249,10 +258,30 @@ func (s *Service) Enter(ctx context.Context, token, ip string, values map[string
 	if err != nil {
 		return Session{}, err
 	}
-	if _, err := s.accounts.PutAccount(ctx, session.authority, session.Slug, session.Account, connections.Auth{Fields: values}, "Entered by a connect link."); err != nil {
+	if len(values) == 0 {
+		return session, fault.New(fault.Invalid, "NOTHING_ENTERED", "Nothing was entered.")
+	}
+	if err := s.claim(ctx, session); err != nil {
 		return session, err
 	}
+	if _, err := s.accounts.PutAccount(ctx, session.authority, session.Slug, session.Account, connections.Auth{Fields: values}, "Entered by a connect link."); err != nil {
+		// The link can be used again. What was wrong is told on the page, and to nobody else.
+		session.Status = SessionPending
+		return session, errors.Join(err, s.store.endSession(context.WithoutCancel(ctx), session))
+	}
 	return s.endSession(ctx, session, SessionDone, "", "")
+}
+
+// claim takes the right to use a link.
+func (s *Service) claim(ctx context.Context, session Session) error {
+	ok, err := s.store.claimSession(ctx, session.ID)
+	if err != nil {
+		return fmt.Errorf("connect: use %s: %w", session.ID, err)
+	}
+	if !ok {
+		return noSession(fault.Newf(fault.NotFound, "used"))
+	}
+	return nil
 }
 
 // ofFlow is the session that a flow belongs to; nil for one of a person at the console.

@@ -3,6 +3,8 @@ package connect
 import (
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,8 +97,11 @@ func TestLinkTakesAKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	_, token := w.link(NewSession{Account: "acme"})
-	if _, err := w.Enter(t.Context(), token, "203.0.113.7", map[string]string{}); fault.CodeOf(err) != "AUTH_FIELD_REQUIRED" {
+	if _, err := w.Enter(t.Context(), token, "203.0.113.7", map[string]string{}); fault.CodeOf(err) != "NOTHING_ENTERED" {
 		t.Errorf("nothing entered: %v", err)
+	}
+	if _, err := w.Enter(t.Context(), token, "203.0.113.7", map[string]string{"other": "x"}); fault.CodeOf(err) != "AUTH_FIELD_REQUIRED" {
+		t.Errorf("the wrong thing entered: %v", err)
 	}
 	s, err := w.Enter(t.Context(), token, "203.0.113.7", map[string]string{"token": "key"})
 	if err != nil || s.Status != SessionDone || len(w.entered) != 1 || w.asked[0].IP != "203.0.113.7" {
@@ -104,6 +109,41 @@ func TestLinkTakesAKey(t *testing.T) {
 	}
 	if _, err := w.Enter(t.Context(), token, "", map[string]string{"token": "another"}); fault.CodeOf(err) != "LINK_NOT_VALID" {
 		t.Errorf("a second time: %v", err)
+	}
+}
+
+// A link that went to a list of people connects one account for one of them.
+func TestLinkWorksOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, token := w.link(NewSession{Account: "acme", ChannelID: "ach_1"})
+	var (
+		group sync.WaitGroup
+		done  atomic.Int64
+	)
+	for range 12 {
+		group.Go(func() {
+			if _, err := w.Enter(t.Context(), token, "", map[string]string{"token": "key"}); err == nil {
+				done.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if got, err := w.Session(t.Context(), admin(), s.ID); err != nil || got.Status != SessionDone || done.Load() != 1 || len(w.entered) != 1 || len(w.told) != 1 {
+		t.Errorf("%d done, %d stored, told %d times: %+v, %v", done.Load(), len(w.entered), len(w.told), got, err)
+	}
+	// The same by consent, in two browsers.
+	w = newWorld(t)
+	s, token = w.link(NewSession{Account: "acme", ChannelID: "ach_1"})
+	first, second := w.consent(token, "first browser"), w.consent(token, "second browser")
+	for binding, q := range map[string]url.Values{"first browser": first, "second browser": second} {
+		group.Go(func() {
+			_, _ = w.Callback(t.Context(), access.Actor{}, "github", q.Get("state"), binding, oauth.Callback{Code: "code", Issuer: issuer})
+		})
+	}
+	group.Wait()
+	if got, err := w.Session(t.Context(), admin(), s.ID); err != nil || got.Status != SessionDone || len(w.stored) != 1 || len(w.told) != 1 {
+		t.Errorf("%d stored, told %d times: %+v, %v", len(w.stored), len(w.told), got, err)
 	}
 }
 

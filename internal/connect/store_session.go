@@ -84,11 +84,26 @@ func (s store) sessions(ctx context.Context, slug string, page, limit int) ([]Se
 	return out, total, rows.Err()
 }
 
+// claimSession takes the right to use a link; of many who try at once, one gets it.
+func (s store) claimSession(ctx context.Context, id string) (ok bool, err error) {
+	err = s.db.InTx(ctx, func(tx *db.Tx) error {
+		result, err := tx.Exec(ctx, `UPDATE connect_sessions SET status = $2 WHERE id = $1 AND status IN ($3, $4)`,
+			id, sessionUsed, SessionPending, SessionFailed)
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		ok = n == 1
+		return err
+	})
+	return ok, err
+}
+
 // endSession stores the end of a session that can still be used; one that is done or revoked stays so.
 func (s store) endSession(ctx context.Context, n Session) error {
 	return s.db.InTx(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE connect_sessions SET status = $2, error_code = $3, error_text = $4, ended_at = $5
-			WHERE id = $1 AND status IN ($6, $7)`, n.ID, n.Status, n.Code, n.Problem, nullMicros(n.EndedAt), SessionPending, SessionFailed)
+			WHERE id = $1 AND status IN ($6, $7, $8)`, n.ID, n.Status, n.Code, n.Problem, nullMicros(n.EndedAt), SessionPending, SessionFailed, sessionUsed)
 		return err
 	})
 }

@@ -279,7 +279,7 @@ func TestConnectLinks(t *testing.T) {
 	if _, _, page := s.do(t, person, http.MethodGet, path, nil); !strings.Contains(page, `name="auth.token"`) {
 		t.Error("the key is not asked for")
 	}
-	if status, _, page := s.form(t, person, path); status != http.StatusBadRequest || !strings.Contains(page, "Token is missing") {
+	if status, _, page := s.form(t, person, path); status != http.StatusBadRequest || !strings.Contains(page, "Nothing was entered") {
 		t.Errorf("nothing entered: %d", status)
 	}
 	if status, _, page := s.form(t, person, path, "auth.token", "k"); status != http.StatusOK || !strings.Contains(page, "is connected") {

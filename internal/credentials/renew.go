@@ -105,6 +105,16 @@ var (
 	errSuperseded = errors.New("credentials: the credential changed during the renewal")
 )
 
+// TakeOver frees the leases that a process before this one held: it is gone, because a database has one
+// process. Call it before the first call; what an unfinished renewal came to is found out by the next.
+func (v *Vault) TakeOver(ctx context.Context) error {
+	err := v.store.db.InTx(ctx, func(tx *db.Tx) error { return v.store.freeLeases(ctx, tx) })
+	if err != nil {
+		return fmt.Errorf("credentials: free the leases of the process before: %w", err)
+	}
+	return nil
+}
+
 // renewOnce makes one renewal, and another one when the credential changed during it.
 func (v *Vault) renewOnce(ctx context.Context, id string, seen int64) (*heldToken, error) {
 	for superseded := 0; ; {

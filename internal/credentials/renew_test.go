@@ -201,4 +201,26 @@ func TestSecretStaysWithItsServer(t *testing.T) {
 	if err := edit("token_url", "https://other.example.com/token", "client_secret", "theirs"); err != nil {
 		t.Errorf("with the secret: %v", err)
 	}
+	// Nor through another account, which shares the client.
+	err := w.db.InTx(t.Context(), func(tx *db.Tx) error {
+		_, err := w.Put(t.Context(), tx, "con_1", "mallory", "oauth2_authorization_code", map[string]string{"token_url": "https://evil.example.com/token"})
+		return err
+	})
+	if f, ok := errors.AsType[*fault.Error](err); !ok || f.Details.Field != "auth.fields.client_secret" {
+		t.Errorf("through another account: %v", err)
+	}
+}
+
+// A process that was killed while it renewed keeps nobody waiting for its lease.
+func TestLeaseOfADeadProcessIsTakenOver(t *testing.T) {
+	t.Parallel()
+	w := newTokenWorld(t, rotating)
+	w.exec(`UPDATE credential_tokens SET lease_token = 'lease_dead', lease_until = $1`, db.Micros(w.now().Add(leaseLife)))
+	next := w.another()
+	if err := next.TakeOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := authorized(t.Context(), w.set(next)); err != nil || got != "Bearer access-1" {
+		t.Errorf("%q, %v", got, err)
+	}
 }

@@ -211,3 +211,9 @@ func (s vaultStore) forgetEvents(ctx context.Context, before time.Time) error {
 		return err
 	})
 }
+
+// freeLeases ends every lease.
+func (vaultStore) freeLeases(ctx context.Context, tx *db.Tx) error {
+	_, err := tx.Exec(ctx, `UPDATE credential_tokens SET lease_token = '', lease_until = 0 WHERE lease_token <> ''`)
+	return err
+}

@@ -128,11 +128,11 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authT
 			before = opened
 		}
 	}
-	if err := sameServer(t, before, values); err != nil {
-		return Credential{}, err
-	}
 	client, err := v.clientOf(ctx, tx, t, connectionID, account)
 	if err != nil {
+		return Credential{}, err
+	}
+	if err := sameServer(t, under(client, before), values); err != nil {
 		return Credential{}, err
 	}
 	after := complete(t, before, values)

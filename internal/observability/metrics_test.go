@@ -36,6 +36,7 @@ func (fakeLog) Queue() (int, int)    { return 5, 8192 }
 type measured struct {
 	*world
 	registry *prometheus.Registry
+	calls    *observability.Calls
 }
 
 func newMeasured(t *testing.T) *measured {
@@ -43,6 +44,7 @@ func newMeasured(t *testing.T) *measured {
 	m := &measured{registry: prometheus.NewRegistry()}
 	slugs := func() map[string]string { return maps.Clone(m.slugs) }
 	calls := observability.NewCalls(slugs)
+	m.calls = calls
 	m.world = newWorld(t, runtime.ProxyConfig{}, calls)
 	m.registry.MustRegister(observability.NewAlerts(observability.AlertsDeps{
 		Firing: func() map[string]int { return map[string]int{"critical": 2, "warning": 0} },
@@ -124,6 +126,14 @@ func TestExposition(t *testing.T) {
 		m := newMeasured(t)
 		m.slugs["con_3"] = "gone-soon"
 		scenario(t, m)
+		for slug := range maps.Values(m.slugs) { // What the scenario does not bring about.
+			if slug != "gone-soon" {
+				m.calls.Record(runtime.Record{
+					Slug: slug, Method: http.MethodGet, Outcome: runtime.OutcomeRejectedLocal, Hedges: 1, HedgeWon: true,
+					Fallback: runtime.FallbackRecord{Kind: runtime.FallbackStatic},
+				})
+			}
+		}
 		if got := m.scrape(t); !strings.Contains(got, `switchgear_credentials{integration="gone-soon",standing="rejected"} 1`) {
 			t.Errorf("a credential that is refused does not show:\n%s", got)
 		}

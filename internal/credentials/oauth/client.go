@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"switchgear/internal/credentials/authtype"
 )
@@ -319,6 +320,10 @@ func (a answer) token(step string) (Token, error) {
 	t := Token{Access: a.text("access_token"), Refresh: a.text("refresh_token"), Type: a.text("token_type")}
 	if a.status/100 != 2 || t.Access == "" {
 		return Token{}, a.failure(step)
+	}
+	if strings.ContainsFunc(t.Access, func(r rune) bool { return r <= ' ' || r > '~' }) || strings.ContainsFunc(t.Type, unicode.IsControl) {
+		// No header can carry it: it would be kept, and refused at every call (RFC 6749 A.12).
+		return Token{}, &Error{Step: step, Code: CodeBadAnswer, Status: a.status, Unknown: true}
 	}
 	switch scope := a.fields["scope"].(type) {
 	case string:
