@@ -281,7 +281,7 @@ func accountForm(slug, account string) string {
 }
 
 func (v AccountsView) columns() []ui.Column {
-	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Auth"}, {Label: "Fields that are set", Wrap: true}, {Label: "Token"}, {Label: "Changed"}, {Label: "Last used", Desktop: true}}
+	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Auth"}, {Label: "Fields that are set", Wrap: true}, {Label: "Token", Wrap: true}, {Label: "Changed"}, {Label: "Last used", Desktop: true}}
 	if v.Head.CanConfigure {
 		out = append(out, ui.Column{Label: "Actions", Action: true})
 	}

@@ -379,9 +379,20 @@ func (v DetailView) resume() []templ.Component {
 }
 
 // lacking reports whether calls fail for want of a credential.
-func (c Credential) lacking() bool { return c.State != "active" }
+func (c Credential) lacking() bool { return c.State != "active" || c.unconnected() }
+
+// unconnected reports whether a person has to consent first.
+func (c Credential) unconnected() bool {
+	return c.State == "active" && c.Token != nil && c.Token.Connect != "" && !c.Token.Connected
+}
 
 func (c Credential) problem() string {
+	switch {
+	case c.unconnected():
+		return "Nobody has connected the account yet, so calls are refused."
+	case c.State == "needs_reauth" && c.Token != nil && c.Token.Connect != "":
+		return "The service no longer accepts the token, so calls are refused. Connect the account again."
+	}
 	switch c.State {
 	case "missing":
 		return "No credential is stored, so calls are refused."
@@ -398,6 +409,13 @@ func (c Credential) problem() string {
 func (v DetailView) repair() []templ.Component {
 	if !v.Head.CanConfigure {
 		return nil
+	}
+	if t := v.Credential.Token; t != nil && t.Connect != "" && (v.Credential.State == "needs_reauth" || v.Credential.unconnected()) {
+		label := "Connect account"
+		if t.Connected {
+			label = "Reconnect"
+		}
+		return []templ.Component{ui.Button{Label: label, Small: true, Kind: ui.ButtonPrimary, Href: t.Connect}}
 	}
 	return []templ.Component{ui.Button{Label: "Enter the credential", Small: true, Kind: ui.ButtonPrimary, Href: v.accountForm()}}
 }
