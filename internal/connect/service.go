@@ -230,7 +230,7 @@ func checkScopes(scopes []string) ([]string, error) {
 	var out []string
 	for _, scope := range scopes {
 		for part := range strings.FieldsSeq(scope) {
-			if strings.ContainsFunc(part, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+			if !authtype.ValidScope(part) {
 				return nil, fault.Field("INVALID_SCOPE", "scopes", "A scope contains a character that no scope may have.")
 			}
 			if !slices.Contains(out, part) {

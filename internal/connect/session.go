@@ -22,7 +22,7 @@ const (
 	maxLabel           = 200
 )
 
-// The states of a session; an expired one is failed to whoever looks.
+// The states of a session. That it has expired is told to whoever looks, and not stored.
 const (
 	SessionPending = "pending"
 	SessionDone    = "done"

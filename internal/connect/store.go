@@ -74,13 +74,9 @@ func (s store) insert(ctx context.Context, f Flow, stateHash string, keyID uint3
 				settings, actor_kind, actor_id, actor_name, status, step, error_code, error_text, poll_at, created_at, expires_at, session_id)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', '', '', $15, $16, $17, $18)`,
 			f.ID, stateHash, f.binding, f.ConnectionID, f.Account, f.Provider, f.Grant, f.sealed, int64(keyID), string(text),
-			f.Actor.Kind, f.Actor.ID, f.Actor.Name, f.Status, nullMicros(f.PollAt), db.Micros(f.CreatedAt), db.Micros(f.ExpiresAt), f.SessionID)
+			f.Actor.Kind, f.Actor.ID, f.Actor.Name, f.Status, db.NullMicros(f.PollAt), db.Micros(f.CreatedAt), db.Micros(f.ExpiresAt), f.SessionID)
 		return err
 	})
-}
-
-func nullMicros(t time.Time) sql.NullInt64 {
-	return sql.NullInt64{Int64: db.Micros(t), Valid: !t.IsZero()}
 }
 
 func (s store) find(ctx context.Context, id string) (Flow, error) {
@@ -120,7 +116,7 @@ func (s store) end(ctx context.Context, f Flow) error {
 	}
 	return s.db.InTx(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE oauth_flows SET status = $2, step = $3, error_code = $4, error_text = $5, settings = $6, ended_at = $7, sealed = ''
-			WHERE id = $1 AND ended_at IS NULL`, f.ID, f.Status, f.Step, f.Code, f.Problem, string(text), nullMicros(f.EndedAt))
+			WHERE id = $1 AND ended_at IS NULL`, f.ID, f.Status, f.Step, f.Code, f.Problem, string(text), db.NullMicros(f.EndedAt))
 		return err
 	})
 }
@@ -132,7 +128,7 @@ func (s store) slower(ctx context.Context, f Flow) error {
 		return err
 	}
 	return s.db.InTx(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE oauth_flows SET settings = $2, poll_at = $3 WHERE id = $1`, f.ID, string(text), nullMicros(f.PollAt))
+		_, err := tx.Exec(ctx, `UPDATE oauth_flows SET settings = $2, poll_at = $3 WHERE id = $1`, f.ID, string(text), db.NullMicros(f.PollAt))
 		return err
 	})
 }

@@ -103,7 +103,7 @@ func (s store) claimSession(ctx context.Context, id string) (ok bool, err error)
 func (s store) endSession(ctx context.Context, n Session) error {
 	return s.db.InTx(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE connect_sessions SET status = $2, error_code = $3, error_text = $4, ended_at = $5
-			WHERE id = $1 AND status IN ($6, $7, $8)`, n.ID, n.Status, n.Code, n.Problem, nullMicros(n.EndedAt), SessionPending, SessionFailed, sessionUsed)
+			WHERE id = $1 AND status IN ($6, $7, $8)`, n.ID, n.Status, n.Code, n.Problem, db.NullMicros(n.EndedAt), SessionPending, SessionFailed, sessionUsed)
 		return err
 	})
 }

@@ -187,7 +187,7 @@ func (p connectPages) view(r *http.Request, f connect.Flow) (connectview.View, e
 	view := connectview.View{
 		Page: p.page(r, "Connect "+f.Account, "connections"), Now: p.Now(), ID: f.ID, Slug: f.Slug, Name: c.Name, Account: f.Account,
 		Status: f.Status, Device: f.Grant == authtype.GrantDeviceCode, Server: f.Server, RedirectURI: f.RedirectURI,
-		Requested: f.Requested, Granted: f.Granted, UserCode: f.UserCode, VerificationURL: f.VerificationURL, CompleteURL: f.CompleteURL,
+		Requested: f.Requested, Granted: f.Granted, Missing: f.Missing(), UserCode: f.UserCode, VerificationURL: f.VerificationURL, CompleteURL: f.CompleteURL,
 		Interval: f.Interval, Step: f.Step, Code: f.Code, Problem: f.Problem, ExpiresAt: f.ExpiresAt,
 	}
 	if f.Status != connect.StatusDone {

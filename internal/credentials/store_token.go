@@ -64,11 +64,6 @@ func (s *tokenScan) row() tokenRow {
 	}
 }
 
-// nullMicros is a time for a column that may be NULL.
-func nullMicros(t time.Time) sql.NullInt64 {
-	return sql.NullInt64{Int64: db.Micros(t), Valid: !t.IsZero()}
-}
-
 func boolean(b bool) int {
 	if b {
 		return 1
@@ -86,7 +81,7 @@ func (vaultStore) replaceToken(ctx context.Context, tx *db.Tx, id string, before
 			lease_token = '', lease_until = 0, asked_at = NULL, failures = 0, retry_at = NULL, error_code = ''
 		WHERE credential_tokens.version = $13`,
 		id, r.version, r.sealed, int64(r.keyID), r.previousVersion, r.previous, int64(r.previousKeyID), boolean(r.renewable),
-		strings.Join(r.scopes, " "), db.Micros(r.obtainedAt), nullMicros(r.expiresAt), nullMicros(r.renewAt), before)
+		strings.Join(r.scopes, " "), db.Micros(r.obtainedAt), db.NullMicros(r.expiresAt), db.NullMicros(r.renewAt), before)
 	if err != nil {
 		return false, err
 	}
@@ -108,7 +103,7 @@ func (vaultStore) lease(ctx context.Context, tx *db.Tx, id, token string, now, u
 func (vaultStore) release(ctx context.Context, tx *db.Tx, id, token string, r tokenRow) error {
 	_, err := tx.Exec(ctx, `UPDATE credential_tokens SET lease_token = '', lease_until = 0, asked_at = $3, failures = $4, retry_at = $5, error_code = $6
 		WHERE credential_id = $1 AND lease_token = $2`,
-		id, token, nullMicros(r.askedAt), r.failures, nullMicros(r.retryAt), r.errorCode)
+		id, token, db.NullMicros(r.askedAt), r.failures, db.NullMicros(r.retryAt), r.errorCode)
 	return err
 }
 

@@ -143,10 +143,15 @@ func checkParams(f ref, text string) error {
 	return nil
 }
 
+// ValidScope reports whether a text is one scope: the characters of RFC 6749 3.3.
+func ValidScope(scope string) bool {
+	return scope != "" && !strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
+}
+
 // checkScopes holds scopes to the characters of RFC 6749 3.3.
 func checkScopes(f ref, text string) error {
 	for scope := range strings.FieldsSeq(text) {
-		if strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+		if !ValidScope(scope) {
 			return f.invalid("contain a character that no scope may have.")
 		}
 	}

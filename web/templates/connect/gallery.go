@@ -41,7 +41,7 @@ func consentStates() []ui.State {
 	code.UserCode, code.VerificationURL = "WDJB-MJHT", "https://github.com/login/device"
 	working.Status, working.Interval = "working", 2*time.Second
 	done.Status, done.Renewable, done.TokenExpiresAt = "done", true, now().Add(8*time.Hour)
-	fewer.Status, fewer.Granted, fewer.TokenExpiresAt = "done", []string{"repo"}, now().Add(time.Hour)
+	fewer.Status, fewer.Granted, fewer.Missing, fewer.TokenExpiresAt = "done", []string{"repo"}, []string{"read:user"}, now().Add(time.Hour)
 	failed.Status, failed.Step, failed.Code, failed.Problem = "failed", "token", "invalid_client", "The server does not accept the client. Check client ID, client secret and the way the client authenticates."
 	longFailed.Status, longFailed.Step, longFailed.Code = "failed", "authorization", "access_denied"
 	longFailed.Problem, longFailed.Server = "Consent was denied. Start again and allow the access.", strings.Repeat("a-long-name.", 8)+"example.com"

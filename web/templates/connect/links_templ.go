@@ -9,6 +9,7 @@ import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
 import (
+	"cmp"
 	"strings"
 
 	"switchgear/web/templates/connections"
@@ -481,7 +482,7 @@ func EndedState(v EndedView) templ.Component {
 			var templ_7745c5c3_Var16 string
 			templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.ResolveAttributeValue(Region)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `connect/links.templ`, Line: 122, Col: 18}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `connect/links.templ`, Line: 123, Col: 18}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var16)
 			if templ_7745c5c3_Err != nil {
@@ -540,7 +541,7 @@ func (v EndedView) state() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Actions(v.deviceButtons()...).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Actions(deviceButtons(v.Server, cmp.Or(v.CompleteURL, v.VerificationURL), EndedPath(v.FlowID))...).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -574,14 +575,6 @@ func (v EndedView) failure() string {
 		return "The account is not connected."
 	}
 	return "The account is not connected: the step “" + v.Step + "” failed."
-}
-
-func (v EndedView) deviceButtons() []templ.Component {
-	open := v.VerificationURL
-	if v.CompleteURL != "" {
-		open = v.CompleteURL
-	}
-	return []templ.Component{ui.Button{Label: "Open " + v.Server, Kind: ui.ButtonPrimary, Href: open}, ui.Button{Label: "Check now", Href: EndedPath(v.FlowID)}}
 }
 
 func (v EndedView) onward() []templ.Component {

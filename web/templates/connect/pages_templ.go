@@ -8,7 +8,11 @@ package connect
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-import "switchgear/web/templates/ui"
+import (
+	"cmp"
+
+	"switchgear/web/templates/ui"
+)
 
 // Start is the page before a consent begins: who will be asked for what.
 func Start(v StartView) templ.Component {
@@ -340,7 +344,7 @@ func Progress(v View) templ.Component {
 			var templ_7745c5c3_Var13 string
 			templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.ResolveAttributeValue(Region)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `connect/pages.templ`, Line: 83, Col: 18}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `connect/pages.templ`, Line: 87, Col: 18}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var13)
 			if templ_7745c5c3_Err != nil {
@@ -406,8 +410,8 @@ func (v View) state() templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				if len(v.missing()) > 0 {
-					templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneWarn, Title: "Fewer scopes were granted than asked for.", Text: "Calls that need them will be refused: " + scopes(v.missing(), "")}.Render(ctx, templ_7745c5c3_Buffer)
+				if len(v.Missing) > 0 {
+					templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneWarn, Title: "Fewer scopes were granted than asked for.", Text: "Calls that need them will be refused: " + scopes(v.Missing, "")}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -610,14 +614,12 @@ func (v View) device() []ui.Fact {
 }
 
 func (v View) deviceButtons() []templ.Component {
-	open := v.VerificationURL
-	if v.CompleteURL != "" {
-		open = v.CompleteURL
-	}
-	return []templ.Component{
-		ui.Button{Label: "Open " + v.Server, Kind: ui.ButtonPrimary, Href: open}, ui.Button{Label: "Check now", Href: Path(v.ID)},
-		ui.Button{Label: "Cancel", Href: v.back()},
-	}
+	return append(deviceButtons(v.Server, cmp.Or(v.CompleteURL, v.VerificationURL), Path(v.ID)), ui.Button{Label: "Cancel", Href: v.back()})
+}
+
+// deviceButtons lead to where the code is entered, and look whether it was.
+func deviceButtons(server, open, check string) []templ.Component {
+	return []templ.Component{ui.Button{Label: "Open " + server, Kind: ui.ButtonPrimary, Href: open}, ui.Button{Label: "Check now", Href: check}}
 }
 
 var _ = templruntime.GeneratedTemplate

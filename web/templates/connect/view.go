@@ -49,7 +49,8 @@ type View struct {
 	// Server is the host that is asked. Leave is its address for the browser, which only the browser that
 	// began has; RedirectURI is what has to be registered there.
 	Server, Leave, RedirectURI string
-	Requested, Granted         []string
+	// Missing are those of the requested scopes that were not granted.
+	Requested, Granted, Missing []string
 	// UserCode is typed in at VerificationURL; CompleteURL, which may be empty, holds both.
 	UserCode, VerificationURL, CompleteURL string
 	// Interval is how often to look whether a device has consented.
@@ -125,24 +126,6 @@ func (v View) waiting() bool { return v.Status == "working" || v.Status == "pend
 // every is how often, in the words of htmx.
 func (v View) every() string {
 	return "every " + strconv.Itoa(max(1, int(v.Interval/time.Second))) + "s"
-}
-
-// missing are the scopes that were asked for and not granted.
-func (v View) missing() []string {
-	if v.Granted == nil {
-		return nil
-	}
-	var out []string
-	for _, s := range v.Requested {
-		found := false
-		for _, g := range v.Granted {
-			found = found || g == s
-		}
-		if !found {
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 func scopes(list []string, none string) string {
