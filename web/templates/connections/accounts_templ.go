@@ -281,7 +281,7 @@ func accountForm(slug, account string) string {
 }
 
 func (v AccountsView) columns() []ui.Column {
-	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Auth"}, {Label: "Fields that are set", Wrap: true}, {Label: "Token", Wrap: true}, {Label: "Changed"}, {Label: "Last used", Desktop: true}}
+	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Credential", Wrap: true}, {Label: "Token"}, {Label: "Changed"}, {Label: "Last used", Desktop: true}}
 	if v.Head.CanConfigure {
 		out = append(out, ui.Column{Label: "Actions", Action: true})
 	}
@@ -292,7 +292,7 @@ func (v AccountsView) rows() []ui.Row {
 	out := make([]ui.Row, len(v.Rows))
 	for i, a := range v.Rows {
 		cells := []templ.Component{
-			ui.Name(a.Account, "", a.role()), a.chip(), ui.Text(a.Auth), fieldNames(a.Fields), a.token(v.Now), ui.RelTime(a.UpdatedAt, v.Now), ui.RelTimeOr(a.LastUsedAt, v.Now, "never"),
+			ui.Name(a.Account, "", a.role()), a.chip(), a.credential(), a.token(v.Now), ui.RelTime(a.UpdatedAt, v.Now), ui.RelTimeOr(a.LastUsedAt, v.Now, "never"),
 		}
 		if v.Head.CanConfigure {
 			cells = append(cells, a.actions(v.Head.Slug))
@@ -300,6 +300,14 @@ func (v AccountsView) rows() []ui.Row {
 		out[i] = ui.Row{ID: "account-" + a.Account, Cells: cells}
 	}
 	return out
+}
+
+// credential is its type, with the fields that are set below it.
+func (c Credential) credential() templ.Component {
+	if len(c.Fields) == 0 {
+		return ui.Text(c.Auth)
+	}
+	return ui.Lines(ui.Text(c.Auth), fieldNames(c.Fields))
 }
 
 func (c Credential) role() string {
