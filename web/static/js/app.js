@@ -385,10 +385,16 @@
   document.addEventListener("htmx:beforeSwap", (event) => {
     // An error of the console comes as a message of its own, which htmx would otherwise throw away.
     if (event.detail.xhr.getResponseHeader("HX-Retarget") === "#toasts") event.detail.shouldSwap = true;
-    for (const f of all("[data-figure]")) figures.set(f.id, f.textContent);
     const region = event.detail.target;
+    // What the region asked for before a filter chose other rows is no longer wanted.
+    const asked = event.detail.requestConfig;
+    if (asked.elt === region && region.matches("[data-live]") && asked.path !== region.getAttribute("hx-get")) {
+      event.detail.shouldSwap = false;
+      return;
+    }
+    for (const f of all("[data-figure]")) figures.set(f.id, f.textContent);
     // A filter shows other rows, and not new ones.
-    if (event.detail.requestConfig.elt === region && region.matches("[data-live]")) rowsBefore.set(region.id, new Set(rows(region).map((r) => r.id)));
+    if (asked.elt === region && region.matches("[data-live]")) rowsBefore.set(region.id, new Set(rows(region).map((r) => r.id)));
   });
   document.addEventListener("htmx:afterSettle", () => {
     tick();
