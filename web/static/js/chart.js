@@ -90,7 +90,7 @@
     const chart = new window.uPlot({
       width: place.clientWidth || 600, height: 200, plugins: [mark(notes)], legend: { show: true },
       tzDate: (t) => window.uPlot.tzDate(new Date(t * 1000), "Etc/UTC"),
-      axes: [Object.assign({ values: clock }, axis), Object.assign({ size: 56 }, axis)],
+      axes: [Object.assign({ values: clock, size: 34 }, axis), Object.assign({ size: 56 }, axis)],
       scales: { y: { range: (u, low, high) => [0, Math.max(1, high * 1.05)] } },
       series: [{ label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }].concat(heads.map((h, i) => ({
         label: h.textContent.trim(), stroke: color(tones[h.dataset.tone]), width: 1.5, spanGaps: true,
