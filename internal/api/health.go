@@ -20,7 +20,7 @@ type conditions interface {
 
 // HealthSummary is how a connection is.
 type HealthSummary struct {
-	Status   string    `json:"status" enum:"healthy,degraded,down,held,credential_problem,idle,paused" doc:"Idle is not healthy: nothing is known to work."`
+	Status   string    `json:"status" enum:"healthy,degraded,down,held,credential_problem,not_set_up,idle,paused" doc:"Idle is not healthy: nothing is known to work. One that is not set up has never had the credential that its calls need."`
 	Sentence string    `json:"sentence" doc:"Why, in words."`
 	Since    time.Time `json:"since"`
 }
@@ -115,7 +115,7 @@ type listHealth struct {
 	BySlug
 	Paging
 
-	Status string    `query:"filter[status]" doc:"healthy, degraded, down, held, credential_problem, idle or paused: what it changed to."`
+	Status string    `query:"filter[status]" doc:"healthy, degraded, down, held, credential_problem, not_set_up, idle or paused: what it changed to."`
 	From   time.Time `query:"filter[from]" doc:"Changes at that time or later."`
 	To     time.Time `query:"filter[to]" doc:"Changes before that time."`
 }

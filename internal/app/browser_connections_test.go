@@ -223,10 +223,15 @@ func manyConnectionsJourney(j *journey) {
 	b.sees("No connection matches.")
 	b.open("/")
 	b.sees("of 10,000 connections")
-	b.click("#overview-impact label", "Needs attention 9,900")
+	b.wait("nothing to need attention", `document.querySelector("#overview-impact").innerText.includes("Needs attention 0")`)
+	b.click("#overview-impact label", "Not set up 9,900")
 	b.sees("1–50 of 9,900 connections")
+	b.sees("Enter a credential")
 	b.follow("#overview-impact .pagination a", "Next page")
 	b.sees("51–100 of 9,900 connections")
+	if menu := eval[string](b, `document.querySelector("nav a[href='/alerts']").innerText.trim()`); menu != "Alerts" {
+		j.Errorf("nothing broke, and the menu says %q", menu)
+	}
 }
 
 // crowd makes n connections, quickly and without credentials: the first in the usual way, the others like it.

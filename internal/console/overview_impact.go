@@ -12,6 +12,7 @@ import (
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
 	"switchgear/internal/fault"
 	"switchgear/internal/health"
 	"switchgear/internal/runtime"
@@ -32,6 +33,8 @@ func chosen(choice string) func(health.State) bool {
 	switch choice {
 	case overviewview.ShowAttention:
 		return health.State.Attention
+	case overviewview.ShowNotSetUp:
+		return func(s health.State) bool { return s == health.StateNotSetUp }
 	case overviewview.ShowIdle:
 		return func(s health.State) bool { return s == health.StateIdle }
 	}
@@ -62,7 +65,7 @@ func (p overviewPages) impactPart(w http.ResponseWriter, r *http.Request) error 
 func (p overviewPages) impact(r *http.Request, board *health.Board) (overviewview.Impact, error) {
 	q := r.URL.Query()
 	view := overviewview.Impact{
-		Now: p.Now(), Show: q.Get("show"), All: board.Len(), Attention: board.Attention(), Idle: board.States[health.StateIdle],
+		Now: p.Now(), Show: q.Get("show"), All: board.Len(), Attention: board.Attention(), Idle: board.States[health.StateIdle], NotSetUp: board.States[health.StateNotSetUp],
 		NotClosed: board.NotClosed, Breakers: board.Breakers,
 	}
 	view.Number, view.Limit = paging(q)
@@ -79,7 +82,7 @@ func (p overviewPages) impact(r *http.Request, board *health.Board) (overviewvie
 		return view, err
 	}
 	for i := range page {
-		view.Rows = append(view.Rows, p.impactRow(&page[i]))
+		view.Rows = append(view.Rows, p.impactRow(r, &page[i]))
 	}
 	worst, troubled := board.Incidents(mostIncidents)
 	view.Troubled = troubled
@@ -96,13 +99,16 @@ func (p overviewPages) impact(r *http.Request, board *health.Board) (overviewvie
 	return view, nil
 }
 
-func (p overviewPages) impactRow(c *health.Item) overviewview.Row {
+func (p overviewPages) impactRow(r *http.Request, c *health.Item) overviewview.Row {
 	traffic := p.Calls.Recent(c.ID)
 	row := overviewview.Row{
 		Slug: c.Slug, Name: c.Name, Kind: c.Kind, Auth: authLabel(c.AuthType), Version: c.Version,
 		State: overviewview.State(c.Status.State), Why: c.Status.Why, Since: c.Status.Since, Until: c.Status.Until,
 		Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), P50: traffic.P50, P95: traffic.P95, P99: traffic.P99,
 		LastSuccess: traffic.LastSuccess, LastFailure: traffic.LastFailure, LastError: traffic.LastError,
+	}
+	if c.Status.State == health.StateNotSetUp && actor(r).Role.Can(access.PermissionConfigure) {
+		row.Mend = mend(c)
 	}
 	row.Done, row.Items = p.badge(c.ID)
 	row.Breaker, row.Operation = healthBreaker(&c.Status)
@@ -164,9 +170,8 @@ func (p overviewPages) incident(r *http.Request, c *health.Item) (overviewview.I
 		Since: c.Status.Since, Until: c.Status.Until, Refused: c.Since.Refused + c.Since.Stale, Stale: c.Since.Stale, Lost: c.Since.Refused,
 		More: max(0, c.Breakers-1), MayOperate: role.Can(access.PermissionOperate), MayConfigure: role.Can(access.PermissionConfigure),
 	}
-	switch fault.CodeOf(c.Problem) {
-	case "CREDENTIAL_NEEDS_REAUTH", "CREDENTIAL_NOT_CONNECTED":
-		out.Reconnect = "/connections/" + c.Slug + "/accounts/" + url.PathEscape(c.Status.Account) + "/connect"
+	if out.State == overviewview.StateCredential {
+		out.Mend = mend(c)
 	}
 	out.Breaker, out.Operation = healthBreaker(&c.Status)
 	if c.Since.Stale > 0 {
@@ -187,6 +192,19 @@ func (p overviewPages) incident(r *http.Request, c *health.Item) (overviewview.I
 		return out, err
 	}
 	return out, nil
+}
+
+// mend is what a person does about the credential of a connection.
+func mend(c *health.Item) overviewview.Mend {
+	accounts := "/connections/" + c.Slug + "/accounts"
+	connect := accounts + "/" + url.PathEscape(c.Status.Account) + "/connect"
+	switch code := fault.CodeOf(c.Problem); {
+	case code == "CREDENTIAL_NOT_CONNECTED" && credentials.NotSetUp(c.Problem):
+		return overviewview.Mend{Label: "Connect account", Href: connect}
+	case code == "CREDENTIAL_NEEDS_REAUTH", code == "CREDENTIAL_NOT_CONNECTED":
+		return overviewview.Mend{Label: "Reconnect", Href: connect}
+	}
+	return overviewview.Mend{Label: "Enter a credential", Href: accounts + "?account=" + url.QueryEscape(c.Status.Account) + "#account"}
 }
 
 // failures are the outcomes that count against an upstream, the most frequent first.

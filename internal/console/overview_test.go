@@ -66,6 +66,7 @@ func TestOverviewShowsWhatNeedsAttentionFirst(t *testing.T) {
 		"":                            "worse failing no-credential paused busy less-busy quiet-a quiet-z",
 		"?show=attention":             "worse failing no-credential",
 		"?show=idle":                  "quiet-a quiet-z",
+		"?show=not_set_up":            "",
 		"?limit=3":                    "worse failing no-credential",
 		"?limit=3&page=2":             "paused busy less-busy",
 		"?limit=3&page=3":             "quiet-a quiet-z",
@@ -80,7 +81,7 @@ func TestOverviewShowsWhatNeedsAttentionFirst(t *testing.T) {
 		}
 	}
 	_, _, page := s.do(t, client, http.MethodGet, "/", nil)
-	for _, want := range []string{"Down", "Degraded", "Credential problem", "Paused", "Healthy", "Idle · no traffic", "All 8", "Needs attention 3", "Idle 2", "none known"} {
+	for _, want := range []string{"Down", "Degraded", "Credential problem", "Paused", "Healthy", "Idle · no traffic", "All 8", "Needs attention 3", "Idle 2", "Not set up 0", "none known"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is missing", want)
 		}
@@ -95,6 +96,45 @@ func TestOverviewShowsWhatNeedsAttentionFirst(t *testing.T) {
 	if len(shown(part)) != 0 || !strings.Contains(part, "Recent changes") {
 		t.Error("the part with the changes")
 	}
+}
+
+// What was never set up is no trouble: it has a choice of its own, and leads to what it lacks. Once calls are
+// refused for it, it is an incident.
+func TestOverviewOfWhatIsNotSetUp(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	owner, viewer := s.signedIn(t, access.RoleOwner), s.signedIn(t, access.RoleViewer)
+	c, err := s.connections.Create(t.Context(), access.System(), connections.Draft{
+		Name: "Fresh", Slug: "fresh", BaseURL: "https://api.example.com",
+		Auth: connections.Auth{Type: "oauth2_authorization_code", Fields: map[string]string{
+			"client_id": "c", "client_secret": "s", "authorize_url": "https://as.example.com/authorize", "token_url": "https://as.example.com/token",
+		}},
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.create(t, "idle", "Idle one")
+	look := func(client *http.Client, query string) string {
+		t.Helper()
+		_, _, page := s.do(t, client, http.MethodGet, "/"+query, nil)
+		return page
+	}
+	const connect = `href="/connections/fresh/accounts/default/connect"`
+	page := look(owner, "?show=not_set_up")
+	if diff := cmp.Diff([]string{"fresh"}, shown(page)); diff != "" {
+		t.Errorf("not set up (-want +got):\n%s", diff)
+	}
+	says(t, "the choice", page, "Not set up 1", "Idle 1", "Needs attention 0", "It is not set up yet.", connect, "Connect account")
+	for _, not := range []string{"credential problem", "Credential problem", "Reconnect", `class="notice`} {
+		if strings.Contains(page, not) {
+			t.Errorf("%q is on the page", not)
+		}
+	}
+	if strings.Contains(look(viewer, "?show=not_set_up"), connect) {
+		t.Error("a viewer is offered to connect the account")
+	}
+	s.calls.Record(runtime.Record{ID: "req_fresh", ConnectionID: c.ID, Slug: "fresh", Version: 1, Outcome: runtime.OutcomeRejectedLocal, StartedAt: time.Now()})
+	says(t, "after a call", look(owner, ""), "Fresh has a credential problem", "1 call in the last 5 minutes was refused for it.", connect, "Not set up 0", "Needs attention 1")
 }
 
 // What stands still is said at the top, with what helps for who may, whatever part of the page is asked for.

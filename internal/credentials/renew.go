@@ -44,7 +44,7 @@ type renewal struct {
 // could hold the only refresh token that still works.
 //
 // Errors: CREDENTIAL_NEEDS_REAUTH when a person has to consent again, CREDENTIAL_NOT_CONNECTED when nobody
-// has yet, CREDENTIAL_RENEWAL_FAILED with a Retry-After while it is not tried again, ACCOUNT_NOT_FOUND.
+// has with this client, CREDENTIAL_RENEWAL_FAILED with a Retry-After while it is not tried again, ACCOUNT_NOT_FOUND.
 func (v *Vault) renew(ctx context.Context, id string, seen int64) (*heldToken, error) {
 	for {
 		v.mu.Lock()
@@ -173,7 +173,7 @@ func (v *Vault) acquire(ctx context.Context, id string, seen int64) (r sealedRow
 		if t, err := authtype.Lookup(r.AuthType); err != nil {
 			return err
 		} else if authtype.Interactive(t) && r.token.sealed == "" {
-			return notConnected()
+			return notConnected(r)
 		}
 		lease = db.NewID("lease")
 		return v.store.lease(ctx, tx, id, lease, now, now.Add(leaseLife))
@@ -181,8 +181,11 @@ func (v *Vault) acquire(ctx context.Context, id string, seen int64) (r sealedRow
 	return r, lease, err
 }
 
-func notConnected() error {
-	return fault.New(fault.Unavailable, "CREDENTIAL_NOT_CONNECTED", "The account is not connected yet. Connect it on the page of the connection.")
+func notConnected(r sealedRow) error {
+	if r.token.version > 0 {
+		return fault.New(fault.Unavailable, "CREDENTIAL_NOT_CONNECTED", "The account has to be connected again, because its client is another one. Connect it on the page of the connection.")
+	}
+	return fault.Wrap(errNotSetUp, fault.Unavailable, "CREDENTIAL_NOT_CONNECTED", "The account is not connected yet. Connect it on the page of the connection.")
 }
 
 func renewalFailed(code string, wait time.Duration) error {

@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -26,6 +27,8 @@ type Set struct {
 	accounts map[string]account
 	damaged  []Credential
 	mended   []Credential
+	// lost says that there was an account, where there is none.
+	lost bool
 }
 
 // account is one entry of a Set: what authorizes, or why it cannot.
@@ -52,8 +55,11 @@ func (s *Set) Authorizer(name string) (Authorize, Renew, error) {
 		return authorize, renew, nil
 	case ok:
 		return a.authorize, nil, nil
-	case name == DefaultAccount:
+	case name == DefaultAccount && s.lost:
 		return nil, nil, fault.New(fault.Unavailable, "CREDENTIAL_MISSING",
+			"The credential of the connection was deleted. Enter one on its accounts page.")
+	case name == DefaultAccount:
+		return nil, nil, fault.Wrap(errNotSetUp, fault.Unavailable, "CREDENTIAL_MISSING",
 			"The connection has no credential yet. Enter one on its accounts page.")
 	}
 	return nil, nil, noAccount(fault.Newf(fault.NotFound, "no account"))
@@ -72,22 +78,38 @@ func (s *Set) Identity(name string) (id string, version int64) {
 	return a.id, a.version
 }
 
-// Problem is why the calls of an account are refused, and of which one: the default account before others.
-// It is nil when every credential that is stored can be used, and there is one.
+// errNotSetUp is the cause of a problem with what has never been there.
+var errNotSetUp = errors.New("it was not set up yet")
+
+// NotSetUp reports whether a problem of a credential is no loss: none was entered yet, or nobody connected the
+// account yet.
+func NotSetUp(err error) bool { return errors.Is(err, errNotSetUp) }
+
+// Problem is why the calls of an account are refused, and of which one: what was lost before what is not set up
+// yet, and the default account before others. It is nil when there is a credential, and every one that is stored
+// can be used. An account that works makes up for those that are not set up yet.
 func (s *Set) Problem() (account string, err error) {
 	if len(s.accounts) == 0 {
 		_, _, err := s.Authorizer(DefaultAccount)
 		return DefaultAccount, err
 	}
-	if a := s.accounts[DefaultAccount]; a.problem != nil {
-		return DefaultAccount, a.problem
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.accounts)) {
-		if err := s.accounts[name].problem; err != nil {
+	unfinished, works := "", false
+	for _, name := range append([]string{DefaultAccount}, slices.Sorted(maps.Keys(s.accounts))...) {
+		a, ok := s.accounts[name]
+		switch err := a.problem; {
+		case !ok:
+		case err == nil:
+			works = true
+		case !NotSetUp(err):
 			return name, err
+		case unfinished == "":
+			unfinished = name
 		}
 	}
-	return "", nil
+	if works || unfinished == "" {
+		return "", nil
+	}
+	return unfinished, s.accounts[unfinished].problem
 }
 
 // Damaged are the credentials that do not open and are not marked so yet.
@@ -102,7 +124,19 @@ func (v *Vault) Load(ctx context.Context, tx *db.Tx, connectionID string) (*Set,
 	if err != nil {
 		return nil, fmt.Errorf("credentials: load those of %s: %w", connectionID, err)
 	}
-	return v.newSet(rows), nil
+	set := v.newSet(rows)
+	return set, v.lookBack(ctx, tx, connectionID, set)
+}
+
+// lookBack finds out whether a connection without an account had one.
+func (v *Vault) lookBack(ctx context.Context, tx *db.Tx, connectionID string, s *Set) (err error) {
+	if len(s.accounts) > 0 {
+		return nil
+	}
+	if s.lost, err = v.store.lost(ctx, tx, connectionID); err != nil {
+		return fmt.Errorf("credentials: look for those that %s had: %w", connectionID, err)
+	}
+	return nil
 }
 
 // LoadAccounts returns old with the named accounts read again, as tx sees them. It costs the same however
@@ -123,10 +157,10 @@ func (v *Vault) LoadAccounts(ctx context.Context, tx *db.Tx, old *Set, connectio
 		}
 		next.add(v, r)
 	}
-	return next, nil
+	return next, v.lookBack(ctx, tx, connectionID, next)
 }
 
-// LoadAll is Load for every connection that has a credential, by connection id.
+// LoadAll is Load for every connection that has or had a credential, by connection id.
 func (v *Vault) LoadAll(ctx context.Context, tx *db.Tx) (map[string]*Set, error) {
 	rows, err := v.store.all(ctx, tx)
 	if err != nil {
@@ -139,6 +173,13 @@ func (v *Vault) LoadAll(ctx context.Context, tx *db.Tx) (map[string]*Set, error)
 	sets := make(map[string]*Set, len(grouped))
 	for id, rows := range grouped {
 		sets[id] = v.newSet(rows)
+	}
+	lost, err := v.store.allLost(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: look for those that were: %w", err)
+	}
+	for _, id := range lost {
+		sets[id] = &Set{lost: true}
 	}
 	return sets, nil
 }
@@ -170,7 +211,7 @@ func (s *Set) add(v *Vault, r sealedRow) {
 		s.mended = append(s.mended, r.Credential)
 	}
 	if a.problem == nil && authtype.Interactive(t) && r.token.sealed == "" {
-		a.problem = notConnected()
+		a.problem = notConnected(r)
 	}
 	if a.problem == nil {
 		v.ready(&a, r, t)

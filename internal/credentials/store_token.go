@@ -200,6 +200,32 @@ func (vaultStore) events(ctx context.Context, q reader, connectionID, account st
 	return out, rows.Err()
 }
 
+// lost reports whether an account of a connection was deleted.
+func (vaultStore) lost(ctx context.Context, q reader, connectionID string) (bool, error) {
+	var n int
+	err := q.QueryRow(ctx, `SELECT COUNT(*) FROM credential_events WHERE connection_id = $1 AND kind = $2`, connectionID, EventDeleted).Scan(&n)
+	return n > 0, err
+}
+
+// allLost returns the connections that have no account and had one.
+func (vaultStore) allLost(ctx context.Context, q reader) ([]string, error) {
+	rows, err := q.Query(ctx, `SELECT DISTINCT connection_id FROM credential_events e WHERE kind = $1
+		AND NOT EXISTS (SELECT 1 FROM credentials c WHERE c.connection_id = e.connection_id)`, EventDeleted)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
+}
+
 func (s vaultStore) forgetEvents(ctx context.Context, before time.Time) error {
 	return s.db.InTx(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `DELETE FROM credential_events WHERE at < $1`, db.Micros(before))

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"switchgear/db"
+	"switchgear/internal/credentials/oauth"
 	"switchgear/internal/credentials/oauthtest"
 	"switchgear/internal/fault"
 	"switchgear/internal/telemetry"
@@ -269,6 +271,68 @@ func TestCopyAndDelete(t *testing.T) {
 	wantSent(t, old, "acme", "Bearer t2")
 	_, _, err = w.load("con_1").Authorizer("acme")
 	wantCode(t, err, fault.NotFound, "ACCOUNT_NOT_FOUND")
+}
+
+// What was never there is told apart from what was lost, by whoever loads it and however.
+func TestNotSetUp(t *testing.T) {
+	t.Parallel()
+	w := newVaultWorld(t)
+	client := []string{"authorize_url", "https://as.example.com/authorize", "token_url", "https://as.example.com/token", "client_id", "c", "client_secret", "s"}
+	connect := func(account string) {
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.PutToken(ctx, tx, "con_1", account, oauth.Token{Access: "a", Refresh: "r", ExpiresIn: time.Hour})
+			return err
+		})
+	}
+	set := w.load("con_1")
+	want := func(account string, notSetUp bool, code string) {
+		t.Helper()
+		var accounts Set
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			all, err := w.LoadAll(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if all["con_1"] != nil {
+				accounts = *all["con_1"]
+			}
+			set, err = w.LoadAccounts(ctx, tx, set, "con_1", "default", "acme")
+			return err
+		})
+		for how, s := range map[string]*Set{"one": w.load("con_1"), "all": &accounts, "accounts": set} {
+			name, err := s.Problem()
+			got := ""
+			if err != nil {
+				got = fault.CodeOf(err)
+			}
+			if name != account || NotSetUp(err) != notSetUp || got != code {
+				t.Errorf("loaded by %s: account %q, not set up %t, %q, want %q, %t, %q", how, name, NotSetUp(err), got, account, notSetUp, code)
+			}
+		}
+	}
+	want("default", true, "CREDENTIAL_MISSING")
+	w.put("default", "oauth2_authorization_code", client...)
+	want("default", true, "CREDENTIAL_NOT_CONNECTED")
+	w.put("acme", "oauth2_authorization_code")
+	want("default", true, "CREDENTIAL_NOT_CONNECTED")
+	connect("acme")
+	want("", false, "") // the default account only holds the client
+	connect("default")
+	w.put("default", "oauth2_authorization_code", append(slices.Clone(client), "client_id", "another", "client_secret", "s2")...)
+	want("default", false, "CREDENTIAL_NOT_CONNECTED") // its token was good before
+	for _, account := range []string{"default", "acme"} {
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			c, err := w.store.current(ctx, tx, "con_1", account)
+			if err == nil {
+				err = w.Delete(ctx, tx, "con_1", account)
+			}
+			if err == nil {
+				err = w.Record(ctx, tx, c.Credential, EventDeleted, "", Actor{Kind: "system"})
+			}
+			return err
+		})
+	}
+	want("default", false, "CREDENTIAL_MISSING")
 }
 
 func TestLoadAccountsReadsOnlyThose(t *testing.T) {

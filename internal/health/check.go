@@ -197,7 +197,7 @@ func (i *item) mayAsk(now time.Time, every time.Duration) bool {
 		return false
 	case StateCredential:
 		return f.standing.Problem == nil && f.rejected == nil // what a check found may be mended upstream
-	case StateHealthy, StateDegraded, StateDown, StateIdle:
+	case StateHealthy, StateDegraded, StateDown, StateNotSetUp, StateIdle:
 	}
 	return f.standing.Problem == nil && len(f.holds) == 0 && len(f.breakers) == 0
 }

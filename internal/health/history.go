@@ -123,7 +123,7 @@ type Course struct {
 	// States are the worst of each step, oldest first; empty where nothing is known.
 	States []State
 	// Up is how long calls could get what they wanted, of Known in which that is known: it is not while the
-	// connection is idle or paused. What takes part counts as up: degraded is, held and a credential problem
+	// connection is idle, paused or not set up. What takes part counts as up: degraded is, held and a credential problem
 	// are not.
 	Up, Known time.Duration
 }
@@ -157,7 +157,7 @@ func (s *Service) Course(ctx context.Context, a access.Actor, connectionID strin
 			c.Known += to.Sub(from)
 		case StateDown, StateHeld, StateCredential:
 			c.Known += to.Sub(from)
-		case StateIdle, StatePaused:
+		case StateNotSetUp, StateIdle, StatePaused:
 		}
 		step := span / time.Duration(steps)
 		for i := int(from.Sub(begin) / step); i <= min(int((to.Sub(begin)-1)/step), steps-1); i++ {

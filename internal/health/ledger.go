@@ -249,7 +249,7 @@ func (s *Service) follow(it *item) {
 			since = f.now
 		}
 		m.state, m.since = st.State, since
-		if from != "" || st.State != StateIdle { // that nothing is known of what never was called is no news
+		if from != "" || st.State != StateIdle && st.State != StateNotSetUp { // that nothing is known of what never was called is no news
 			s.changed, f.words = true, true
 			s.pending = append(s.pending, Change{ConnectionID: f.standing.ID, At: since, From: from, To: st.State, Why: f.status().Why, Actor: st.actor()})
 			f.words = false
@@ -357,7 +357,7 @@ func (i *item) incident() bool {
 		return true
 	case StateDegraded:
 		return i.status.Breaker != nil
-	case StateHealthy, StateIdle, StatePaused:
+	case StateHealthy, StateNotSetUp, StateIdle, StatePaused:
 	}
 	return false
 }

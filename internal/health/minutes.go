@@ -11,7 +11,7 @@ const Minutes = 15
 // level is a state in one byte: its place in [States] and one; 0 where none is known.
 type level uint8
 
-func levelOf(s State) level { return level(slices.Index(States(), s) + 1) } //nolint:gosec // There are seven states.
+func levelOf(s State) level { return level(slices.Index(States(), s) + 1) } //nolint:gosec // There are eight states.
 
 func (l level) state() State {
 	if l == 0 {

@@ -23,14 +23,15 @@ const (
 	StateDegraded   State = "degraded"           // some calls fail, or will
 	StateDown       State = "down"               // no call gets what it wants
 	StateHeld       State = "held"               // calls wait because the vendor, or a person, asked for it
-	StateCredential State = "credential_problem" //nolint:gosec // It is a name: the credential is missing, unusable or not accepted.
+	StateCredential State = "credential_problem" //nolint:gosec // It is a name: the credential was lost, is unusable or not accepted, or its lack costs calls.
+	StateNotSetUp   State = "not_set_up"         // the credential was never there, and nobody misses it
 	StateIdle       State = "idle"               // nothing is known, because nothing was tried
 	StatePaused     State = "paused"             // stopped on purpose
 )
 
 // States lists every state, the worst first.
 func States() []State {
-	return []State{StateDown, StateCredential, StateHeld, StateDegraded, StateHealthy, StateIdle, StatePaused}
+	return []State{StateDown, StateCredential, StateHeld, StateDegraded, StateHealthy, StateNotSetUp, StateIdle, StatePaused}
 }
 
 // Attention reports whether somebody should look.
@@ -38,7 +39,7 @@ func (s State) Attention() bool {
 	switch s {
 	case StateDown, StateCredential, StateHeld, StateDegraded:
 		return true
-	case StateHealthy, StateIdle, StatePaused:
+	case StateHealthy, StateNotSetUp, StateIdle, StatePaused:
 	}
 	return false
 }
@@ -99,7 +100,7 @@ func (f *facts) say(format string, args ...any) string {
 // said, then what a request of ours said. Since is zero where the beginning is not told by the facts.
 func (f *facts) status() Status {
 	for _, judge := range []func(*facts) (Status, bool){
-		(*facts).stopped, (*facts).credential, (*facts).breaker, (*facts).held, (*facts).operation, (*facts).lately, (*facts).checked, (*facts).quiet,
+		(*facts).stopped, (*facts).unfinished, (*facts).credential, (*facts).breaker, (*facts).held, (*facts).operation, (*facts).lately, (*facts).checked, (*facts).quiet,
 	} {
 		if s, ok := judge(f); ok {
 			return s
@@ -116,6 +117,26 @@ func (f *facts) stopped() (Status, bool) {
 		return Status{State: StateDown, Why: f.say("%s", fault.PublicMessage(f.standing.Problem))}, true
 	}
 	return Status{}, false
+}
+
+// unfinished is about a credential that was never there. Once calls are refused for it, somebody has trouble.
+func (f *facts) unfinished() (Status, bool) {
+	if !credentials.NotSetUp(f.standing.Problem) {
+		return Status{}, false
+	}
+	s := Status{State: StateNotSetUp, Account: f.standing.Account, Why: f.say("It is not set up yet. Account %s: %s", f.standing.Account, fault.PublicMessage(f.standing.Problem))}
+	if n := f.traffic.LatelyFailed; n > 0 {
+		s.State = StateCredential
+		s.Why = f.say("Account %s: %s %s in the last %d minutes %s refused for it.", f.standing.Account, fault.PublicMessage(f.standing.Problem), f.counted(n), int(calls.Lately.Minutes()), be(n))
+	}
+	return s, true
+}
+
+func be(n int) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
 }
 
 func (f *facts) credential() (Status, bool) {

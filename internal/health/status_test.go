@@ -8,6 +8,7 @@ import (
 
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
@@ -32,6 +33,11 @@ func TestStatus(t *testing.T) {
 	}
 	weighs := func(weight calls.Weight) func(*world) {
 		return func(w *world) { w.called("stripe", weight) }
+	}
+	neverSetUp := func(w *world) {
+		w.change("stripe", func(c *connections.Standing) {
+			c.Account, c.Problem = (&credentials.Set{}).Problem()
+		})
 	}
 	order := breaker.Order{Actor: "ada@example.com", Reason: "maintenance", Until: time.Now().Add(time.Hour)}
 	for name, tt := range map[string]struct {
@@ -75,6 +81,9 @@ func TestStatus(t *testing.T) {
 		"credential not accepted": {[]func(*world){func(w *world) {
 			w.rejected = map[string]runtime.RejectedCredential{"stripe": {Account: "default", Since: noon, Until: noon.Add(time.Minute)}}
 		}}, StateCredential, []string{"Account default: the upstream did not accept the credential"}, ""},
+		"not set up":                 {[]func(*world){neverSetUp}, StateNotSetUp, []string{"It is not set up yet. Account default: The connection has no credential yet."}, ""},
+		"not set up, and called":     {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Lately: 3, LatelyFailed: 3})}, StateCredential, []string{"Account default: The connection has no credential yet.", "3 calls in the last 5 minutes were refused for it."}, ""},
+		"not set up, called before":  {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, LastFailure: ago(8 * time.Minute)})}, StateNotSetUp, []string{"It is not set up yet."}, ""},
 		"open":                       {[]func(*world){func(w *world) { w.fail(whole) }, weighs(calls.Weight{Calls: 9, Lately: 9})}, StateDown, []string{"Open because"}, ""},
 		"forced open":                {[]func(*world){func(w *world) { must(w.t, command(w, whole).SetMode(breaker.ModeForcedOpen, order)) }}, StateDown, []string{"by ada@example.com: maintenance"}, ""},
 		"held by a person":           {[]func(*world){func(w *world) { must(w.t, command(w, whole).Hold(order)) }}, StateHeld, []string{"Held by ada@example.com: maintenance"}, ""},
@@ -150,5 +159,33 @@ func TestIncidents(t *testing.T) {
 	idle, n := b.Page(func(s State) bool { return s == StateIdle }, 0, 10)
 	if n != 1 || len(idle) != 1 || idle[0].Slug != "a" {
 		t.Errorf("idle: %+v", idle)
+	}
+}
+
+// What is not set up yet needs nobody's attention, is no news, and counts neither as up nor as down.
+func TestNotSetUpIsNoIncident(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, "stripe", "other")
+	w.change("stripe", func(c *connections.Standing) { c.Account, c.Problem = (&credentials.Set{}).Problem() })
+	w.of("stripe")
+	b := w.published.Load()
+	if _, incidents := b.Incidents(10); incidents != 0 || b.Attention() != 0 || b.States[StateNotSetUp] != 1 || len(w.pending) != 0 {
+		t.Errorf("%d incidents, %d need attention, states %v, changes %+v", incidents, b.Attention(), b.States, w.pending)
+	}
+	// A call that it refuses makes it one, until nobody calls any more.
+	w.called("stripe", calls.Weight{Calls: 1, Failed: 1, Lately: 1, LatelyFailed: 1})
+	if got := w.of("stripe"); got.Status.State != StateCredential || got.Status.Account != "default" {
+		t.Errorf("called: %+v", got.Status)
+	}
+	if _, incidents := w.published.Load().Incidents(10); incidents != 1 {
+		t.Errorf("%d incidents", incidents)
+	}
+	w.called("stripe", calls.Weight{Calls: 1, Failed: 1, LastFailure: time.Now().Add(-6 * time.Minute), LastError: "Refused"})
+	if got := w.of("stripe"); got.Status.State != StateNotSetUp {
+		t.Errorf("left alone: %+v", got.Status)
+	}
+	w.change("stripe", func(c *connections.Standing) { c.Account, c.Problem = "", nil })
+	if got := w.of("stripe"); got.Status.State != StateDegraded {
+		t.Errorf("set up: %+v", got.Status)
 	}
 }

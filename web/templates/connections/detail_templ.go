@@ -13,6 +13,7 @@ import (
 
 	"switchgear/web/templates/alerts"
 	callsview "switchgear/web/templates/calls"
+	"switchgear/web/templates/health"
 	"switchgear/web/templates/ui"
 )
 
@@ -158,7 +159,7 @@ func Overview(v DetailView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if v.Credential.lacking() {
-					templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneBad, Title: v.Credential.problem(), Actions: v.repair()}.Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Notice{Tone: v.lackingTone(), Title: v.Credential.problem(), Actions: v.repair()}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -380,6 +381,14 @@ func (v DetailView) resume() []templ.Component {
 
 // lacking reports whether calls fail for want of a credential.
 func (c Credential) lacking() bool { return c.State != "active" || c.unconnected() }
+
+// lackingTone is a bad one, unless it was never there and nobody misses it.
+func (v DetailView) lackingTone() ui.Tone {
+	if v.Health.State == health.StateNotSetUp {
+		return ui.ToneAccent
+	}
+	return ui.ToneBad
+}
 
 // unconnected reports whether a person has to consent first.
 func (c Credential) unconnected() bool {

@@ -58,6 +58,8 @@ func detailStates() []ui.State {
 	operator.Head.CanConfigure = false
 	missing := quiet
 	missing.Credential = Credential{Account: "default", Auth: "Bearer token", State: "missing"}
+	fresh := missing
+	fresh.Health = HealthStatus{State: health.StateNotSetUp, Why: "It is not set up yet. Account default: The connection has no credential yet. Enter one on its accounts page."}
 	revoked, corrupt, odd := sampleDetail(), sampleDetail(), sampleDetail()
 	revoked.Credential.State, corrupt.Credential.State, odd.Credential.State = "revoked", "corrupt", "of-a-later-version"
 	failing := sampleDetail()
@@ -81,6 +83,7 @@ func detailStates() []ui.State {
 		whole(group, "read-only, paused", Detail(reader)),
 		whole(group, "operator", Detail(operator)),
 		whole(group, "credential missing", Detail(missing)),
+		whole(group, "not set up", Detail(fresh)),
 		whole(group, "credential revoked", Detail(revoked)),
 		whole(group, "credential unreadable", Detail(corrupt)),
 		whole(group, "credential in an unknown state", Detail(odd)),

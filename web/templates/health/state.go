@@ -14,13 +14,14 @@ const (
 	StateDown       State = "down"
 	StateHeld       State = "held"
 	StateCredential State = "credential_problem" //nolint:gosec // It is a name.
+	StateNotSetUp   State = "not_set_up"
 	StateIdle       State = "idle"
 	StatePaused     State = "paused"
 )
 
 // States lists every state, the worst first.
 func States() []State {
-	return []State{StateDown, StateCredential, StateHeld, StateDegraded, StateHealthy, StateIdle, StatePaused}
+	return []State{StateDown, StateCredential, StateHeld, StateDegraded, StateHealthy, StateNotSetUp, StateIdle, StatePaused}
 }
 
 // Chip is the sign of a state. None that is not known is taken for a good one.
@@ -30,6 +31,8 @@ func (s State) Chip() ui.Chip {
 		return ui.Chip{Label: "Paused", Tone: ui.ToneHeld}
 	case StateCredential:
 		return ui.Chip{Label: "Credential problem", Tone: ui.ToneBad, Icon: "lock"}
+	case StateNotSetUp:
+		return ui.Chip{Label: "Not set up", Tone: ui.ToneIdle, Icon: "key"}
 	case StateIdle:
 		return ui.Chip{Label: "Idle · no traffic", Tone: ui.ToneIdle}
 	case StateDown:

@@ -58,6 +58,7 @@ func Gallery() []ui.State {
 		page("many connections", Overview(withImpact(manyConnections()))),
 		page("needs attention, none", Overview(withImpact(nothing(ShowAttention)))),
 		page("idle, none", Overview(withImpact(nothing(ShowIdle)))),
+		page("not set up, none", Overview(withImpact(nothing(ShowNotSetUp)))),
 		page("past the last page", Overview(withImpact(pastTheEnd()))),
 		page("long names", Overview(withImpact(longConnections()))),
 		page("demonstration offered", Overview(offered)),

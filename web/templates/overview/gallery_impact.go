@@ -37,7 +37,7 @@ func waves(high float64) []float64 {
 
 func impactSample() Impact {
 	return Impact{
-		Now: now(), Number: 1, Limit: 50, Total: 8, All: 8, Attention: 5, Idle: 1,
+		Now: now(), Number: 1, Limit: 50, Total: 9, All: 9, Attention: 5, Idle: 1, NotSetUp: 1,
 		Calls: 187_215, Failed: 2_658, Points: waves(12_481), FailedPoints: waves(60), P95: 183 * time.Millisecond, LatencyPoints: waves(60),
 		NotClosed: 3, Breakers: 31, Troubled: 4, Incidents: incidentSamples(), Rows: rowSamples(),
 	}
@@ -97,6 +97,10 @@ func rowSamples() []Row {
 			Slug: "slack", Name: "Slack alerts", Kind: "webhook", Auth: "None", Version: 2, Minutes: quarter(0, 0, 0), State: StateIdle,
 			Why: "No call for 6 h. Nothing is known about it.", Since: at(6 * time.Hour),
 		},
+		{
+			Slug: "xero", Name: "Xero", Kind: "rest", Auth: "OAuth 2.0", Version: 1, Minutes: quarter(0, 0, 0), State: StateNotSetUp, Mend: Mend{"Connect account", "/connections/xero/accounts/default/connect"},
+			Why: "It is not set up yet. Account default: The account is not connected yet.", Since: at(2 * time.Hour), States: minutes(StateNotSetUp, 15),
+		},
 	}
 }
 
@@ -116,7 +120,7 @@ func incidentSamples() []Incident {
 			Why: "Calls wait until 09:27:34 UTC because the vendor asked for it: Retry-After.",
 		},
 		{
-			Slug: "ads", Name: "Google Ads", State: StateCredential, Account: "default", Reconnect: "/connections/ads/accounts/default/connect", Since: at(3 * time.Hour), MayOperate: true, MayConfigure: true,
+			Slug: "ads", Name: "Google Ads", State: StateCredential, Account: "default", Mend: Mend{"Reconnect", "/connections/ads/accounts/default/connect"}, Since: at(3 * time.Hour), MayOperate: true, MayConfigure: true,
 			Why: "Account default: The service no longer accepts the credential. Connect the account again.",
 		},
 	}
@@ -134,7 +138,7 @@ func watchedImpact() Impact {
 
 func oneConnection() Impact {
 	one := impactSample()
-	one.Rows, one.Total, one.All, one.Attention, one.Idle = one.Rows[7:], 1, 1, 0, 1
+	one.Rows, one.Total, one.All, one.Attention, one.Idle, one.NotSetUp = one.Rows[7:8], 1, 1, 0, 1, 0
 	one.Incidents, one.Troubled, one.NotClosed, one.Breakers = nil, 0, 0, 1
 	one.Calls, one.Failed, one.P95, one.Points, one.FailedPoints, one.LatencyPoints = 0, 0, 0, make([]float64, 15), make([]float64, 15), make([]float64, 15)
 	return one
@@ -142,7 +146,7 @@ func oneConnection() Impact {
 
 func manyConnections() Impact {
 	many := impactSample()
-	many.Number, many.Limit, many.Total, many.All, many.Attention, many.Idle = 3, 7, 10_000, 10_000, 812, 9_000
+	many.Number, many.Limit, many.Total, many.All, many.Attention, many.Idle, many.NotSetUp = 3, 7, 10_000, 10_000, 812, 8_000, 1_000
 	return many
 }
 

@@ -167,6 +167,7 @@ func (v Impact) choices() []ui.Option {
 		{Label: counted("All", v.All)},
 		{Value: ShowAttention, Label: counted("Needs attention", v.Attention)},
 		{Value: ShowIdle, Label: counted("Idle", v.Idle)},
+		{Value: ShowNotSetUp, Label: counted("Not set up", v.NotSetUp)},
 	}
 }
 
@@ -244,6 +245,9 @@ func (v Impact) empty() ui.EmptyState {
 	case v.Show == ShowAttention:
 		return ui.EmptyState{Icon: "check", Title: "Nothing needs attention.", Text: "No breaker is open, calls do not fail lately, and every credential can be used.", Actions: []templ.Component{all}}
 	}
+	if v.Show == ShowNotSetUp {
+		return ui.EmptyState{Icon: "check", Title: "Every connection is set up.", Text: "Each has the credential that its calls need, or did have one.", Actions: []templ.Component{all}}
+	}
 	return ui.EmptyState{Icon: "activity", Title: "None is idle.", Text: "Every connection was called or checked lately, is paused, or needs attention.", Actions: []templ.Component{all}}
 }
 
@@ -274,7 +278,10 @@ func (r Row) state(now time.Time) templ.Component {
 	if r.Breaker == nil && r.Until.After(now) {
 		c.More = ui.Countdown(r.Until, now)
 	}
-	if r.Since.IsZero() || r.State == StateHealthy {
+	switch {
+	case r.State == StateNotSetUp && r.Mend.Label != "":
+		return ui.Lines(c, ui.Link(r.Mend.Label, r.Mend.Href))
+	case r.Since.IsZero() || r.State == StateHealthy || r.State == StateNotSetUp:
 		return c
 	}
 	return ui.Lines(c, ui.RelTime(r.Since, now))

@@ -119,7 +119,7 @@ func (i Incident) tone() ui.Tone {
 		return ui.ToneHeld
 	case StateDegraded, StateCredential:
 		return ui.ToneWarn
-	case StateDown, StateHealthy, StateIdle, StatePaused:
+	case StateDown, StateHealthy, StateNotSetUp, StateIdle, StatePaused:
 	}
 	return ui.ToneBad
 }
@@ -217,10 +217,8 @@ func (i Incident) actions() []templ.Component {
 		out = append(out, ui.Button{Label: label, Href: href, Small: true, Kind: kind})
 	}
 	switch {
-	case i.State == StateCredential && i.MayConfigure && i.Reconnect != "":
-		small("Reconnect", i.Reconnect, ui.ButtonPrimary)
-	case i.State == StateCredential && i.MayConfigure:
-		small("Enter a credential", "/connections/"+i.Slug+"/accounts", ui.ButtonPrimary)
+	case i.State == StateCredential && i.MayConfigure && i.Mend.Label != "":
+		small(i.Mend.Label, i.Mend.Href, ui.ButtonPrimary)
 	case i.MayOperate && i.Breaker != nil && (i.Breaker.State == breakers.StateOpen || i.Breaker.State == breakers.StateHeld):
 		small("Probe now", ui.URL(breakers.Address(i.Slug, "probe"), "operation", i.Operation), ui.ButtonDefault)
 	}

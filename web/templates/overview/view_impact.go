@@ -10,6 +10,7 @@ import (
 const (
 	ShowAttention = "attention"
 	ShowIdle      = "idle"
+	ShowNotSetUp  = "not_set_up"
 )
 
 // Impact is every connection with its traffic of the last 15 minutes, what needs somebody first. Its
@@ -19,8 +20,8 @@ type Impact struct {
 	Show string
 	// Number and Limit are the page; Total counts the rows on all pages.
 	Number, Limit, Total int
-	// All, Attention and Idle count the connections of each choice.
-	All, Attention, Idle int
+	// All, Attention, Idle and NotSetUp count the connections of each choice.
+	All, Attention, Idle, NotSetUp int
 	// Calls, Failed and the courses by minute are those of all connections together.
 	Calls, Failed        int64
 	Points, FailedPoints []float64
@@ -44,8 +45,8 @@ type Incident struct {
 	Breaker *breakers.Status
 	// Account is the one whose credential it is about.
 	Account string
-	// Reconnect is where a person consents again, when that is what the credential needs.
-	Reconnect string
+	// Mend is what a person does about the credential; its Label is empty where there is nothing to do.
+	Mend Mend
 	// Why is a sentence; it is shown where Failures and Judged are not known.
 	Why          string
 	Since, Until time.Time
@@ -66,6 +67,9 @@ type Incident struct {
 	// MayOperate offers what operators may do, MayConfigure what needs more.
 	MayOperate, MayConfigure bool
 }
+
+// Mend is what helps a credential, and where that is done.
+type Mend struct{ Label, Href string }
 
 // Outcome is how many calls ended in one way.
 type Outcome struct {
@@ -90,6 +94,7 @@ const (
 	StateDown       State = "down"
 	StateHeld       State = "held"
 	StateCredential State = "credential_problem" //nolint:gosec // It is a name.
+	StateNotSetUp   State = "not_set_up"
 	StateIdle       State = "idle"
 	StatePaused     State = "paused"
 )
@@ -104,6 +109,8 @@ type Row struct {
 	Since time.Time
 	// Until is when it may change by itself; zero when it is not known.
 	Until time.Time
+	// Mend is what it needs to be set up; empty for who may not.
+	Mend Mend
 	// Breaker is the one that decided, nil when none did; Operation is its, empty for the connection's.
 	Breaker   *breakers.Status
 	Operation string
