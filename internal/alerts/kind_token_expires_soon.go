@@ -18,8 +18,8 @@ const paramWithin = "within"
 
 func (tokenExpiresSoon) Info() KindInfo {
 	return KindInfo{
-		ID: "token_expires_soon", Title: "Token expires soon", Severity: SeverityWarning, Windowed: true,
-		About: "An access token that nothing can renew, or the certificate that a connection presents, ends before long.",
+		ID: "token_expires_soon", Title: "Credential expires soon", Severity: SeverityWarning, Windowed: true,
+		About: "An access token that nothing can renew, the certificate that a connection presents, or a secret whose end somebody set, ends before long.",
 		Params: []Param{{
 			Key: paramWithin, Label: "How long before", Type: ParamDuration, Default: "336h", Min: time.Hour, Max: 90 * 24 * time.Hour,
 			Help: "336h are 14 days. Make a rule for each time that you want to hear of it.",

@@ -47,8 +47,10 @@ func tokenOf(t *credentials.Token) *Token {
 }
 
 func accountOf(c credentials.Credential) Account {
+	auth := authOf(c.AuthType, c.Settings, sortedKeys(c.Marks))
+	auth.ExpiresOn = string(c.ExpiresOn)
 	return Account{
-		Name: c.Account, Auth: authOf(c.AuthType, c.Settings, sortedKeys(c.Marks)), State: c.State, Version: c.Version,
+		Name: c.Account, Auth: auth, State: c.State, Version: c.Version,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, LastUsedAt: optionalTime(c.LastUsedAt),
 		Token: tokenOf(c.Token),
 	}

@@ -45,15 +45,20 @@ type Auth struct {
 	Type    string            `json:"type" example:"bearer"`
 	Fields  map[string]string `json:"fields" example:"{}" doc:"The values that are not secret."`
 	Secrets []string          `json:"secrets" example:"[\"token\"]" nullable:"false" doc:"The names of the secret fields that are set. Their values are never returned."`
+	// ExpiresOn is of accounts only: it is no part of a definition.
+	ExpiresOn string `json:"expires_on,omitempty" format:"date" doc:"The last day of the secret, as somebody set it; of accounts only."`
 }
 
 // AuthInput is a credential on its way in.
 type AuthInput struct {
-	Type   string            `json:"type,omitempty" example:"bearer" doc:"Left out: the first of the provider."`
-	Fields map[string]string `json:"fields,omitempty" example:"{\"token\":\"sk_…\"}" doc:"Secret fields are write-only. Left out, they keep their value while the type stays the same."`
+	Type      string            `json:"type,omitempty" example:"bearer" doc:"Left out: the first of the provider."`
+	Fields    map[string]string `json:"fields,omitempty" example:"{\"token\":\"sk_…\"}" doc:"Secret fields are write-only. Left out, they keep their value while the type stays the same."`
+	ExpiresOn *string           `json:"expires_on,omitempty" example:"2027-01-31" doc:"The last day (UTC) of the secret. It announces: the secret is used for as long as the service accepts it. Left out: it stays, unless the secret is another one. An empty text: none is known. It is no part of a version."`
 }
 
-func (a AuthInput) auth() connections.Auth { return connections.Auth{Type: a.Type, Fields: a.Fields} }
+func (a AuthInput) auth() connections.Auth {
+	return connections.Auth{Type: a.Type, Fields: a.Fields, ExpiresOn: a.ExpiresOn}
+}
 
 // ConnectionInput is what a connection is made of.
 type ConnectionInput struct {

@@ -28,7 +28,7 @@ func (s *Service) Accounts(ctx context.Context, a access.Actor, slug string) ([]
 
 // PutAccount stores the credential of an account, new or not. It needs configure. An empty type is that
 // of the account, or of the connection. Secret fields that are left out keep their value. The credential
-// of the default account is part of the definition: changing it makes a version.
+// of the default account is part of the definition: changing it makes a version. When the secret ends is not.
 func (s *Service) PutAccount(ctx context.Context, a access.Actor, slug, account string, auth Auth, reason string) (credentials.Credential, error) {
 	var stored credentials.Credential
 	account, err := checkAccount(account)
@@ -47,50 +47,68 @@ func (s *Service) PutAccount(ctx context.Context, a access.Actor, slug, account 
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return effect{}, err
 		}
-		kind := auth.Type
-		if kind == "" {
-			kind = before.AuthType
-		}
-		if kind == "" {
-			kind = r.AuthType
-		}
-		provider, err := s.provider(r.Provider)
-		if err != nil {
-			return effect{}, err
-		}
-		draft, old := Auth{Type: kind, Fields: auth.Fields}, &Definition{Auth: authOf(before)}
-		if before.ID == "" {
-			// A new account is sent the way that the default one is.
-			old = nil
-			if kind == r.AuthType && !sharesClient(kind) {
-				draft.Fields = map[string]string{}
-				maps.Copy(draft.Fields, r.AuthFields)
-				maps.Copy(draft.Fields, auth.Fields)
+		done := effect{}
+		if stored = before; before.ID == "" || !auth.onlyExpiry() {
+			if stored, done, err = s.putAccount(ctx, tx, a, r, account, before, auth, reason); err != nil || auth.ExpiresOn == nil {
+				return done, err
 			}
 		}
-		kind, fields := draft.Type, draft.Fields
-		if account == credentials.DefaultAccount || kind != r.AuthType || !sharesClient(kind) {
-			if kind, fields, err = completeAuth(draft, provider, old); err != nil {
-				return effect{}, err
-			}
+		dated, news, err := s.setExpiry(ctx, tx, a, r, account, auth.ExpiresOn, reason)
+		if err != nil || !news {
+			return done, err
 		}
-		if stored, err = s.vault.Put(ctx, tx, r.ID, account, kind, fields); err != nil {
-			return effect{}, err
-		}
-		if stored.ID == before.ID && stored.Version == before.Version {
-			return effect{}, nil
-		}
-		if account == credentials.DefaultAccount {
-			next := r
-			next.def.Auth = authOf(stored)
-			return s.advance(ctx, tx, a, r, next, Version{Cause: CauseCredential, Reason: reason}, diff(r.def, next.def))
-		}
-		return effect{slug: r.Slug, accounts: []string{account}}, s.recordCredential(ctx, tx, a, r, account, kind, reason)
+		stored = dated
+		return effect{slug: r.Slug, accounts: done.accounts}, nil
 	})
 	if err != nil {
 		return credentials.Credential{}, fmt.Errorf("connections: account %s of %s: %w", account, slug, err)
 	}
 	return stored, nil
+}
+
+// putAccount stores the credential of an account that was before, or was not.
+func (s *Service) putAccount(ctx context.Context, tx *db.Tx, a access.Actor, r row, account string, before credentials.Credential, auth Auth, reason string) (stored credentials.Credential, done effect, err error) {
+	kind := auth.Type
+	if kind == "" {
+		kind = before.AuthType
+	}
+	if kind == "" {
+		kind = r.AuthType
+	}
+	provider, err := s.provider(r.Provider)
+	if err != nil {
+		return stored, effect{}, err
+	}
+	draft, old := Auth{Type: kind, Fields: auth.Fields}, &Definition{Auth: authOf(before)}
+	if before.ID == "" {
+		// A new account is sent the way that the default one is.
+		old = nil
+		if kind == r.AuthType && !sharesClient(kind) {
+			draft.Fields = map[string]string{}
+			maps.Copy(draft.Fields, r.AuthFields)
+			maps.Copy(draft.Fields, auth.Fields)
+		}
+	}
+	kind, fields := draft.Type, draft.Fields
+	if account == credentials.DefaultAccount || kind != r.AuthType || !sharesClient(kind) {
+		if kind, fields, err = completeAuth(draft, provider, old); err != nil {
+			return stored, effect{}, err
+		}
+	}
+	stored, err = s.vault.Put(ctx, tx, r.ID, account, kind, fields)
+	if err != nil {
+		return stored, effect{}, err
+	}
+	if stored.ID == before.ID && stored.Version == before.Version {
+		return stored, effect{}, nil
+	}
+	if account == credentials.DefaultAccount {
+		next := r
+		next.def.Auth = authOf(stored)
+		done, err = s.advance(ctx, tx, a, r, next, Version{Cause: CauseCredential, Reason: reason}, diff(r.def, next.def))
+		return stored, done, err
+	}
+	return stored, effect{slug: r.Slug, accounts: []string{account}}, s.recordCredential(ctx, tx, a, r, account, kind, reason)
 }
 
 // DeleteAccount forgets the credential of an account for good. It needs configure. Calls of the account

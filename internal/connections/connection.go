@@ -93,6 +93,9 @@ func (c Connection) target() audit.Target {
 type Auth struct {
 	Type   string
 	Fields map[string]string
+	// ExpiresOn is the last day of the secret as 2027-01-31, empty for none known. nil leaves what there is: the
+	// day that was set, unless the secret is another one.
+	ExpiresOn *string
 }
 
 // String names the type and the fields, never a value.

@@ -27,6 +27,7 @@ const (
 	actionCredentialSet     = "credential.set"     //nolint:gosec // the name of an action, not a secret.
 	actionCredentialDelete  = "credential.delete"  //nolint:gosec // the name of an action, not a secret.
 	actionCredentialConnect = "credential.connect" //nolint:gosec // the name of an action, not a secret.
+	actionCredentialExpiry  = "credential.expiry"  //nolint:gosec // the name of an action, not a secret.
 	actionCredentialRevoke  = "credential.revoke"  //nolint:gosec // the name of an action, not a secret.
 )
 
@@ -52,7 +53,11 @@ func (s *Service) Create(ctx context.Context, a access.Actor, d Draft, reason st
 			return effect{}, err
 		}
 		r.def.Auth = authOf(c)
-		return s.begin(ctx, tx, a, r, Version{Cause: CauseCreate, Reason: reason}, actionCreate)
+		done, err := s.begin(ctx, tx, a, r, Version{Cause: CauseCreate, Reason: reason}, actionCreate)
+		if err == nil {
+			_, _, err = s.setExpiry(ctx, tx, a, r, credentials.DefaultAccount, d.Auth.ExpiresOn, reason)
+		}
+		return done, err
 	})
 	if err != nil {
 		return Connection{}, fmt.Errorf("connections: create: %w", err)
@@ -170,7 +175,8 @@ func (s *Service) Replace(ctx context.Context, a access.Actor, slug string, d Dr
 // redefine makes the draft that complete returns, given what is stored, the next version.
 func (s *Service) redefine(ctx context.Context, a access.Actor, slug string, complete func(Definition) Draft, reason string, ifVersion int) (Connection, error) {
 	return s.edit(ctx, a, access.PermissionConfigure, slug, reason, ifVersion, func(tx *db.Tx, r row) (row, Version, error) {
-		p, err := s.prepare(complete(r.def), &r.def)
+		d := complete(r.def)
+		p, err := s.prepare(d, &r.def)
 		if err != nil {
 			return r, Version{}, err
 		}
@@ -179,6 +185,9 @@ func (s *Service) redefine(ctx context.Context, a access.Actor, slug string, com
 		if r.def.Auth, err = s.putDefault(ctx, tx, r.ID, before.Auth, p); err == nil && opens(before, r.def) {
 			r.define(r.def)
 			err = s.pass(ctx, r, "require_checklist")
+		}
+		if err == nil {
+			_, r.dated, err = s.setExpiry(ctx, tx, a, r, credentials.DefaultAccount, d.Auth.ExpiresOn, reason)
 		}
 		return r, Version{Cause: CauseEdit}, err
 	})
@@ -266,6 +275,9 @@ func (s *Service) edit(ctx context.Context, a access.Actor, p access.Permission,
 		changes := diff(old.def, next.def)
 		if len(changes) == 0 && v.CopiedFrom == 0 && old.def.Auth.CredentialVersion == next.def.Auth.CredentialVersion {
 			same = old.Connection
+			if next.dated {
+				return effect{slug: old.Slug}, nil
+			}
 			return effect{}, nil
 		}
 		v.Reason = reason

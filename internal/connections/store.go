@@ -33,6 +33,8 @@ type scanner interface{ Scan(dest ...any) error }
 type row struct {
 	Connection
 	def Definition
+	// dated says that the end of its secret was set, which is no part of the definition.
+	dated bool
 }
 
 const (

@@ -97,6 +97,7 @@ func (p connectionPages) complete(r *http.Request, view connectionsview.FormView
 		stored = append(slices.Clone(stored), "client_secret")
 	}
 	view.Auth = authFields(view.AuthType, provider, values, stored)
+	view.Expiry = expiryField(view.AuthType, view.Expiry)
 	policy, err := connections.ProviderPolicy(provider)
 	if err != nil { // no connection of this provider can be made, which saving says
 		policy = runtime.DefaultPolicy()
@@ -175,6 +176,7 @@ func (p connectionPages) entered(r *http.Request, form url.Values, view *connect
 	if _, ok := grantOf(view.AuthType); ok {
 		view.OAuth = &connectionsview.OAuthForm{Server: strings.TrimSpace(form.Get("server")), Registered: form.Get("registered")}
 	}
+	view.Expiry = &connectionsview.Expiry{Day: form.Get("expires_on")}
 	values := authValues(form)
 	policy, err := policyOf(*view)
 	if err == nil {
@@ -182,7 +184,7 @@ func (p connectionPages) entered(r *http.Request, form url.Values, view *connect
 	}
 	return values, connections.Draft{
 		Name: view.Name, Slug: view.Slug, Kind: view.Kind, Provider: form.Get("provider"), Environment: view.Environment, BaseURL: view.BaseURL,
-		Auth: connections.Auth{Type: view.AuthType, Fields: values}, Policy: policy, LogBodies: view.LogBodies, RequireChecklist: view.RequireChecklist,
+		Auth: connections.Auth{Type: view.AuthType, Fields: values, ExpiresOn: expiresOn(form, "")}, Policy: policy, LogBodies: view.LogBodies, RequireChecklist: view.RequireChecklist,
 	}, err
 }
 
@@ -291,6 +293,9 @@ func (p connectionPages) edit(w http.ResponseWriter, r *http.Request) error {
 		Mode: connectionsview.ModeEdit, From: c.Slug, Version: c.Version, Name: c.Name, Slug: c.Slug, Environment: c.Environment, Kind: c.Kind,
 		BaseURL: c.BaseURL, AuthType: c.AuthType, LogBodies: c.LogBodies, RequireChecklist: c.RequireChecklist,
 	}
+	if view.Expiry, err = p.expiryOf(r, c.Slug); err != nil {
+		return err
+	}
 	splitPolicy(&view, c.Policy)
 	view.Health.Checkable, view.Health.Check = true, healthPages(p).lastCheck(c.ID)
 	return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, c.AuthFields, c.AuthSecrets)))
@@ -312,6 +317,11 @@ func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
 	view := connectionsview.FormView{Mode: connectionsview.ModeEdit, From: c.Slug}
 	values, draft, err := p.entered(r, form, &view)
 	view.Slug, draft.Slug, draft.Provider = c.Slug, c.Slug, c.Provider
+	before, readErr := p.expiryOf(r, c.Slug)
+	if readErr != nil {
+		return readErr
+	}
+	draft.Auth.ExpiresOn = expiresOn(form, before.Day)
 	// What was entered builds on the version that the page showed, not on the newest.
 	view.Version, _ = strconv.Atoi(form.Get("version"))
 	view.Health.Checkable, view.Health.Check = true, healthPages(p).lastCheck(c.ID)
@@ -402,6 +412,7 @@ func (p connectionPages) accountsWith(w http.ResponseWriter, r *http.Request, st
 	var values map[string]string
 	if form != nil {
 		view.Form.Account, view.Form.AuthType, view.Form.Reason = form.Get("account"), form.Get("auth_type"), form.Get("reason")
+		view.Form.Expiry = &connectionsview.Expiry{Day: form.Get("expires_on")}
 		values = authValues(form)
 	}
 	var secrets []string
@@ -413,12 +424,14 @@ func (p connectionPages) accountsWith(w http.ResponseWriter, r *http.Request, st
 		view.Form.Replace = true
 		if form == nil {
 			view.Form.AuthType, values = a.AuthType, a.Settings
+			view.Form.Expiry = &connectionsview.Expiry{Day: string(a.ExpiresOn)}
 		}
 		if a.AuthType == view.Form.AuthType {
 			secrets = a.Fields
 		}
 	}
 	view.Form.Auth = authFields(view.Form.AuthType, provider, values, secrets)
+	view.Form.Expiry = expiryField(view.Form.AuthType, view.Form.Expiry)
 	return p.render(w, r, status, connectionsview.Accounts(view))
 }
 
@@ -430,8 +443,14 @@ func (p connectionPages) putAccount(w http.ResponseWriter, r *http.Request) erro
 	if form.Get("change") != "" {
 		return p.accountsWith(w, r, http.StatusOK, form, nil)
 	}
-	stored, err := p.Connections.PutAccount(r.Context(), actor(r), chi.URLParam(r, "slug"), firstOf(form.Get("account"), credentials.DefaultAccount),
-		connections.Auth{Type: form.Get("auth_type"), Fields: authValues(form)}, form.Get("reason"))
+	slug, account := chi.URLParam(r, "slug"), firstOf(form.Get("account"), credentials.DefaultAccount)
+	before, err := p.account(r, slug, account)
+	if err != nil {
+		return err
+	}
+	stored, err := p.Connections.PutAccount(r.Context(), actor(r), slug, account, connections.Auth{
+		Type: form.Get("auth_type"), Fields: authValues(form), ExpiresOn: expiresOn(form, string(before.ExpiresOn)),
+	}, form.Get("reason"))
 	if err != nil {
 		messages, status, ok := formErrors(r, err)
 		if !ok {
@@ -444,7 +463,7 @@ func (p connectionPages) putAccount(w http.ResponseWriter, r *http.Request) erro
 		seeOther(w, r, next)
 		return nil
 	}
-	p.Access.PutFlash(r.Context(), "ok", "The credential is stored. It is used from the next call on.")
+	p.Access.PutFlash(r.Context(), "ok", storedText(before, stored))
 	seeOther(w, r, p.own(r, "/accounts"))
 	return nil
 }

@@ -298,7 +298,7 @@ func (p connectionPages) paused(r *http.Request, slug string) (by, why string, e
 func credentialRow(slug string, c credentials.Credential) connectionsview.Credential {
 	return connectionsview.Credential{
 		Account: c.Account, Auth: authLabel(c.AuthType), State: c.State, Fields: c.Fields, UpdatedAt: c.UpdatedAt, LastUsedAt: c.LastUsedAt,
-		Token: tokenView(slug, c),
+		Token: tokenView(slug, c), ExpiresOn: c.ExpiresOn.End(), ExpiresSetBy: c.ExpiresSetBy,
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 const (
 	ExpiryToken       = "token"       // an access token that nothing can renew
 	ExpiryCertificate = "certificate" // that the client presents
+	ExpirySecret      = "secret"      // by the day that a person set
 	ExpiryConsent     = "consent"     // it is over: a person has to connect the account again
 )
 
@@ -54,6 +55,9 @@ func (v *Vault) Expiries(ctx context.Context) ([]Expiry, error) {
 		}
 		if at, ok := certificateEnd(r.Settings); ok && r.State != StateRevoked {
 			add(ExpiryCertificate, at)
+		}
+		if r.ExpiresOn != "" && r.State != StateRevoked {
+			add(ExpirySecret, r.ExpiresOn.End())
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Expiry) int { return a.At.Compare(b.At) })

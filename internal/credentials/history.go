@@ -14,6 +14,7 @@ const (
 	EventStored        = "stored"         // entered or replaced by a person
 	EventConnected     = "connected"      // a person consented
 	EventImported      = "imported"       // a token from elsewhere
+	EventExpirySet     = "expiry_set"     // a person said when the secret ends, or that it does not
 	EventRenewed       = "renewed"        // a new token
 	EventRenewalFailed = "renewal_failed" // none came; the first of a row
 	EventNeedsReauth   = "needs_reauth"   // only a person can bring it back

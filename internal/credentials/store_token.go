@@ -144,14 +144,14 @@ func (vaultStore) due(ctx context.Context, q reader, now time.Time, limit int) (
 }
 
 // ending returns the credentials about which something may end: those that need consent, those with a
-// certificate, and tokens of the given kinds that nothing can renew.
+// certificate or a secret with a set end, and tokens of the given kinds that nothing can renew.
 func (vaultStore) ending(ctx context.Context, q reader, kinds []string) ([]sealedRow, error) {
 	args, places := append(make([]any, 0, 1+len(kinds)), StateNeedsReauth), make([]string, len(kinds))
 	for i, kind := range kinds {
 		args = append(args, kind)
 		places[i] = "$" + strconv.Itoa(len(args))
 	}
-	return collect(q.Query(ctx, `SELECT `+vaultColumns+fromCurrent+` WHERE c.state = $1 OR v.settings LIKE '%-----BEGIN CERTIFICATE%'
+	return collect(q.Query(ctx, `SELECT `+vaultColumns+fromCurrent+` WHERE c.state = $1 OR v.settings LIKE '%-----BEGIN CERTIFICATE%' OR v.expires_on <> ''
 		OR (t.expires_at IS NOT NULL AND t.renewable = 0 AND v.auth_type IN (`+strings.Join(places, ", ")+`))`, args...))
 }
 

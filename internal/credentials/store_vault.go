@@ -21,7 +21,7 @@ type reader interface {
 }
 
 const vaultColumns = `c.id, c.connection_id, c.account, c.state, c.created_at, c.updated_at, c.last_used_at,
-	v.version, v.auth_type, v.settings, v.marks, v.sealed, v.key_id, ` + tokenColumns
+	v.version, v.auth_type, v.settings, v.marks, v.sealed, v.key_id, v.expires_on, v.expires_set_by, ` + tokenColumns
 
 const (
 	fromCurrent = ` FROM credentials c JOIN credential_versions v ON v.credential_id = c.id AND v.version = c.version` + joinToken
@@ -38,7 +38,7 @@ func scanCredential(row interface{ Scan(dest ...any) error }) (sealedRow, error)
 	token := tokenScan{}
 	err := row.Scan(append([]any{
 		&r.ID, &r.ConnectionID, &r.Account, &r.State, &created, &updated, &used,
-		&r.Version, &r.AuthType, &settings, &marks, &r.sealed, &r.keyID,
+		&r.Version, &r.AuthType, &settings, &marks, &r.sealed, &r.keyID, &r.ExpiresOn, &r.ExpiresSetBy,
 	}, token.into()...)...)
 	if err != nil {
 		return sealedRow{}, err
@@ -117,9 +117,18 @@ func (vaultStore) insertVersion(ctx context.Context, tx *db.Tx, r sealedRow) err
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO credential_versions (credential_id, version, auth_type, settings, marks, sealed, key_id, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		r.ID, r.Version, r.AuthType, string(settings), string(marks), r.sealed, int64(r.keyID), db.Micros(r.UpdatedAt))
+	_, err = tx.Exec(ctx, `INSERT INTO credential_versions (credential_id, version, auth_type, settings, marks, sealed, key_id, created_at,
+			expires_on, expires_set_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		r.ID, r.Version, r.AuthType, string(settings), string(marks), r.sealed, int64(r.keyID), db.Micros(r.UpdatedAt),
+		string(r.ExpiresOn), r.ExpiresSetBy)
+	return err
+}
+
+// setExpiry notes when the secret of a version ends.
+func (vaultStore) setExpiry(ctx context.Context, tx *db.Tx, r sealedRow) error {
+	_, err := tx.Exec(ctx, `UPDATE credential_versions SET expires_on = $3, expires_set_by = $4 WHERE credential_id = $1 AND version = $2`,
+		r.ID, r.Version, string(r.ExpiresOn), r.ExpiresSetBy)
 	return err
 }
 

@@ -47,6 +47,9 @@ type Credential struct {
 	// does. Comparing marks tells what changed between two versions and nothing else.
 	Marks                            map[string]string
 	CreatedAt, UpdatedAt, LastUsedAt time.Time
+	// ExpiresOn is the last day of the secret, and ExpiresSetBy who said so; both are empty when nobody did.
+	ExpiresOn    Day
+	ExpiresSetBy string
 	// Token is what is known about the token; nil for a kind that has none, and before the first one.
 	Token *Token
 }
@@ -162,6 +165,9 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authT
 			next.Marks[f.Key] = db.NewID("mark")
 		}
 	}
+	if !maps.Equal(next.Marks, old.Marks) {
+		next.ExpiresOn, next.ExpiresSetBy = "", "" // It was said of another secret.
+	}
 	stored, err := v.write(ctx, tx, next, after, !exists)
 	if err != nil || !exists {
 		return stored, err
@@ -274,6 +280,7 @@ func (v *Vault) Restore(ctx context.Context, tx *db.Tx, connectionID, account st
 	}
 	next := now
 	next.AuthType, next.Settings, next.Marks = old.AuthType, old.Settings, old.Marks
+	next.ExpiresOn, next.ExpiresSetBy = old.ExpiresOn, old.ExpiresSetBy
 	stored, err := v.write(ctx, tx, next, values, false)
 	if err == nil && outdated(t, now.AuthType, present, values) {
 		stored.Token, err = nil, v.dropToken(ctx, tx, stored.ID)
@@ -299,6 +306,7 @@ func (v *Vault) Copy(ctx context.Context, tx *db.Tx, from, to, account string) (
 	}
 	next := sealedRow{Credential: newCredential(to, account, v.moment())}
 	next.AuthType, next.Settings, next.Marks = old.AuthType, old.Settings, old.Marks
+	next.ExpiresOn, next.ExpiresSetBy = old.ExpiresOn, old.ExpiresSetBy
 	return v.write(ctx, tx, next, values, true)
 }
 

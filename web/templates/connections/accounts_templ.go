@@ -225,6 +225,14 @@ func (v AccountsView) form() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
+			templ_7745c5c3_Err = v.Form.Expiry.field(v.Form.problems()).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, " ")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
 			templ_7745c5c3_Err = reason(v.Form.Reason, v.Form.problems()["reason"]).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -245,7 +253,7 @@ func (v AccountsView) links() []templ.Component {
 }
 
 func (f AccountForm) problems() Errors {
-	return f.Errors.fields(f.Auth, "account", "auth_type", "reason")
+	return f.Errors.fields(f.Auth, "account", "auth_type", "expires_on", "reason")
 }
 
 func (f AccountForm) title() string {
@@ -281,7 +289,7 @@ func accountForm(slug, account string) string {
 }
 
 func (v AccountsView) columns() []ui.Column {
-	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Credential", Wrap: true}, {Label: "Token"}, {Label: "Changed"}, {Label: "Last used", Desktop: true}}
+	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Credential", Wrap: true}, {Label: "Ends"}, {Label: "Changed"}, {Label: "Last used", Desktop: true}}
 	if v.Head.CanConfigure {
 		out = append(out, ui.Column{Label: "Actions", Action: true})
 	}
@@ -292,7 +300,7 @@ func (v AccountsView) rows() []ui.Row {
 	out := make([]ui.Row, len(v.Rows))
 	for i, a := range v.Rows {
 		cells := []templ.Component{
-			ui.Name(a.Account, "", a.role()), a.chip(), a.credential(), a.token(v.Now), ui.RelTime(a.UpdatedAt, v.Now), ui.RelTimeOr(a.LastUsedAt, v.Now, "never"),
+			ui.Name(a.Account, "", a.role()), a.chip(), a.credential(), a.ends(v.Now), ui.RelTime(a.UpdatedAt, v.Now), ui.RelTimeOr(a.LastUsedAt, v.Now, "never"),
 		}
 		if v.Head.CanConfigure {
 			cells = append(cells, a.actions(v.Head.Slug))

@@ -493,6 +493,9 @@ func (c Credential) facts(v DetailView) []ui.Fact {
 		{Key: "Fields that are set", Value: fieldNames(c.Fields), Hint: "Values are sealed and never shown."},
 		{Key: "Changed", Value: ui.RelTimeOr(c.UpdatedAt, v.Now, "never")},
 	}
+	if !c.ExpiresOn.IsZero() {
+		out = append(out, ui.Fact{Key: "Expires", Value: ui.RelTime(c.ExpiresOn, v.Now), Hint: c.setBy()})
+	}
 	if !c.LastUsedAt.IsZero() {
 		out = append(out, ui.Fact{Key: "Last used", Value: ui.RelTime(c.LastUsedAt, v.Now)})
 	}

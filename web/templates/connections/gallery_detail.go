@@ -99,13 +99,14 @@ func accountStates() []ui.State {
 	v := AccountsView{
 		Page: frame("Stripe live", "connections"), Now: now(), Head: sampleHead(),
 		Rows: []Credential{
-			{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second)},
+			{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second), ExpiresOn: now().Add(9 * day), ExpiresSetBy: "ada@example.com"},
 			{Account: "acme", Auth: "Basic", State: "needs_reauth", Fields: []string{"password", "username"}, UpdatedAt: ago(40 * day)},
 		},
-		Form: AccountForm{AuthType: "bearer", AuthTypes: authTypes(), Auth: []AuthField{tokenField()}},
-		History: CredentialHistory{Total: 3, Number: 1, Limit: 50, Rows: []CredentialEvent{
+		Form: AccountForm{AuthType: "bearer", AuthTypes: authTypes(), Auth: []AuthField{tokenField()}, Expiry: &Expiry{}},
+		History: CredentialHistory{Total: 4, Number: 1, Limit: 50, Rows: []CredentialEvent{
 			{ID: "cev_3", Account: "acme", Kind: "needs_reauth", Code: "invalid_grant", Detail: "The service no longer accepts the refresh token: it was revoked, used or has expired.", Actor: "Switchgear", At: ago(time.Hour)},
 			{ID: "cev_2", Account: "acme", Kind: "renewed", Actor: "Switchgear", At: ago(3 * time.Hour)},
+			{ID: "cev_4", Account: "default", Kind: "expiry_set", Detail: "The secret ends on 23 Mar 2026.", Actor: "ada@example.com", At: ago(11 * day)},
 			{ID: "cev_1", Account: "default", Kind: "stored", Actor: "ada@example.com", At: ago(12 * day)},
 		}},
 	}
@@ -113,12 +114,14 @@ func accountStates() []ui.State {
 	stored := tokenField()
 	stored.Set = true
 	replace.Form.Replace, replace.Form.Account, replace.Form.Auth, replace.Form.AuthHelp = true, "acme", []AuthField{stored}, "Developers, API keys, secret key."
+	replace.Form.Expiry = &Expiry{Day: "2026-09-30"}
 	wrong.Form.Account = "Acme GmbH"
-	wrong.Form.Errors = Errors{"account": "Use lower-case letters, digits and hyphens.", "auth.fields.token": "Enter the token."}
+	wrong.Form.Errors = Errors{"account": "Use lower-case letters, digits and hyphens.", "auth.fields.token": "Enter the token.", "auth.expires_on": "This day has passed."}
+	wrong.Form.Expiry = &Expiry{Day: "2025-09-30"}
 	reader.Head.CanConfigure, reader.Head.CanOperate = false, false
 	empty.Rows, empty.Head.Accounts = nil, 0
 	long.Head = longHead()
-	long.Rows = append(long.Rows[:1:1], Credential{Account: longSlug(), Auth: longName, State: "corrupt", Fields: []string{longSlug(), "a", "b"}})
+	long.Rows = append(long.Rows[:1:1], Credential{Account: longSlug(), Auth: longName, State: "corrupt", Fields: []string{longSlug(), "a", "b"}, ExpiresOn: ago(day), ExpiresSetBy: longName})
 	tokens := v
 	tokens.Rows = nil
 	for _, row := range []struct {

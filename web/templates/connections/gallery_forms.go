@@ -50,7 +50,7 @@ func newForm() FormView {
 	return FormView{
 		Page: frame("New connection"), Mode: ModeNew, Provider: sampleProvider(), Environment: "production", Kind: "rest",
 		Environments: environments(), Kinds: kinds(), BaseURL: "https://api.stripe.com", AuthType: "bearer", AuthTypes: authTypes(),
-		AuthHelp: "Developers, API keys, secret key.", Auth: []AuthField{tokenField()},
+		AuthHelp: "Developers, API keys, secret key.", Auth: []AuthField{tokenField()}, Expiry: &Expiry{},
 		DefaultTimeout: "30s", DefaultAttemptTimeout: "10s", DefaultMaxAttempts: "3",
 		Health: HealthForm{Now: now(), Defaults: map[string]HealthDefault{
 			"health_check.enabled": {"true", "product"}, "health_check.path": {"/v1/balance", "provider"}, "health_check.method": {"GET", "product"},

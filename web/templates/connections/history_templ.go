@@ -110,6 +110,8 @@ func (e CredentialEvent) chip() ui.Chip {
 		return ui.Chip{Label: "Connected", Tone: ui.ToneOK}
 	case "imported":
 		return ui.Chip{Label: "Imported", Tone: ui.ToneOK}
+	case "expiry_set":
+		return ui.Chip{Label: "End set", Tone: ui.ToneIdle}
 	case "renewed":
 		return ui.Chip{Label: "Renewed", Tone: ui.ToneOK}
 	case "renewal_failed":

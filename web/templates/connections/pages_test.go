@@ -75,7 +75,7 @@ func controls(all []*html.Node, action string) []string {
 func TestFormsSendWhatTheServerReads(t *testing.T) {
 	t.Parallel()
 	definition := []string{
-		"auth.token", "auth_type", "base_url", "change", "environment", "kind", "log_bodies", "name", "policy", "policy.attempt_timeout",
+		"auth.token", "auth_type", "base_url", "change", "environment", "expires_on", "kind", "log_bodies", "name", "policy", "policy.attempt_timeout",
 		"policy.fallback.connection", "policy.health_check.enabled", "policy.health_check.every", "policy.health_check.expected_status", "policy.health_check.method",
 		"policy.health_check.path", "policy.health_check.timeout", "policy.hedge.after", "policy.retry.max_attempts", "policy.timeout", "provider", "require_checklist",
 	}
@@ -86,7 +86,7 @@ func TestFormsSendWhatTheServerReads(t *testing.T) {
 		"/connections/new":                         {find(t, "Connection form", "new"), append(slices.Clone(definition), "slug")},
 		"/connections/stripe/edit":                 {find(t, "Connection form", "edit"), append(slices.Clone(definition[:len(definition)-1]), "reason", "require_checklist", "slug", "version")},
 		"/connections/stripe/duplicate":            {find(t, "Connection form", "duplicate"), []string{"name", "slug"}},
-		"/connections/stripe/accounts":             {find(t, "Connection page, accounts", "two"), []string{"account", "auth.token", "auth_type", "change", "reason"}},
+		"/connections/stripe/accounts":             {find(t, "Connection page, accounts", "two"), []string{"account", "auth.token", "auth_type", "change", "expires_on", "reason"}},
 		"/connections/stripe/accounts/acme/delete": {find(t, "Connection page, accounts", "two"), []string{"reason"}},
 		"/connections/stripe/pause":                {find(t, "Connection page", "in use"), []string{"reason"}},
 		"/connections/stripe/resume":               {find(t, "Connection page", "paused"), []string{"reason"}},

@@ -130,6 +130,9 @@ func target(name string, auth []AuthField, known []string) string {
 	if slices.Contains(known, name) {
 		return name
 	}
+	if name == "auth.expires_on" {
+		return "expires_on"
+	}
 	if key, ok := strings.CutPrefix(name, "auth."); ok {
 		key = strings.TrimPrefix(key, "fields.")
 		for _, f := range auth {

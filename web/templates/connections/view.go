@@ -109,6 +109,8 @@ type FormView struct {
 	// AuthHelp says where the credential is found at the vendor.
 	AuthHelp string
 	Auth     []AuthField
+	// Expiry is when the secret ends; nil where that is not asked for.
+	Expiry *Expiry
 	// OAuth is nil for auth types without an authorization server.
 	OAuth *OAuthForm
 	// Timeout, AttemptTimeout and MaxAttempts are sent as policy.timeout, policy.attempt_timeout and
@@ -240,6 +242,9 @@ type Credential struct {
 	// Fields are the names of the fields that are set.
 	Fields                []string
 	UpdatedAt, LastUsedAt time.Time
+	// ExpiresOn is the end of the last day of its secret, zero when none is set; ExpiresSetBy is who set it.
+	ExpiresOn    time.Time
+	ExpiresSetBy string
 	// Token is what is known about the token of OAuth 2; nil for a kind without one.
 	Token *Token
 }
@@ -278,8 +283,10 @@ type AccountForm struct {
 	AuthTypes []Option
 	AuthHelp  string
 	Auth      []AuthField
-	Reason    string
-	Errors    Errors
+	// Expiry is when the secret ends; nil where that is not asked for.
+	Expiry *Expiry
+	Reason string
+	Errors Errors
 }
 
 // VersionsView is the tab of the versions. The form that compares asks for ?a=&b=.

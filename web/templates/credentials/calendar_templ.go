@@ -183,7 +183,11 @@ func (v CalendarView) rows() []ui.Row {
 	for i, r := range v.Rows {
 		accounts := "/connections/" + r.Slug + "/accounts"
 		action := ui.Button{Label: "Open", Small: true, Href: accounts}
-		if r.Kind != KindCertificate && v.CanConfigure {
+		switch {
+		case !v.CanConfigure, r.Kind == KindCertificate:
+		case r.Kind == KindSecret:
+			action = ui.Button{Label: "Replace", Small: true, Href: ui.URL(accounts, "account", r.Account) + "#account"}
+		default:
 			action = ui.Button{Label: "Reconnect", Small: true, Href: accounts + "/" + url.PathEscape(r.Account) + "/connect"}
 		}
 		out[i] = ui.Row{
@@ -200,6 +204,8 @@ func (r Row) what() string {
 		return "Access token without a refresh token"
 	case KindCertificate:
 		return "Client certificate"
+	case KindSecret:
+		return "Secret, by the day that was set"
 	}
 	return "Consent is needed again"
 }

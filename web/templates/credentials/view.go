@@ -1,5 +1,5 @@
-// Package credentials holds the calendar of what ends: tokens that nothing can renew, certificates, and accounts
-// that need the consent of a person.
+// Package credentials holds the calendar of what ends: tokens that nothing can renew, certificates, secrets with a set end, and
+// accounts that need the consent of a person.
 package credentials
 
 import (
@@ -16,6 +16,7 @@ const (
 	KindToken       = "token"
 	KindCertificate = "certificate"
 	KindConsent     = "consent"
+	KindSecret      = "secret"
 )
 
 // The groups, by when something ends.
