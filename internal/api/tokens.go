@@ -5,9 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
-	"switchgear/internal/credentials/oauth"
-	"switchgear/internal/fault"
 )
 
 // TokenInput is a token that was obtained elsewhere, on its way in.
@@ -24,7 +23,7 @@ type CredentialEvent struct {
 	ID      string    `json:"id"`
 	At      time.Time `json:"at"`
 	Account string    `json:"account"`
-	Kind    string    `json:"kind" doc:"stored, connected, imported, renewed, renewal_failed, needs_reauth, revoked, not_revoked or deleted."`
+	Kind    string    `json:"kind" doc:"stored, connected, imported, expiry_set, renewed, renewal_failed, needs_reauth, revoked, not_revoked or deleted."`
 	Code    string    `json:"code,omitempty" doc:"Of a failure."`
 	Detail  string    `json:"detail,omitempty"`
 	Actor   string    `json:"actor"`
@@ -70,14 +69,11 @@ func (v *version) importToken(ctx context.Context, in *struct {
 	Body TokenInput
 },
 ) (*accountOutput, error) {
-	token := oauth.Token{Access: in.Body.AccessToken, Refresh: in.Body.RefreshToken, Type: in.Body.TokenType, Scopes: in.Body.Scopes}
+	token := connections.TokenImport{Access: in.Body.AccessToken, Refresh: in.Body.RefreshToken, Type: in.Body.TokenType, Scopes: in.Body.Scopes}
 	if at := in.Body.ExpiresAt; at != nil {
-		token.ExpiresIn = max(at.Sub(v.deps.Now()), time.Microsecond)
-		if token.ExpiresIn == time.Microsecond && token.Refresh == "" {
-			return nil, fault.Field("TOKEN_EXPIRED", "expires_at", "The access token has ended, and there is no refresh token to renew it with.")
-		}
+		token.ExpiresAt = *at
 	}
-	c, err := v.deps.Connections.ConnectAccount(ctx, actor(ctx), in.Slug, in.Account, token, credentials.EventImported, "Imported by API.")
+	c, err := v.deps.Connections.ImportToken(ctx, actor(ctx), in.Slug, in.Account, token, "Imported by API.")
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,8 @@ func (p connectionPages) routes() []route {
 		{http.MethodPost, "/connections/{slug}/accounts/{account}/delete", configure, p.removeAccount},
 		{http.MethodGet, "/connections/{slug}/accounts/{account}/revoke", configure, p.confirmWith(connectionsview.QuestionRevokeAccount)},
 		{http.MethodPost, "/connections/{slug}/accounts/{account}/revoke", configure, p.revokeAccount},
+		{http.MethodGet, "/connections/{slug}/accounts/import", configure, p.offerImport},
+		{http.MethodPost, "/connections/{slug}/accounts/import", configure, p.importToken},
 		{http.MethodGet, "/connections/{slug}/versions", read, p.versions},
 		{http.MethodGet, "/connections/{slug}/versions/{version}/rollback", operate, p.rollback},
 		{http.MethodPost, "/connections/{slug}/versions/{version}/activate", operate, p.activate},

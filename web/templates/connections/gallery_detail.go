@@ -139,10 +139,18 @@ func accountStates() []ui.State {
 			Account: row.account, Auth: "OAuth 2, consent in the browser", State: row.state, UpdatedAt: now().Add(-time.Hour), Token: &row.token,
 		})
 	}
+	imported, refused, wordy := tokens, tokens, tokens
+	tokens.Import, imported.Import = &ImportForm{Account: "default"}, &ImportForm{Account: "default", Open: true}
+	refused.Import = &ImportForm{
+		Account: "acme", Ends: "2026-03-01T10:00", Scopes: "read write", Open: true,
+		Errors: Errors{"token.access": "This is no token: it has a space.", "token.ends": "The access token has ended, and there is no refresh token to renew it with."},
+	}
+	wordy.Import = &ImportForm{Account: longSlug(), Ends: "tomorrow", Scopes: longText, Type: longName, Open: true, Errors: Errors{"": longText, "token.scopes": longText}}
 	return []ui.State{
 		whole(group, "two", Accounts(v)), whole(group, "replace", Accounts(replace)), whole(group, "errors", Accounts(wrong)),
 		whole(group, "read-only", Accounts(reader)), whole(group, "empty", Accounts(empty)), whole(group, "long text", Accounts(long)),
-		whole(group, "tokens", Accounts(tokens)),
+		whole(group, "tokens", Accounts(tokens)), whole(group, "import a token", Accounts(imported)),
+		whole(group, "import with errors", Accounts(refused)), whole(group, "import with long text", Accounts(wordy)),
 	}
 }
 

@@ -270,6 +270,8 @@ type AccountsView struct {
 	Head Header
 	Rows []Credential
 	Form AccountForm
+	// Import brings a token along; nil where accounts are not connected by a person.
+	Import *ImportForm
 	// History is what happened to the credentials.
 	History CredentialHistory
 }
