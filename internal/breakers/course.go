@@ -50,6 +50,44 @@ func (s *Service) Courses(ctx context.Context, a access.Actor, list []Breaker) (
 	return out, nil
 }
 
+// Share is how much of a time calls were kept back by a breaker: 0 to 1. Known is how much of it is told by the
+// history; the rest is none of the others.
+type Share struct{ Open, HalfOpen, Known float64 }
+
+// Shares returns what a breaker was in n steps of a time that begins at from. It needs system:read.
+func (s *Service) Shares(ctx context.Context, a access.Actor, b Breaker, from time.Time, step time.Duration, n int) ([]Share, error) {
+	if err := a.Require(access.PermissionSystemRead); err != nil {
+		return nil, err
+	}
+	now := s.deps.Now()
+	past, err := s.pasts.find(ctx, s.store, b.ConnectionID, now)
+	if err != nil {
+		return nil, fmt.Errorf("breakers: history of %s: %w", b.Connection, err)
+	}
+	out := make([]Share, n)
+	past.each(b, now, func(state breaker.State, begin, end time.Time) {
+		first := max(0, int(begin.Sub(from)/step))
+		for i := first; i < n; i++ {
+			at := from.Add(time.Duration(i) * step)
+			if !at.Before(end) {
+				break
+			}
+			part := float64(earlier(end, at.Add(step)).Sub(later(begin, at))) / float64(step)
+			if part <= 0 {
+				continue
+			}
+			out[i].Known += part
+			switch {
+			case stops(state):
+				out[i].Open += part
+			case state == breaker.StateHalfOpen:
+				out[i].HalfOpen += part
+			}
+		}
+	})
+	return out, nil
+}
+
 // step is one change, as much of it as a course needs.
 type step struct {
 	at       time.Time
@@ -129,13 +167,7 @@ func (p *pasts) forget(connectionIDs map[string]bool) {
 func (p *past) course(b Breaker, now time.Time) Course {
 	out := Course{Since: p.since}
 	begin := now.Add(-CourseSpan)
-	fill := func(state breaker.State, from, to time.Time) {
-		if from.Before(p.since) {
-			from = p.since
-		}
-		if from = later(from, now.Add(-OpenSpan)); !from.Before(to) {
-			return
-		}
+	p.each(b, now, func(state breaker.State, from, to time.Time) {
 		if stops(state) {
 			out.OpenTime += to.Sub(from)
 		}
@@ -148,13 +180,23 @@ func (p *past) course(b Breaker, now time.Time) Course {
 				out.Slices[i] = state
 			}
 		}
+	})
+	return out
+}
+
+// each calls fn with the states that a breaker was in, the oldest first, and from when to when it was.
+func (p *past) each(b Breaker, now time.Time, fn func(state breaker.State, from, to time.Time)) {
+	fill := func(state breaker.State, from, to time.Time) {
+		if from = later(later(from, p.since), now.Add(-OpenSpan)); from.Before(to) {
+			fn(state, from, to)
+		}
 	}
 	list := p.steps[b.Operation]
 	if len(list) == 0 {
 		if b.Called {
 			fill(b.Snapshot.State, p.since, now)
 		}
-		return out
+		return
 	}
 	fill(list[0].from, p.since, list[0].at)
 	for i, st := range list {
@@ -164,11 +206,17 @@ func (p *past) course(b Breaker, now time.Time) Course {
 		}
 		fill(st.to, st.at, end)
 	}
-	return out
 }
 
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
 		return b
 	}
 	return a

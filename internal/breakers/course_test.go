@@ -5,6 +5,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"switchgear/db"
 	"switchgear/internal/access"
 	"switchgear/internal/fault"
@@ -57,6 +60,40 @@ func TestCourses(t *testing.T) {
 		t.Errorf("without history %v, never called %v", got[2].Slices, got[3].Slices)
 	}
 	if _, err := w.Courses(t.Context(), access.Actor{}, nil); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("without a role: %v", err)
+	}
+}
+
+func TestShares(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	const open, closed, half = breaker.StateOpen, breaker.StateClosed, breaker.StateHalfOpen
+	w.changed(now.Add(-50*time.Minute), 1, "", closed, open)
+	w.changed(now.Add(-25*time.Minute), 2, "", open, half)
+	w.changed(now.Add(-23*time.Minute), 3, "", half, closed)
+	w.changed(now.Add(-5*time.Minute), 1, "charge", closed, breaker.StateForcedOpen)
+	shares := func(b Breaker, from time.Time, n int) []Share {
+		t.Helper()
+		got, err := w.Shares(t.Context(), root(), b, from, 20*time.Minute, n)
+		must(t, err)
+		return got
+	}
+	exactly := cmpopts.EquateApprox(0, 0.01) // the clock goes on meanwhile
+	from := now.Add(-time.Hour)
+	if diff := cmp.Diff([]Share{{Open: 0.5, Known: 1}, {Open: 0.75, HalfOpen: 0.1, Known: 1}, {Known: 1}}, shares(w.row(w.connection(), ""), from, 3), exactly); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]Share{{Known: 1}, {Known: 1}, {Open: 0.25, Known: 1}, {}}, shares(w.row(w.connection(), "charge"), from, 4), exactly); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]Share{{}, {}}, shares(Breaker{ConnectionID: githubID, Operation: "new"}, from, 2)); diff != "" {
+		t.Errorf("never called: %s", diff)
+	}
+	if diff := cmp.Diff([]Share{{}, {Known: 0.5}}, shares(w.row(w.connection(), ""), now.Add(-OpenSpan-30*time.Minute), 2), exactly); diff != "" {
+		t.Errorf("before what is kept: %s", diff)
+	}
+	if _, err := w.Shares(t.Context(), access.Actor{}, Breaker{}, from, time.Minute, 1); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("without a role: %v", err)
 	}
 }

@@ -37,8 +37,13 @@ type Figures struct {
 	Calls, Attempts             int64
 	RequestBytes, ResponseBytes int64
 	Outcomes                    map[runtime.Outcome]int64 // only those that there were
-	Mean                        time.Duration
-	P50, P95, P99               time.Duration // within one per cent; 0 without calls
+	// Waits is how many calls waited for their turn in a rate limit, Waited how long all of them together.
+	Waits  int64
+	Waited time.Duration
+	// Refused are the calls that we refused, by the code of the error; only those that there were.
+	Refused       map[string]int64
+	Mean          time.Duration
+	P50, P95, P99 time.Duration // within one per cent; 0 without calls
 }
 
 // Failed is how many of the calls count as failed, as in [Traffic].
@@ -189,6 +194,9 @@ type rollup struct {
 	requestBytes, responseBytes int64
 	duration                    time.Duration
 	outcomes                    map[runtime.Outcome]int64
+	waits                       int64
+	waited                      time.Duration
+	refused                     map[string]int64
 	latency                     *ddsketch.DDSketch // of microseconds; nil when empty
 }
 
@@ -212,6 +220,13 @@ func (r *rollup) count(c *runtime.Record) error {
 	r.responseBytes += c.ResponseBytes
 	r.duration += c.Duration.Truncate(time.Microsecond)
 	r.outcomes[c.Outcome]++
+	if c.LimitWait > 0 {
+		r.waits++
+		r.waited += c.LimitWait.Truncate(time.Microsecond)
+	}
+	if c.Outcome == runtime.OutcomeRejectedLocal && c.ErrorCode != "" {
+		r.refused[c.ErrorCode]++
+	}
 	return r.latency.Add(float64(max(0, c.Duration.Microseconds())))
 }
 
@@ -231,12 +246,20 @@ func (r *rollup) add(o *rollup) error {
 	for outcome, n := range o.outcomes {
 		r.outcomes[outcome] += n
 	}
+	r.waits += o.waits
+	r.waited += o.waited
+	for code, n := range o.refused {
+		r.refused[code] += n
+	}
 	return r.latency.MergeWith(o.latency)
 }
 
 func (r *rollup) prepare() (err error) {
 	if r.outcomes == nil {
 		r.outcomes = map[runtime.Outcome]int64{}
+	}
+	if r.refused == nil {
+		r.refused = map[string]int64{}
 	}
 	if r.latency == nil {
 		r.latency, err = newSketch()
@@ -245,19 +268,26 @@ func (r *rollup) prepare() (err error) {
 }
 
 // encode is the stored form of what is no plain number.
-func (r *rollup) encode() (outcomes, latency string, err error) {
+func (r *rollup) encode() (outcomes, refused, latency string, err error) {
 	text, err := json.Marshal(r.outcomes)
 	if err != nil {
-		return "", "", err
+		return "", "", "", err
+	}
+	codes, err := json.Marshal(r.refused)
+	if err != nil {
+		return "", "", "", err
 	}
 	var b []byte
 	r.latency.Encode(&b, false) // With its mapping: a change of accuracy is noticed, not misread.
-	return string(text), base64.RawStdEncoding.EncodeToString(b), nil
+	return string(text), string(codes), base64.RawStdEncoding.EncodeToString(b), nil
 }
 
-func (r *rollup) decode(outcomes, latency string) error {
+func (r *rollup) decode(outcomes, refused, latency string) error {
 	if err := json.Unmarshal([]byte(outcomes), &r.outcomes); err != nil {
 		return fmt.Errorf("outcomes of a rollup: %w", err)
+	}
+	if err := json.Unmarshal([]byte(refused), &r.refused); err != nil {
+		return fmt.Errorf("refusals of a rollup: %w", err)
 	}
 	b, err := base64.RawStdEncoding.DecodeString(latency)
 	if err != nil {
@@ -275,9 +305,10 @@ func (r *rollup) decode(outcomes, latency string) error {
 func (r *rollup) figures() (Figures, error) {
 	f := Figures{
 		Calls: r.calls, Attempts: r.attempts, RequestBytes: r.requestBytes, ResponseBytes: r.responseBytes, Outcomes: r.outcomes,
+		Waits: r.waits, Waited: r.waited, Refused: r.refused,
 	}
 	if f.Outcomes == nil {
-		f.Outcomes = map[runtime.Outcome]int64{}
+		f.Outcomes, f.Refused = map[runtime.Outcome]int64{}, map[string]int64{}
 	}
 	if r.calls == 0 {
 		return f, nil

@@ -89,6 +89,7 @@ func TestSeries(t *testing.T) {
 	want := Figures{
 		Calls: 2, Attempts: 4, RequestBytes: 20, ResponseBytes: 4000, Mean: 20 * time.Millisecond,
 		Outcomes: map[runtime.Outcome]int64{runtime.OutcomeSuccess: 1, runtime.OutcomeTimeout: 1},
+		Refused:  map[string]int64{},
 	}
 	if diff := cmp.Diff(want, p.Figures); diff != "" || p.Failed() != 1 {
 		t.Errorf("%d failed, (-want +got):\n%s", p.Failed(), diff)
@@ -142,6 +143,12 @@ func TestRollupsAreTheSumOfTheCalls(t *testing.T) {
 				r.Duration = time.Duration(rng.Int64N(int64(time.Minute)))
 				r.Attempts, r.RequestBytes, r.ResponseBytes = 1+rng.IntN(3), rng.Int64N(1000), rng.Int64N(100_000)
 				r.Outcome = outcomes[rng.IntN(len(outcomes))].Outcome
+				if rng.IntN(3) == 0 {
+					r.LimitWait = time.Duration(rng.Int64N(int64(time.Minute)))
+				}
+				if r.Outcome == runtime.OutcomeRejectedLocal {
+					r.ErrorCode = []string{"BREAKER_OPEN", "CONNECTION_RATE_LIMITED"}[rng.IntN(2)]
+				}
 			})
 			batch = append(batch, r)
 			accepted = append(accepted, r)
@@ -185,7 +192,7 @@ func TestRollupsAreTheSumOfTheCalls(t *testing.T) {
 // check compares figures with the calls that they stand for.
 func check(t *testing.T, accepted []runtime.Record, q RollupQuery, got Figures) {
 	t.Helper()
-	want := Figures{Outcomes: map[runtime.Outcome]int64{}}
+	want := Figures{Outcomes: map[runtime.Outcome]int64{}, Refused: map[string]int64{}}
 	var durations []time.Duration
 	var sum time.Duration
 	for _, r := range accepted {
@@ -197,6 +204,13 @@ func check(t *testing.T, accepted []runtime.Record, q RollupQuery, got Figures) 
 		want.RequestBytes += r.RequestBytes
 		want.ResponseBytes += r.ResponseBytes
 		want.Outcomes[r.Outcome]++
+		if r.LimitWait > 0 {
+			want.Waits++
+			want.Waited += r.LimitWait.Truncate(time.Microsecond)
+		}
+		if r.Outcome == runtime.OutcomeRejectedLocal {
+			want.Refused[r.ErrorCode]++
+		}
 		durations = append(durations, r.Duration)
 		sum += r.Duration.Truncate(time.Microsecond)
 	}

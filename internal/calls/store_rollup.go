@@ -15,7 +15,7 @@ type bucketKey struct {
 	at                    time.Time
 }
 
-const rollupColumns = `calls, attempts, request_bytes, response_bytes, duration_us, outcomes, latency`
+const rollupColumns = `calls, attempts, request_bytes, response_bytes, duration_us, outcomes, waits, waited_us, refused, latency`
 
 // openMinutes holds the sums of minutes that calls were added to lately, as they are stored, so that they are
 // not read for every batch, and the operations that are told apart. It belongs to the one goroutine that
@@ -172,37 +172,38 @@ func (o openMinutes) find(ctx context.Context, tx *db.Tx, key bucketKey) (*rollu
 }
 
 func putRollup(ctx context.Context, tx *db.Tx, key bucketKey, seconds int, r *rollup) error {
-	outcomes, latency, err := r.encode()
+	outcomes, refused, latency, err := r.encode()
 	if err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO call_rollups (connection_id, operation, seconds, at, `+rollupColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		ON CONFLICT (connection_id, operation, seconds, at) DO UPDATE SET calls = excluded.calls, attempts = excluded.attempts,
 			request_bytes = excluded.request_bytes, response_bytes = excluded.response_bytes, duration_us = excluded.duration_us,
-			outcomes = excluded.outcomes, latency = excluded.latency`,
-		key.connection, key.operation, seconds, db.Micros(key.at), r.calls, r.attempts, r.requestBytes, r.responseBytes, r.duration.Microseconds(), outcomes, latency)
+			outcomes = excluded.outcomes, waits = excluded.waits, waited_us = excluded.waited_us, refused = excluded.refused, latency = excluded.latency`,
+		key.connection, key.operation, seconds, db.Micros(key.at), r.calls, r.attempts, r.requestBytes, r.responseBytes, r.duration.Microseconds(), outcomes,
+		r.waits, r.waited.Microseconds(), refused, latency)
 	return err
 }
 
 func scanRollup(row scanner, before ...any) (*rollup, error) {
 	var (
-		r                 rollup
-		duration          int64
-		outcomes, latency string
+		r                          rollup
+		duration, waited           int64
+		outcomes, refused, latency string
 	)
-	err := row.Scan(append(before, &r.calls, &r.attempts, &r.requestBytes, &r.responseBytes, &duration, &outcomes, &latency)...)
+	err := row.Scan(append(before, &r.calls, &r.attempts, &r.requestBytes, &r.responseBytes, &duration, &outcomes, &r.waits, &waited, &refused, &latency)...)
 	if err != nil {
 		return nil, err
 	}
-	r.duration = time.Duration(duration) * time.Microsecond
-	return &r, r.decode(outcomes, latency)
+	r.duration, r.waited = time.Duration(duration)*time.Microsecond, time.Duration(waited)*time.Microsecond
+	return &r, r.decode(outcomes, refused, latency)
 }
 
 // rollups calls fn with the rows of a time: the minutes, or the hours and the minutes of those hours that
 // are not made. Both ends are whole hours for that.
 func (s store) rollups(ctx context.Context, connection, operation string, from, to time.Time, hours bool, fn func(at time.Time, r *rollup) error) error {
-	const rows = `SELECT m.at, m.calls, m.attempts, m.request_bytes, m.response_bytes, m.duration_us, m.outcomes, m.latency FROM call_rollups AS m
+	const rows = `SELECT m.at, m.calls, m.attempts, m.request_bytes, m.response_bytes, m.duration_us, m.outcomes, m.waits, m.waited_us, m.refused, m.latency FROM call_rollups AS m
 		WHERE m.seconds = $1 AND m.at >= $2 AND m.at < $3`
 	of := ` AND m.operation = $4`
 	args := []any{60, db.Micros(from), db.Micros(to), operation}
@@ -219,7 +220,7 @@ func (s store) rollups(ctx context.Context, connection, operation string, from, 
 	// One statement, so that an hour made in between is not counted twice, or not at all.
 	text := rows + of + ` AND NOT EXISTS (SELECT 1 FROM call_rollups AS h WHERE h.connection_id = m.connection_id
 		AND h.operation = m.operation AND h.seconds = 3600 AND h.at = m.at - m.at % 3600000000) UNION ALL ` +
-		`SELECT m.at, m.calls, m.attempts, m.request_bytes, m.response_bytes, m.duration_us, m.outcomes, m.latency FROM call_rollups AS m
+		`SELECT m.at, m.calls, m.attempts, m.request_bytes, m.response_bytes, m.duration_us, m.outcomes, m.waits, m.waited_us, m.refused, m.latency FROM call_rollups AS m
 		WHERE m.seconds = 3600 AND m.at >= $2 AND m.at < $3` + of
 	return s.eachRollup(ctx, fn, text, args...)
 }

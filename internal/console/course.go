@@ -12,6 +12,9 @@ import (
 	"switchgear/internal/credentials"
 	"switchgear/internal/health"
 	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
+	"switchgear/internal/runtime/bulkhead"
+	"switchgear/internal/runtime/ratelimit"
 	breakersview "switchgear/web/templates/breakers"
 	connectionsview "switchgear/web/templates/connections"
 )
@@ -58,10 +61,19 @@ func (p connectionPages) course(r *http.Request, c connections.Connection) (conn
 			Held: point.Outcomes[runtime.OutcomeRejectedLocal], P50: point.P50, P95: point.P95, P99: point.P99,
 		}
 		out.Failed = point.Failed() - out.Held
+		out.Throttled, out.Waits = point.Outcomes[runtime.OutcomeThrottled], point.Waits
+		if point.Waits > 0 {
+			out.Waited = point.Waited / time.Duration(point.Waits)
+		}
+		out.Limited = point.Refused[ratelimit.CodeLimited] + point.Refused[ratelimit.CodeHeld]
+		out.Full, out.Stopped = point.Refused[bulkhead.CodeFull], point.Refused[breaker.CodeOpen]
 		view.Points = append(view.Points, out)
 	}
 	if len(view.Points) == 0 {
 		return view, nil
+	}
+	if err := p.breakerShares(r, c, &view, step); err != nil {
+		return view, err
 	}
 	note := func(at time.Time, text string) {
 		i := int(at.Sub(view.Points[0].At) / step)
@@ -100,6 +112,30 @@ func (p connectionPages) course(r *http.Request, c connections.Connection) (conn
 		note(e.At, name+" "+breakersview.StateWord(string(e.From))+" → "+breakersview.StateWord(string(e.To)))
 	}
 	return view, nil
+}
+
+// breakerShares tells for how much of each step the breaker kept calls back: that of the operation which is
+// looked at, where it has one, and else that of the connection.
+func (p connectionPages) breakerShares(r *http.Request, c connections.Connection, view *connectionsview.Course, step time.Duration) error {
+	detail, err := p.Breakers.Get(r.Context(), actor(r), c.Slug)
+	if err != nil {
+		return err
+	}
+	b := detail.Connection
+	for _, o := range detail.Operations {
+		if view.Operation != "" && o.Operation == view.Operation {
+			b, view.Breaker = o, o.Operation
+		}
+	}
+	shares, err := p.Breakers.Shares(r.Context(), actor(r), b.Breaker, view.Points[0].At, step, len(view.Points))
+	if err != nil {
+		return err
+	}
+	for i, s := range shares {
+		at := &view.Points[i]
+		at.Open, at.HalfOpen, at.Unknown = s.Open, s.HalfOpen, s.Known == 0
+	}
+	return nil
 }
 
 // operations are those whose traffic can be looked at: of the policy, and those that were called.

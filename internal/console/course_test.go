@@ -21,10 +21,10 @@ func TestCourseOfAConnection(t *testing.T) {
 	g.settled(t)
 	for choice, rows := range map[string]int{"": 61, "15m": 16, "6h": 73, "24h": 49, "7d": 57, "30d": 61, "nonsense": 61} {
 		_, _, part := g.do(t, g.operator, http.MethodGet, "/connections/guarded?range="+choice, nil, "HX-Request", "true", "HX-Target", connectionsview.CourseRegion)
-		if n := strings.Count(part, "data-at="); n < 2*(rows-1) || n > 2*rows {
-			t.Errorf("%q has %d rows in both tables, want about %d in each", choice, n, rows)
+		if n := strings.Count(part, "data-at="); n < 4*(rows-1) || n > 4*rows {
+			t.Errorf("%q has %d rows in four tables, want about %d in each", choice, n, rows)
 		}
-		for _, want := range []string{`data-value="3"`, "v1 (create) by", "breaker Closed → Open", "Latency in milliseconds"} {
+		for _, want := range []string{`data-value="3"`, "v1 (create) by", "breaker Closed → Open", "Latency in milliseconds", "Kept back", "Breaker of the connection", "Open, % of the time"} {
 			if !strings.Contains(part, want) {
 				t.Errorf("%q: %s is missing", choice, want)
 			}
@@ -61,6 +61,7 @@ func TestCourseOfAnOperation(t *testing.T) {
 	part := func(query string) string {
 		return g.page(t, g.operator, "/connections/guarded?range=15m"+query, "HX-Request", "true", "HX-Target", connectionsview.CourseRegion)
 	}
+	says(t, "limits that did nothing", part(""), "No call was kept back in this time")
 	all := part("")
 	says(t, "all calls", all, `data-value="4"`, `<option value="charge"`, "v2 (credential replaced) by", "credential of the account acme set", "credential failed: Account default")
 	charge := part("&operation=charge")

@@ -66,6 +66,7 @@ func (a *attempt) ready() *http.Request {
 	c, x := a.call, &a.exchange
 	if a.admission.limitWait > time.Millisecond {
 		c.span("rate limit", "waited for its turn", a.admission.limitWait)
+		c.rec.LimitWait += a.admission.limitWait
 	}
 	if a.admission.placeWait > time.Millisecond {
 		c.span("bulkhead", "waited for a place", a.admission.placeWait)

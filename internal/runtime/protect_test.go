@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	goruntime "runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -255,6 +256,30 @@ func TestRateLimitRefuses(t *testing.T) {
 	wantError(t, resp, body, http.StatusTooManyRequests, "CONNECTION_RATE_LIMITED")
 	if s.sends() != 2 || resp.Header.Get("Ratelimit") == "" || resp.Header.Get("X-Ratelimit-Remaining") != "0" {
 		t.Errorf("%d sends, %v", s.sends(), resp.Header)
+	}
+}
+
+// How long a call waited for its turn is in its record.
+func TestRateLimitWaits(t *testing.T) {
+	t.Parallel()
+	s := &script{statuses: []int{200}}
+	g := newGateway(t, newUpstream(t, s.ServeHTTP).URL, egress.TransportConfig{}, policy(func(p *runtime.Policy) {
+		p.RateLimits, p.RateLimitWait = []runtime.RateLimit{{Requests: 1, Per: runtime.Duration(time.Second / 4)}}, runtime.Duration(time.Minute)
+	}))
+	waited := 0
+	for range 3 {
+		send(t, g, newRequest(t, http.MethodGet, g.URL+"/", nil))
+		rec := g.records.next(t)
+		told := slices.ContainsFunc(rec.Steps, func(s runtime.Step) bool { return s.Name == "rate limit" })
+		if told != (rec.LimitWait > 0) || rec.LimitWait > rec.Duration {
+			t.Errorf("waited %s of %s, %+v", rec.LimitWait, rec.Duration, rec.Steps)
+		}
+		if rec.LimitWait > 0 {
+			waited++
+		}
+	}
+	if waited == 0 {
+		t.Error("no call waited")
 	}
 }
 

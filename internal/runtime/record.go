@@ -56,6 +56,8 @@ type Record struct {
 	Steps          []Step
 	// SentAt is when the last attempt began, from the start of the call.
 	SentAt time.Duration
+	// LimitWait is how long its attempts waited for their turn in a rate limit; a millisecond is no wait.
+	LimitWait time.Duration
 	// Number is that of the last attempt, from 1 in the order in which they were sent; 0 without one.
 	Number int
 	Trace  telemetry.TraceContext

@@ -9,6 +9,8 @@ import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -104,6 +106,40 @@ func Traffic(v Course) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
+						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " ")
+						if templ_7745c5c3_Err != nil {
+							return templ_7745c5c3_Err
+						}
+						if v.keptBack() {
+							templ_7745c5c3_Err = ui.Plot{Title: "Kept back", Rows: v.limits(), Lines: []ui.PlotLine{
+								{Label: "Waited for a limit", Tone: ui.ToneAccent}, {Label: "Refused by a limit", Tone: ui.ToneHeld}, {Label: "No room", Tone: ui.ToneWarn}, {Label: "Refused by the breaker", Tone: ui.ToneIdle}, {Label: "Throttled by the vendor", Tone: ui.ToneBad},
+							}}.Render(ctx, templ_7745c5c3_Buffer)
+							if templ_7745c5c3_Err != nil {
+								return templ_7745c5c3_Err
+							}
+						} else {
+							templ_7745c5c3_Err = ui.Muted("No call was kept back in this time, by a limit, a full bulkhead, the breaker or the vendor.").Render(ctx, templ_7745c5c3_Buffer)
+							if templ_7745c5c3_Err != nil {
+								return templ_7745c5c3_Err
+							}
+						}
+						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, " ")
+						if templ_7745c5c3_Err != nil {
+							return templ_7745c5c3_Err
+						}
+						if v.opened() {
+							templ_7745c5c3_Err = ui.Plot{Title: v.breakerTitle(), Rows: v.breaker(), Lines: []ui.PlotLine{
+								{Label: "Open, % of the time", Tone: ui.ToneBad}, {Label: "Half-open, % of the time", Tone: ui.ToneWarn},
+							}}.Render(ctx, templ_7745c5c3_Buffer)
+							if templ_7745c5c3_Err != nil {
+								return templ_7745c5c3_Err
+							}
+						} else {
+							templ_7745c5c3_Err = ui.Muted("The breaker was closed all of this time.").Render(ctx, templ_7745c5c3_Buffer)
+							if templ_7745c5c3_Err != nil {
+								return templ_7745c5c3_Err
+							}
+						}
 					}
 					return nil
 				})
@@ -188,6 +224,67 @@ func (v Course) outcomes() []ui.PlotRow {
 		}
 	}
 	return out
+}
+
+// keptBack reports whether a limit did anything.
+func (v Course) keptBack() bool {
+	return slices.ContainsFunc(v.Points, func(p CoursePoint) bool { return p.Waits+p.Limited+p.Full+p.Stopped+p.Throttled > 0 })
+}
+
+// opened reports whether the breaker was ever other than closed.
+func (v Course) opened() bool {
+	return slices.ContainsFunc(v.Points, func(p CoursePoint) bool { return p.Open+p.HalfOpen > 0 })
+}
+
+func (v Course) breakerTitle() string {
+	if v.Breaker != "" {
+		return "Breaker of " + v.Breaker
+	}
+	return "Breaker of the connection"
+}
+
+func (v Course) limits() []ui.PlotRow {
+	out := make([]ui.PlotRow, len(v.Points))
+	for i, p := range v.Points {
+		out[i] = ui.PlotRow{At: p.At, Note: strings.Join(p.Notes, "; ")}
+		for _, n := range []int64{p.Waits, p.Limited, p.Full, p.Stopped, p.Throttled} {
+			out[i].Values = append(out[i].Values, float64(n))
+			out[i].Texts = append(out[i].Texts, ui.Thousands(n))
+		}
+		if p.Waits > 0 {
+			out[i].Texts[0] += ", " + callsview.Took(p.Waited) + " each"
+		}
+	}
+	return out
+}
+
+func (v Course) breaker() []ui.PlotRow {
+	out := make([]ui.PlotRow, len(v.Points))
+	for i, p := range v.Points {
+		out[i] = ui.PlotRow{At: p.At, Note: strings.Join(p.Notes, "; ")}
+		for _, share := range []float64{p.Open, p.HalfOpen} {
+			if p.Unknown {
+				out[i].Values, out[i].Texts = append(out[i].Values, -1), append(out[i].Texts, "—")
+				continue
+			}
+			out[i].Values = append(out[i].Values, share*100)
+			out[i].Texts = append(out[i].Texts, percent(share))
+		}
+	}
+	return out
+}
+
+// percent never calls a part none, or all.
+func percent(share float64) string {
+	switch {
+	case share == 0:
+		return "0 %"
+	case share < 0.001:
+		return "<0.1 %"
+	case share < 1 && share > 0.999:
+		return ">99.9 %"
+	}
+	return strconv.FormatFloat(share*100, 'f', 1, 64) + " %"
 }
 
 func (v Course) latency() []ui.PlotRow {

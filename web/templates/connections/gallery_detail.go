@@ -32,11 +32,13 @@ func sampleCourse(points int) Course {
 		p := CoursePoint{At: ago(time.Duration(points-i) * time.Minute), Answered: int64(60 + i*7%5), Rejected: int64(i % 3), P50: 96 * time.Millisecond, P95: 412 * time.Millisecond, P99: 1800 * time.Millisecond}
 		switch {
 		case i == 3: // nothing was called
-			p = CoursePoint{At: p.At}
+			p = CoursePoint{At: p.At, Unknown: true}
 		case i == points/2:
 			p.Notes = []string{"v18 (edit) by ops@example.com", "breaker of createCharge Closed → Open"}
 		case i > points/2:
 			p.Failed, p.Held, p.P95 = 31, 12, 8100*time.Millisecond
+			p.Waits, p.Waited, p.Limited, p.Full, p.Stopped, p.Throttled = 14, 340*time.Millisecond, 2, 1, 9, 3
+			p.Open, p.HalfOpen = 0.62, 0.0004
 		}
 		out.Points = append(out.Points, p)
 	}
