@@ -66,11 +66,12 @@ func (s *Service) Target(slug, account string) (runtime.Target, error) {
 		return named, err
 	}
 	credential, version := e.set.Identity(account)
+	ready, obtain := e.set.Token(account)
 	return runtime.Target{
 		ConnectionID: e.ID, Slug: e.Slug, Account: account, Version: e.Version,
 		BaseURL: e.base, Policy: e.policy, Operations: e.operations,
 		Authorize: authorize, SignsBody: e.set.SignsBody(account), Refresh: renew, CredentialID: credential, CredentialVersion: version,
-		Transport: transport, LogBodies: e.LogBodies,
+		Ready: ready, Obtain: obtain, Transport: transport, LogBodies: e.LogBodies,
 	}, nil
 }
 

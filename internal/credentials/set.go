@@ -37,6 +37,8 @@ type account struct {
 	version   int64
 	authorize Authorize
 	token     *tokenUser                    // in place of authorize, for a kind with a token that can be renewed
+	ready     func() bool                   // with token
+	obtain    func(ctx context.Context) error
 	signsBody func(contentType string) bool // nil for a kind that does not
 	clientTLS func() (ClientTLS, error)     // nil for a kind that presents no certificate
 	problem   error
@@ -63,6 +65,14 @@ func (s *Set) Authorizer(name string) (Authorize, Renew, error) {
 			"The connection has no credential yet. Enter one on its accounts page.")
 	}
 	return nil, nil, noAccount(fault.Newf(fault.NotFound, "no account"))
+}
+
+// Token returns what says whether the token of an account is at hand, and what gets it: at once, or by a
+// renewal that all who ask for it share, and that goes on for the others when one of them leaves. Both are
+// nil for an account that needs no token of somebody else's.
+func (s *Set) Token(name string) (ready func() bool, obtain func(ctx context.Context) error) {
+	a := s.accounts[name]
+	return a.ready, a.obtain
 }
 
 // SignsBody returns what says whether the credential of an account needs the body of a content type. It is
@@ -224,6 +234,7 @@ func (v *Vault) ready(a *account, r sealedRow, t authtype.Type) {
 	switch t := t.(type) {
 	case authtype.Granted:
 		a.token = v.tokenUser(r, t)
+		a.ready, a.obtain = a.token.ready, a.token.obtain
 	case authtype.Minter:
 		a.authorize = v.mintedAuthorizer(r, t)
 	case authtype.TLSConfigurer:

@@ -203,13 +203,27 @@ func (u *tokenUser) call() (Authorize, Renew) {
 	return c.authorize, c.renew
 }
 
+// ready reports whether there is a token that can be used.
+func (u *tokenUser) ready() bool { return u.live.or(u.own).usable(u.vault.now()) }
+
+// obtain waits for a token that can be used.
+func (u *tokenUser) obtain(ctx context.Context) error {
+	token := u.live.or(u.own)
+	if token.usable(u.vault.now()) {
+		return nil
+	}
+	_, err := u.vault.renew(ctx, u.id, token.version)
+	return err
+}
+
 // tokenCall is one call with the attempts that belong to it.
 type tokenCall struct {
 	*tokenUser
 	sent atomic.Int64 // the version that was put on last
 }
 
-// authorize puts the newest token on, and gets one first when there is none that is usable.
+// authorize puts the newest token on. It gets one first when there is none that is usable, for who did not
+// see to that before (see [Set.Token]).
 func (c *tokenCall) authorize(ctx context.Context, request *http.Request) error {
 	token := c.live.or(c.own)
 	if !token.usable(c.vault.now()) {

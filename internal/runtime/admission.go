@@ -45,6 +45,33 @@ func (p *Protections) admit(ctx context.Context, t *Target, op *OperationPolicy,
 	return a, nil
 }
 
+// readyTries is how often an attempt may find, when its turn has come, that its token has ended meanwhile.
+const readyTries = 3
+
+// admitReady is admit for an attempt that has its token at hand. The protections are asked first: a call that
+// they refuse needs none, and what they gave is given back while the token is waited for.
+func (p *Protections) admitReady(ctx context.Context, t *Target, op *OperationPolicy, g *guard, now func() time.Time, left func() time.Duration, obtain func() error) (*admission, error) {
+	for try := 1; ; try++ {
+		a, err := p.admit(ctx, t, op, g, now, left())
+		if err != nil || t.Ready == nil || t.Ready() || try == readyTries {
+			return a, err
+		}
+		a.cancel()
+		if err := obtain(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// withheld is an attempt that was not made because there is no token for it.
+type withheld struct{ f *failure }
+
+// Error implements error, with what may be shown.
+func (w withheld) Error() string { return w.f.text }
+
+// Unwrap returns what the caller is answered.
+func (w withheld) Unwrap() error { return w.f.err }
+
 // Keys name the breaker and the limits of a call: those of its operation, where that has its own, under those
 // of the connection.
 func Keys(connectionID, account string, op *OperationPolicy) (breaker.Key, ratelimit.Key) {

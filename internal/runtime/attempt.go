@@ -3,6 +3,7 @@ package runtime
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -93,6 +94,11 @@ func (a *attempt) ready() *http.Request {
 		x.body.capture = c.proxy.bodies.Capture(out.Header)
 	}
 	x.watch = callerOf(a.ctx).Watch
+	if c.t.Obtain != nil { // The token may have ended since it was at hand: it is not waited for without end.
+		x.mu.Lock()
+		x.arm(false)
+		x.mu.Unlock()
+	}
 	if f := a.authorize(out); f != nil {
 		a.failure, a.outcome = f, f.outcome
 		return nil
@@ -389,13 +395,11 @@ func (p *Proxy) authorize(ctx context.Context, out *http.Request, t *Target, get
 	out.GetBody = getBody
 	err := t.Authorize(ctx, out)
 	out.GetBody = nil
-	if err != nil {
-		if fault.Is(err, fault.Internal) {
-			err = fault.Wrap(err, fault.Unavailable, CodeCredential, "The credential of this account cannot be used right now.")
-		}
-		f := reject(err)
-		f.text = fault.PublicMessage(err) // The cause may know too much.
-		return f
+	switch {
+	case err != nil && errors.Is(context.Cause(ctx), errTotalTimeout):
+		return tokenLate(OutcomeRejectedLocal)
+	case err != nil:
+		return unauthorized(err)
 	}
 	if out.URL.Scheme != t.BaseURL.Scheme || out.URL.Host != t.BaseURL.Host || out.Host != t.BaseURL.Host || out.Body != body {
 		return reject(fault.New(fault.Internal, "", "The credential changed the destination of the request."))

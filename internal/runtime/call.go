@@ -99,17 +99,19 @@ func (c *call) attempts() (begun bool, f *failure) {
 		}
 	}()
 	for {
-		admission, err := c.proxy.protections.admit(c.r.Context(), c.t, c.operation, c.guard, c.proxy.now, c.left())
+		admission, err := c.admit()
 		switch {
 		case err != nil && last == nil:
 			return c.refused(err)
-		case err != nil:
+		case err != nil && c.left() > 0:
 			// No further attempt may be made, so what the upstream said last is the answer.
 			c.note("refused", err.Error())
 			return c.finish(last)
 		case last != nil && c.left() <= 0:
 			// The time went by while it waited for its turn: an attempt without any would be none.
-			admission.cancel()
+			if err == nil {
+				admission.cancel()
+			}
 			c.note("no retry", "not repeated: the call has no time left")
 			last.failure = upstreamFailure(OutcomeTimeout, errTotalTimeout) // Nor is there any to pass its answer on.
 			last.outcome = last.failure.outcome
@@ -129,6 +131,31 @@ func (c *call) attempts() (begun bool, f *failure) {
 			return c.finish(last)
 		}
 	}
+}
+
+// admit asks the protections for one attempt, with a token at hand.
+func (c *call) admit() (*admission, error) {
+	return c.proxy.protections.admitReady(c.r.Context(), c.t, c.operation, c.guard, c.proxy.now, c.left, c.obtain)
+}
+
+// obtain waits for the token of the account, for as long as the call has time.
+func (c *call) obtain() error {
+	ctx, cancel := context.WithTimeoutCause(c.r.Context(), c.left(), errTokenTimeout)
+	defer cancel()
+	began := c.proxy.now()
+	err := c.t.Obtain(ctx)
+	took := c.proxy.now().Sub(began)
+	switch {
+	case err == nil:
+		c.span("token", "waited for a new one", took)
+		return nil
+	case errors.Is(context.Cause(ctx), errTokenTimeout):
+		c.span("token", "no new one within the time of the call", took)
+		return withheld{tokenLate(OutcomeRejectedLocal)}
+	}
+	f := unauthorized(err)
+	c.span("token", f.text, took)
+	return withheld{f}
 }
 
 // keepHeader records the header of a request of which nothing was sent; an attempt records what it sends.
@@ -201,6 +228,10 @@ func (c *call) again(a *attempt) bool {
 		a.admission.free() // Nobody waits for its place while the credential is renewed.
 		tried.Refreshed = c.renew()
 		a.admission.renewed = tried.Refreshed
+		if tried.Remaining = c.left(); tried.Remaining <= 0 {
+			a.failure = tokenLate(a.outcome)
+			return false
+		}
 	}
 	a.settle() // What follows asks the breaker, which has to know of this attempt.
 	tried.BreakerOpen = c.proxy.protections.openFor(c.t.ConnectionID, c.operation, began)
@@ -227,8 +258,14 @@ func (c *call) renew() bool {
 		return false
 	}
 	c.refreshed = true
-	authorize, err := c.t.Refresh(c.r.Context())
-	if err != nil {
+	ctx, cancel := context.WithTimeoutCause(c.r.Context(), c.left(), errTokenTimeout)
+	defer cancel()
+	authorize, err := c.t.Refresh(ctx)
+	switch {
+	case err != nil && errors.Is(context.Cause(ctx), errTokenTimeout):
+		c.note("refresh", errTokenTimeout.Error())
+		return false
+	case err != nil:
 		c.note("refresh", "the credential could not be renewed: "+fault.PublicMessage(err))
 		return false
 	}
@@ -424,6 +461,9 @@ func (c *call) openCache() {
 	})
 }
 
+// noWait is the time of an attempt that no queue is worth.
+func noWait() time.Duration { return 0 }
+
 // refresher fetches an answer anew for the cache, after its caller has left.
 func (p *Proxy) refresher(t Target, op *OperationPolicy, u *url.URL) cache.Refresh {
 	return func(ctx context.Context, header http.Header) (*http.Response, error) {
@@ -431,7 +471,7 @@ func (p *Proxy) refresher(t Target, op *OperationPolicy, u *url.URL) cache.Refre
 		if err != nil {
 			return nil, err
 		}
-		admission, err := p.protections.admit(ctx, &t, op, g, p.now, 0)
+		admission, err := p.protections.admitReady(ctx, &t, op, g, p.now, noWait, func() error { return t.Obtain(ctx) })
 		if err != nil {
 			return nil, err
 		}

@@ -31,6 +31,7 @@ const (
 	CodeSigningFull        = "SIGNING_MEMORY_FULL"
 	CodeCredential         = "CREDENTIAL_FAILED"   //nolint:gosec // The name of an error, not a credential.
 	CodeCredentialRejected = "CREDENTIAL_REJECTED" //nolint:gosec // The name of an error, not a credential.
+	CodeCredentialTimeout  = "CREDENTIAL_TIMEOUT"  //nolint:gosec // The name of an error, not a credential.
 )
 
 // ErrorHeader marks an answer as ours and names its code; an upstream cannot set it.
@@ -43,6 +44,7 @@ func SetErrorHeader(h http.Header, err error) { h.Set(ErrorHeader, fault.CodeOf(
 var (
 	errAttemptTimeout = errors.New("the upstream did not answer within the attempt timeout")
 	errTotalTimeout   = errors.New("the call did not finish within its timeout")
+	errTokenTimeout   = errors.New("the new token of the account did not come within the timeout of the call")
 	errHandshake      = errors.New("TLS handshake failed")
 	errReplay         = errors.New("the connection broke after the request was sent; it was not sent again")
 	errAttempts       = errors.New("the upstream refused the request too often")
@@ -82,6 +84,30 @@ func upstreamFailure(outcome Outcome, cause error) *failure {
 	return f
 }
 
+// unauthorized is a call whose credential cannot be put on. The record is told no more than the caller: the
+// cause may know too much.
+func unauthorized(err error) *failure {
+	if fault.Is(err, fault.Internal) {
+		err = fault.Wrap(err, fault.Unavailable, CodeCredential, "The credential of this account cannot be used right now.")
+	}
+	f := reject(err)
+	f.text = fault.PublicMessage(err)
+	return f
+}
+
+// tokenLate is a call whose time ran out while its token was renewed. outcome is that of what was sent so far.
+func tokenLate(outcome Outcome) *failure {
+	message := "The time for the call ran out while its account got a new token; nothing was sent. The renewal goes on."
+	if outcome != OutcomeRejectedLocal {
+		message = "The upstream did not accept the token, and the time for the call ran out while its account got a new one. The renewal goes on."
+	}
+	return &failure{
+		outcome: outcome, text: errTokenTimeout.Error(),
+		err: fault.Wrap(errTokenTimeout, fault.Timeout, CodeCredentialTimeout, message).
+			WithSuggestion("Send it again: the next call finds the new token. A token endpoint that stays slow needs a longer timeout in the policy."),
+	}
+}
+
 // badResponse is an answer that cannot be passed on.
 func badResponse(text string) *failure {
 	return &failure{
@@ -114,7 +140,7 @@ func callerSlow(text string) *failure {
 // describe words an error for the record. net/http quotes what it could not parse, and that can be
 // anything; so only errors whose text we know are repeated.
 func describe(err error) string {
-	for _, known := range []error{errAttemptTimeout, errTotalTimeout, errReplay, errAttempts} {
+	for _, known := range []error{errAttemptTimeout, errTotalTimeout, errTokenTimeout, errReplay, errAttempts} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

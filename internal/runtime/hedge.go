@@ -73,6 +73,11 @@ func (c *call) hedge() *attempt {
 		c.note("no hedge", err.Error())
 		return nil
 	}
+	if c.t.Ready != nil && !c.t.Ready() {
+		admission.cancel()
+		c.note("no hedge", "the token of the account has to be renewed")
+		return nil
+	}
 	if why := c.budget.Repeat(); why != "" {
 		admission.cancel()
 		c.note("no hedge", why)

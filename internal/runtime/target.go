@@ -28,6 +28,12 @@ type Target struct {
 	// Authorize puts the credential on the outgoing request: headers or query, never another host. An
 	// error refuses the call and is answered as it is.
 	Authorize func(ctx context.Context, r *http.Request) error
+	// Ready reports whether what Authorize puts on is at hand, and Obtain waits until it is: for a token that
+	// another system has to give first. A call waits for it within its time and outside of every queue and
+	// place, so that a slow token endpoint holds up nobody else; who leaves does not end it for the others.
+	// Both are nil where Authorize needs nobody.
+	Ready  func() bool
+	Obtain func(ctx context.Context) error
 	// SignsBody reports whether Authorize needs the body of a content type. Such a body is kept until it has
 	// arrived whole, and Authorize finds it in GetBody; all others stream. nil where none is needed.
 	SignsBody func(contentType string) bool

@@ -26,6 +26,12 @@ func (v CallView) advice() string {
 		return "A person or a program paused it; the audit log says who, and why."
 	case "CREDENTIAL_MISSING", "CREDENTIAL_NEEDS_REAUTH", "CREDENTIAL_REVOKED", "CREDENTIAL_CORRUPT", "CREDENTIAL_FAILED", "CREDENTIAL_REJECTED":
 		return "Enter a new credential under Accounts of the connection."
+	case "CREDENTIAL_NOT_CONNECTED":
+		return "Nobody has consented for this account yet. Connect it under Accounts of the connection."
+	case "CREDENTIAL_RENEWAL_FAILED":
+		return "The token endpoint gave no new token. Accounts of the connection says why, and when it is asked again."
+	case "CREDENTIAL_TIMEOUT":
+		return "The token endpoint was too slow for the timeout of the policy. The renewal went on, so a call that is sent again finds the new token."
 	case "INVALID_PATH", "METHOD_UNSUPPORTED", "UPGRADE_UNSUPPORTED", "CALLER_CANCELED", "CALLER_BODY_FAILED", "CALLER_TOO_SLOW":
 		return "This is about the application that called; the upstream had no part in it."
 	}
