@@ -34,6 +34,7 @@ type attempt struct {
 	sentAt    time.Duration // from the start of the call
 	took      time.Duration // until there was an answer, or none
 	settled   bool
+	held      holding // the answer's body, if its beginning was waited for
 }
 
 // attempt readies one try, with the leave of the protections. It has to be released.

@@ -208,7 +208,7 @@ func TestProbeSaysWhyThereIsNoAnswer(t *testing.T) {
 		want     string
 	}{
 		"nobody listens": {"http://127.0.0.1:1", nil, "connection refused"},
-		"not HTTP":       {rawUpstream(t, answer(canary+" is not HTTP\r\n\r\n")), nil, "was not HTTP"},
+		"not HTTP":       {rawUpstream(t, answer(canary+" is not HTTP\r\n\r\n")), nil, "is not valid HTTP"},
 		"silent":         {silent, []option{timeout(50 * time.Millisecond)}, "within its timeout"},
 		"credential refuses": {silent, []option{authorize(func(context.Context, *http.Request) error {
 			return fault.New(fault.Conflict, "NEEDS_REAUTH", "Reconnect the account.")

@@ -127,7 +127,11 @@ func (c *call) attempts() (begun bool, f *failure) {
 		} else {
 			last.send()
 		}
+		if rule, _ := last.outcome.Rule(); rule.Retry == RetryNever {
+			last.hold() // It is to be passed on, if it is one.
+		}
 		if !c.again(last) {
+			last.hold()
 			return c.finish(last)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime/egress"
+	"switchgear/internal/runtime/egress/http1"
 )
 
 // Codes of the errors that the gateway itself answers with, in the envelope and in Switchgear-Error.
@@ -116,6 +117,20 @@ func badResponse(text string) *failure {
 	}
 }
 
+const notHTTP = "what came back is not valid HTTP"
+
+// malformed is an answer that is not HTTP. That it came shows that the request left.
+func malformed(cause error) *failure {
+	text := notHTTP
+	if _, ok := http1.Malformed(cause); ok {
+		text = describe(cause)
+	}
+	return &failure{
+		outcome: OutcomeReset, text: text,
+		err: fault.Wrap(cause, fault.BadGateway, CodeBadResponse, "What the upstream answered is not valid HTTP. Whether it acted on the request is unknown."),
+	}
+}
+
 // callerBody is a request body that could not be read to its end.
 func callerBody(cause error) *failure {
 	f := &failure{outcome: OutcomeCanceled, text: "the request body could not be read"}
@@ -148,6 +163,9 @@ func describe(err error) string {
 	if denied, ok := errors.AsType[*egress.DeniedError](err); ok {
 		return denied.Error()
 	}
+	if why, ok := http1.Malformed(err); ok {
+		return notHTTP + ": " + why
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Error()
 	}
@@ -163,7 +181,7 @@ func describe(err error) string {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return "i/o timeout"
 	}
-	return "the connection ended, or what came over it was not HTTP"
+	return "the connection ended before the answer did"
 }
 
 // writeNotImplemented answers err with 501. It is the one status that no kind of fault has: everything

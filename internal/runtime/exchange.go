@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -49,7 +50,7 @@ type exchange struct {
 	dnsAt, connectAt, tlsAt          time.Time
 	dnsTook, connectTook, tlsTook    time.Duration
 	address                          string
-	reused                           bool
+	reused, h2                       bool
 	handshake                        error
 }
 
@@ -157,7 +158,7 @@ func (x *exchange) gotConn(info httptrace.GotConnInfo) {
 	if x.wrote {
 		x.refuseReplay(info)
 	}
-	x.gotAt, x.reused, x.wrote = x.now(), info.Reused, false
+	x.gotAt, x.reused, x.wrote, x.h2 = x.now(), info.Reused, false, speaksH2(info.Conn)
 	if x.body.present() {
 		x.arm(false) // Sending a long body is not waiting.
 	}
@@ -177,7 +178,7 @@ func (x *exchange) gotConn(info httptrace.GotConnInfo) {
 // opening the stream, all of which say that nothing was processed; graceful restarts of upstreams rely on
 // it. This is allowed up to the attempts of the policy, and it is visible: every send counts.
 func (x *exchange) refuseReplay(info httptrace.GotConnInfo) {
-	if c, ok := info.Conn.(interface{ ConnectionState() tls.ConnectionState }); ok && c.ConnectionState().NegotiatedProtocol == "h2" {
+	if speaksH2(info.Conn) {
 		if x.sends < x.h2Sends {
 			return
 		}
@@ -188,6 +189,11 @@ func (x *exchange) refuseReplay(info httptrace.GotConnInfo) {
 	x.refused = errReplay
 	x.cancel(errReplay)
 	_ = info.Conn.Close()
+}
+
+func speaksH2(conn net.Conn) bool {
+	c, ok := conn.(interface{ ConnectionState() tls.ConnectionState })
+	return ok && c.ConnectionState().NegotiatedProtocol == "h2"
 }
 
 func (x *exchange) wroteHeaders() {

@@ -33,6 +33,14 @@ func answer(text string) func(net.Conn) {
 	}
 }
 
+// begun is answer, after which the upstream says no more and stays.
+func begun(text string) func(net.Conn) {
+	return func(c net.Conn) {
+		answer(text)(c)
+		_, _ = io.Copy(io.Discard, c)
+	}
+}
+
 func TestFailuresBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	secure, _ := newUpstream2(t, func(http.ResponseWriter, *http.Request) { t.Error("reached without trust") })
@@ -53,10 +61,10 @@ func TestFailuresBeforeTheAnswer(t *testing.T) {
 			strings.Replace(rawUpstream(t, func(net.Conn) {}), "http:", "https:", 1), nil, 502, runtime.CodeTLSFailed, runtime.OutcomeTLSFailed, 1,
 		},
 		"closes without answer":        {rawUpstream(t, answer("")), nil, 502, runtime.CodeReset, runtime.OutcomeReset, 1},
-		"not HTTP":                     {rawUpstream(t, answer(canary+" is not HTTP\r\n\r\n")), nil, 502, runtime.CodeReset, runtime.OutcomeReset, 1},
-		"broken header":                {rawUpstream(t, answer("HTTP/1.1 200 OK\r\n"+canary+"\r\n\r\n")), nil, 502, runtime.CodeReset, runtime.OutcomeReset, 1},
-		"contradicting lengths":        {rawUpstream(t, answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx")), nil, 502, runtime.CodeReset, runtime.OutcomeReset, 1},
-		"headers too large":            {rawUpstream(t, answer("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 70<<10)+"\r\n\r\n")), nil, 502, runtime.CodeReset, runtime.OutcomeReset, 1},
+		"not HTTP":                     {rawUpstream(t, answer(canary+" is not HTTP\r\n\r\n")), nil, 502, runtime.CodeBadResponse, runtime.OutcomeReset, 1},
+		"broken header":                {rawUpstream(t, answer("HTTP/1.1 200 OK\r\n"+canary+"\r\n\r\n")), nil, 502, runtime.CodeBadResponse, runtime.OutcomeReset, 1},
+		"contradicting lengths":        {rawUpstream(t, answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx")), nil, 502, runtime.CodeBadResponse, runtime.OutcomeReset, 1},
+		"headers too large":            {rawUpstream(t, answer("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 70<<10)+"\r\n\r\n")), nil, 502, runtime.CodeBadResponse, runtime.OutcomeReset, 1},
 		"switches protocols by itself": {rawUpstream(t, answer("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")), nil, 502, runtime.CodeBadResponse, runtime.OutcomeReset, 1},
 		"status 000":                   {rawUpstream(t, answer("HTTP/1.1 000 Nothing\r\nContent-Length: 0\r\n\r\n")), nil, 502, runtime.CodeBadResponse, runtime.OutcomeReset, 1},
 		"egress": {plain.URL, []option{func(t *runtime.Target) {
@@ -66,6 +74,8 @@ func TestFailuresBeforeTheAnswer(t *testing.T) {
 			p.AttemptTimeout = runtime.Duration(50 * time.Millisecond)
 		})}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
 		"does not answer in all the time": {rawUpstream(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), []option{timeout(50 * time.Millisecond)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
+		"body never begins":               {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")), []option{timeout(50 * time.Millisecond)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
+		"body stops early":                {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")), []option{timeout(50 * time.Millisecond)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
 		"does not shake hands":            {strings.Replace(rawUpstream(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), "http:", "https:", 1), []option{timeout(50 * time.Millisecond)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
 		"credential refuses": {plain.URL, []option{authorize(func(context.Context, *http.Request) error {
 			return fault.New(fault.Conflict, "NEEDS_REAUTH", "Reconnect the account.")
@@ -144,24 +154,16 @@ func TestRefusedRequests(t *testing.T) {
 // Once the answer has begun, a failure can only be shown by breaking off.
 func TestFailuresWithinTheAnswer(t *testing.T) {
 	t.Parallel()
-	hang := func(text string) func(net.Conn) {
-		return func(c net.Conn) {
-			answer(text)(c)
-			_, _ = io.Copy(io.Discard, c)
-		}
-	}
 	for name, c := range map[string]struct {
 		upstream string
 		options  []option
 		code     string
 		outcome  runtime.Outcome
 	}{
-		"known length cut":  {rawUpstream(t, answer("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")), nil, runtime.CodeReset, runtime.OutcomeReset},
-		"chunks cut":        {rawUpstream(t, answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n")), nil, runtime.CodeReset, runtime.OutcomeReset},
-		"chunks garbled":    {rawUpstream(t, answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n"+canary+"\r\n")), nil, runtime.CodeReset, runtime.OutcomeReset},
-		"body never ends":   {rawUpstream(t, hang("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")), []option{timeout(200 * time.Millisecond)}, runtime.CodeTimeout, runtime.OutcomeTimeout},
-		"chunks never end":  {rawUpstream(t, hang("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n")), []option{timeout(200 * time.Millisecond)}, runtime.CodeTimeout, runtime.OutcomeTimeout},
-		"body never begins": {rawUpstream(t, hang("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")), []option{timeout(200 * time.Millisecond)}, runtime.CodeTimeout, runtime.OutcomeTimeout},
+		"chunks cut":       {rawUpstream(t, answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n")), nil, runtime.CodeReset, runtime.OutcomeReset},
+		"chunks garbled":   {rawUpstream(t, answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n"+canary+"\r\n")), nil, runtime.CodeBadResponse, runtime.OutcomeReset},
+		"body never ends":  {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"+strings.Repeat("x", 5000))), []option{timeout(200 * time.Millisecond)}, runtime.CodeTimeout, runtime.OutcomeTimeout},
+		"chunks never end": {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n")), []option{timeout(200 * time.Millisecond)}, runtime.CodeTimeout, runtime.OutcomeTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -113,6 +113,9 @@ func newGateway(tb testing.TB, upstream string, cfg egress.TransportConfig, opti
 	}))
 	g.Server = httptest.NewUnstartedServer(handler)
 	g.EnableHTTP2 = true
+	g.Config.Protocols = &http.Protocols{}
+	g.Config.Protocols.SetHTTP1(true)
+	g.Config.Protocols.SetUnencryptedHTTP2(true)
 	g.Config.ErrorLog = nil
 	g.Start()
 	tb.Cleanup(g.Close)

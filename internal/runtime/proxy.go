@@ -134,6 +134,7 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, t Target, path str
 		return nil
 	case begun:
 		abandon(w)
+		cutOff(w, r)
 		panic(http.ErrAbortHandler)
 	}
 	h := w.Header()
@@ -276,7 +277,7 @@ func upgrades(values []string) bool {
 func (x *exchange) failed(ctx context.Context, err error) *failure {
 	cause := context.Cause(ctx)
 	x.mu.Lock()
-	wrote, refused, handshake := x.sends > 0, x.refused, x.handshake
+	wrote, refused, handshake, answered, h2 := x.sends > 0, x.refused, x.handshake, !x.firstAt.IsZero(), x.h2
 	x.mu.Unlock()
 	switch {
 	case refused != nil:
@@ -293,6 +294,8 @@ func (x *exchange) failed(ctx context.Context, err error) *failure {
 		return callerBody(x.body.err())
 	case handshake != nil && !wrote:
 		err = fmt.Errorf("%w: %w", errHandshake, handshake)
+	case unreadable(err, answered, h2):
+		return malformed(err)
 	}
 	return upstreamFailure(Classify(nil, err, wrote), err)
 }

@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -144,6 +145,29 @@ func settle(control *http.ResponseController, r *http.Request, h http.Header, la
 // abandon keeps the server from waiting for the rest of a request before it breaks the connection off.
 func abandon(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(longAgo()) // A writer that cannot do it waits.
+}
+
+// cutOff breaks the connection of a caller for whom the end of an answer would be the orderly end of the
+// connection: HTTP/1.0 without a length has no other sign that something is missing.
+func cutOff(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoAtLeast(1, 1) || len(w.Header()["Content-Length"]) > 0 {
+		return
+	}
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return // There is none.
+	}
+	for { // What is around the socket might still take its leave.
+		outer, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		conn = outer.NetConn()
+	}
+	if socket, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+		_ = socket.SetLinger(0) // A reset in place of an end.
+	}
+	_ = conn.Close()
 }
 
 func (b *requestBody) err() error {

@@ -67,7 +67,7 @@ func (p *Proxy) respond(a *attempt, c *call) *failure {
 			}
 			return nil
 		case err != nil:
-			return brokenBody(ctx, err)
+			return a.brokenBody(err)
 		}
 	}
 }
@@ -81,12 +81,14 @@ func callerGone(ctx context.Context, err error) *failure {
 }
 
 // brokenBody explains why the upstream's body ended early.
-func brokenBody(ctx context.Context, err error) *failure {
-	switch cause := context.Cause(ctx); {
+func (a *attempt) brokenBody(err error) *failure {
+	switch cause := context.Cause(a.ctx); {
 	case errors.Is(cause, errTotalTimeout):
 		return upstreamFailure(OutcomeTimeout, cause)
 	case cause != nil:
 		return upstreamFailure(OutcomeCanceled, cause)
+	case unreadable(err, true, a.resp.ProtoMajor > 1):
+		return malformed(err)
 	}
 	return upstreamFailure(Classify(nil, err, true), err)
 }

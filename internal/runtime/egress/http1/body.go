@@ -1,8 +1,10 @@
 package http1
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"sync"
@@ -70,10 +72,14 @@ func (b *body) Read(p []byte) (n int, err error) {
 	switch {
 	case b.chunked != nil:
 		n, err = b.chunked.Read(p)
-		if errors.Is(err, io.EOF) {
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
 			if failed := b.conn.readTrailer(b.resp); failed != nil {
 				err = failed
 			}
+		case !lost(err):
+			err = errChunks
 		}
 	case b.left < 0:
 		n, err = b.conn.br.Read(p)
@@ -99,6 +105,18 @@ func (b *body) Read(p []byte) (n int, err error) {
 	}
 	b.err = err
 	return n, err
+}
+
+// lost reports whether err is about the connection, and not about what came over it.
+func lost(err error) bool {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok
 }
 
 func (b *body) closed() bool {

@@ -17,6 +17,13 @@ type malformedError string
 // Error implements error.
 func (e malformedError) Error() string { return "http1: the answer " + string(e) }
 
+// Malformed says why an answer was not taken: what it has that proper HTTP/1 has not. It repeats nothing of the
+// answer. false for an error that is about something else.
+func Malformed(err error) (why string, ok bool) {
+	e, ok := errors.AsType[malformedError](err)
+	return "the answer " + string(e), ok
+}
+
 const (
 	errStatusLine   = malformedError("has no valid status line")
 	errVersion      = malformedError("is not in HTTP/1")
@@ -31,6 +38,7 @@ const (
 	errOldEncoding  = malformedError("is in HTTP/1.0 and has a Transfer-Encoding")
 	errTrailerName  = malformedError("announces a trailer that must not be one")
 	errTrailerField = malformedError("has a trailer that must not be one")
+	errChunks       = malformedError("has malformed chunks")
 )
 
 // unexpected is the end of a connection in the middle of something.
