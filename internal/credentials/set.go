@@ -36,8 +36,8 @@ type account struct {
 	id        string
 	version   int64
 	authorize Authorize
-	token     *tokenUser                    // in place of authorize, for a kind with a token that can be renewed
-	ready     func() bool                   // with token
+	token     *tokenUser  // in place of authorize, for a kind with a token that can be renewed
+	ready     func() bool // with token
 	obtain    func(ctx context.Context) error
 	signsBody func(contentType string) bool // nil for a kind that does not
 	clientTLS func() (ClientTLS, error)     // nil for a kind that presents no certificate

@@ -30,18 +30,18 @@ func callers() map[string]func(t *testing.T, g *gateway, method string) told {
 			t.Helper()
 			conn := dial(t, g.Listener.Addr().String())
 			_, _ = io.WriteString(conn, method+" /x HTTP/1.0\r\nHost: x\r\n\r\n")
-			return heard(http.ReadResponse(bufio.NewReader(conn), nil)) //nolint:bodyclose // By heard.
+			return heard(http.ReadResponse(bufio.NewReader(conn), nil))
 		},
 		"HTTP/1.1": func(t *testing.T, g *gateway, method string) told {
 			t.Helper()
-			return heard(g.caller.RoundTrip(newRequest(t, method, g.URL+"/x", nil))) //nolint:bodyclose // By heard.
+			return heard(g.caller.RoundTrip(newRequest(t, method, g.URL+"/x", nil)))
 		},
 		"h2c": func(t *testing.T, g *gateway, method string) told {
 			t.Helper()
 			prior := &http.Transport{Protocols: &http.Protocols{}}
 			prior.Protocols.SetUnencryptedHTTP2(true)
 			t.Cleanup(prior.CloseIdleConnections)
-			return heard(prior.RoundTrip(newRequest(t, method, g.URL+"/x", nil))) //nolint:bodyclose // By heard.
+			return heard(prior.RoundTrip(newRequest(t, method, g.URL+"/x", nil)))
 		},
 	}
 }

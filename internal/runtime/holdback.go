@@ -11,15 +11,14 @@ import (
 // a server would keep in its buffers anyway. A shorter answer is passed on once it is whole.
 const heldBack = 4 << 10
 
-var headRooms = sync.Pool{New: func() any { return new([heldBack]byte) }}
-
 // holding is the body of an answer whose beginning was read ahead.
 type holding struct {
 	io.ReadCloser
 
-	room *[heldBack]byte
-	head []byte // of room: what nobody has read yet
-	err  error  // what came after head
+	rooms *sync.Pool // of room
+	room  *[heldBack]byte
+	head  []byte // of room: what nobody has read yet
+	err   error  // what came after head
 }
 
 // Read implements io.Reader.
@@ -40,7 +39,7 @@ func (h *holding) Read(p []byte) (int, error) {
 // Close implements io.Closer.
 func (h *holding) Close() error {
 	if h.room != nil {
-		headRooms.Put(h.room)
+		h.rooms.Put(h.room)
 		h.room, h.head, h.err = nil, nil, http.ErrBodyReadAfterClose
 	}
 	return h.ReadCloser.Close()
@@ -55,8 +54,8 @@ func (a *attempt) hold() {
 		return
 	}
 	h := &a.held
-	h.ReadCloser = resp.Body
-	h.room, _ = headRooms.Get().(*[heldBack]byte)
+	h.ReadCloser, h.rooms = resp.Body, &a.call.proxy.heads
+	h.room, _ = h.rooms.Get().(*[heldBack]byte)
 	resp.Body = h
 	want, n := int(min(resp.ContentLength, heldBack)), 0
 	for n < want && h.err == nil {

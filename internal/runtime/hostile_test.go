@@ -95,9 +95,9 @@ func TestNobodyWaitsForTheRest(t *testing.T) {
 			_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 			_, _ = io.WriteString(conn, c.method+" / HTTP/1.1\r\nHost: x\r\n"+c.rest)
 			from := bufio.NewReader(conn)
-			resp, err := http.ReadResponse(from, nil)                 //nolint:bodyclose // By read, or there is none.
+			resp, err := http.ReadResponse(from, nil)
 			if err == nil && resp.StatusCode == http.StatusContinue { // The transport had begun to read by then.
-				resp, err = http.ReadResponse(from, nil) //nolint:bodyclose // By read, or there is none.
+				resp, err = http.ReadResponse(from, nil)
 			}
 			if c.status == 0 {
 				if err == nil { // The answer had begun.

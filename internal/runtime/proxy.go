@@ -64,6 +64,7 @@ type Proxy struct {
 	bodies   *bodies.Keeper
 	shown    *bodies.Keeper
 	buffers  sync.Pool // of *[copyBuffer]byte
+	heads    sync.Pool // of *[heldBack]byte
 
 	protections *Protections
 	trace       func(h http.Header) telemetry.TraceContext
@@ -95,6 +96,7 @@ func NewProxy(deps ProxyDeps, cfg ProxyConfig) *Proxy {
 		redactor: newRedactor(cfg.MaxHeaderBytes), bodies: bodies.NewKeeper(cfg.Bodies),
 		shown:   bodies.NewKeeper(bodies.Config{Max: shownBytes}),
 		buffers: sync.Pool{New: func() any { return new([copyBuffer]byte) }},
+		heads:   sync.Pool{New: func() any { return new([heldBack]byte) }},
 
 		protections: deps.Protections, trace: cfg.Trace, lines: cfg.Lines, spool: retry.NewSpool(cfg.Spool),
 		signed:    retry.NewSpool(retry.SpoolConfig{Memory: cfg.SignedBody, TotalMemory: 8 * cfg.SignedBody}),
