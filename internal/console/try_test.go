@@ -175,6 +175,11 @@ func TestTryTellsOurErrorsFromTheirs(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/base/abort" {
+			_, _ = io.WriteString(w, "the beginning")
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		if r.URL.Path == "/base/short" {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "the beginning")
 			return
@@ -191,6 +196,9 @@ func TestTryTellsOurErrorsFromTheirs(t *testing.T) {
 	}
 	if status, text := b.try(t, client, url.Values{"method": {"GET"}, "path": {"/abort"}}); status != http.StatusOK || !strings.Contains(text, "The answer broke off") || !strings.Contains(text, "the beginning") {
 		t.Errorf("an answer that breaks off: %d\n%s", status, text)
+	}
+	if status, text := b.try(t, client, url.Values{"method": {"GET"}, "path": {"/short"}}); status != http.StatusOK || !strings.Contains(text, "UPSTREAM_RESET") || !strings.Contains(text, ours) || !strings.Contains(text, "the beginning") {
+		t.Errorf("an answer that is too short: %d\n%s", status, text)
 	}
 	if status, text := b.try(t, client, url.Values{"method": {"GET"}, "path": {"/"}, "account": {"nobody"}}); status != http.StatusOK || !strings.Contains(text, "ACCOUNT_NOT_FOUND") || !strings.Contains(text, ours) {
 		t.Errorf("an unknown account: %d", status)
