@@ -151,7 +151,7 @@ func TestKinds(t *testing.T) {
 			return connections.Expiry{Expiry: credentials.Expiry{ConnectionID: slug, Account: "default", What: what, At: now.Add(in)}, Slug: slug}
 		}
 		return []connections.Expiry{
-			ends("few", credentials.ExpiryConsent, -time.Hour), ends("gone", credentials.ExpiryToken, time.Hour), ends("b", credentials.ExpiryCertificate, 13*24*time.Hour),
+			ends("few", credentials.ExpiryConsent, -time.Hour), ends("few", credentials.ExpiryOld, time.Hour), ends("gone", credentials.ExpiryToken, time.Hour), ends("b", credentials.ExpiryCertificate, 13*24*time.Hour),
 			ends("b", credentials.ExpiryToken, 14*24*time.Hour), ends("a", credentials.ExpiryToken, 15*24*time.Hour),
 		}, nil
 	}

@@ -40,7 +40,7 @@ func (tokenExpiresSoon) Judge(ctx context.Context, f *Facts, p Params, in func(*
 	)
 	for _, e := range expiries { // The first to end is the first.
 		c := f.Connections[e.ConnectionID]
-		if e.What == credentials.ExpiryConsent || e.At.After(limit) || c == nil || !in(c) {
+		if e.What == credentials.ExpiryConsent || e.What == credentials.ExpiryOld || e.At.After(limit) || c == nil || !in(c) {
 			continue
 		}
 		if parts[c] == nil {

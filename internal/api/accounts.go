@@ -21,6 +21,7 @@ type Account struct {
 	UpdatedAt  time.Time  `json:"updated_at"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 	Token      *Token     `json:"token,omitempty" doc:"What is known about the token of a kind that has one. Never the token."`
+	Rotation   *Rotation  `json:"rotation,omitempty" doc:"The rotation of the credential that is under way."`
 }
 
 // Token is what may be known about a token.
@@ -52,7 +53,7 @@ func accountOf(c credentials.Credential) Account {
 	return Account{
 		Name: c.Account, Auth: auth, State: c.State, Version: c.Version,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, LastUsedAt: optionalTime(c.LastUsedAt),
-		Token: tokenOf(c.Token),
+		Token: tokenOf(c.Token), Rotation: underWay(c.Rollover),
 	}
 }
 
@@ -104,6 +105,7 @@ func (v *version) accountRoutes() {
 		status: http.StatusNoContent,
 	}, v.deleteAccount)
 	v.tokenRoutes()
+	v.rotationRoutes()
 }
 
 func (v *version) listAccounts(ctx context.Context, in *struct {

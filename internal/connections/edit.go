@@ -292,8 +292,24 @@ func (s *Service) edit(ctx context.Context, a access.Actor, p access.Permission,
 	return e.Connection, nil
 }
 
-// advance stores next as the version after old, makes it the active one and records it.
+// advance stores next as the version after old, makes it the active one and records it, with its credential
+// where that is another.
 func (s *Service) advance(ctx context.Context, tx *db.Tx, a access.Actor, old, next row, v Version, changes []Change) (effect, error) {
+	done, err := s.move(ctx, tx, a, old, next, v, changes)
+	if err != nil {
+		return effect{}, err
+	}
+	if before, after := old.def.Auth, next.def.Auth; before.CredentialID != after.CredentialID || before.CredentialVersion != after.CredentialVersion {
+		done.accounts = []string{credentials.DefaultAccount}
+		if after.CredentialID != "" {
+			return done, s.recordCredential(ctx, tx, a, next, credentials.DefaultAccount, after.Type, v.Reason)
+		}
+	}
+	return done, nil
+}
+
+// move stores next as the version after old and makes it the active one.
+func (s *Service) move(ctx context.Context, tx *db.Tx, a access.Actor, old, next row, v Version, changes []Change) (effect, error) {
 	next.Version, next.UpdatedAt = old.Version+1, s.moment()
 	next.define(next.def)
 	moved, err := s.store.activate(ctx, tx, next)
@@ -319,14 +335,7 @@ func (s *Service) advance(ctx context.Context, tx *db.Tx, a access.Actor, old, n
 			return effect{}, err
 		}
 	}
-	done := effect{slug: next.Slug}
-	if before, after := old.def.Auth, next.def.Auth; before.CredentialID != after.CredentialID || before.CredentialVersion != after.CredentialVersion {
-		done.accounts = []string{credentials.DefaultAccount}
-		if after.CredentialID != "" {
-			return done, s.recordCredential(ctx, tx, a, next, credentials.DefaultAccount, after.Type, v.Reason)
-		}
-	}
-	return done, nil
+	return effect{slug: next.Slug}, nil
 }
 
 // Delete removes a connection with its versions and credentials. It needs configure. confirmSlug must

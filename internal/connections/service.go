@@ -118,7 +118,7 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 }
 
 // Serve does the work in the background until ctx ends: it writes down when credentials were last used,
-// and mends the snapshot after a commit whose outcome was unknown. Run it under a supervisor; what is
+// destroys old ones whose time is over, and mends the snapshot after a commit whose outcome was unknown. Run it under a supervisor; what is
 // pending is written before it returns.
 func (s *Service) Serve(ctx context.Context) error {
 	tick := time.NewTicker(flushInterval)
@@ -132,6 +132,7 @@ func (s *Service) Serve(ctx context.Context) error {
 			return ctx.Err()
 		case <-tick.C:
 			s.flush(ctx)
+			s.destroyDue(ctx)
 			if s.stale.Load() {
 				if err := s.Refresh(ctx); err != nil {
 					s.logger.WarnContext(ctx, "connections are not reloaded yet", "error", err)

@@ -18,6 +18,10 @@
 // service refused it; by one at a time, under a lease on the row. A person who consents, or a renewal that is
 // refused for good, moves the state between active and needs_reauth.
 //
+// A credential that a person enters is replaced with overlap by a [Rollover]: the next one waits, sealed, beside
+// the one in use, is tried, and becomes the next version; the one before is kept for a way back until it is
+// destroyed. Each step compares the revision that it was decided on.
+//
 // The master key is rotated by [Keyring.RotateMaster], the key that seals values by a [Rotator]; both while
 // everything is in use, and both such that a process which is killed at any point loses nothing.
 //

@@ -17,6 +17,7 @@ const (
 	ExpiryCertificate = "certificate" // that the client presents
 	ExpirySecret      = "secret"      // by the day that a person set
 	ExpiryConsent     = "consent"     // it is over: a person has to connect the account again
+	ExpiryOld         = "old"         // the old credential of a rotation: the way back
 )
 
 // Expiry is when something about a credential ends, or that it has.
@@ -60,6 +61,11 @@ func (v *Vault) Expiries(ctx context.Context) ([]Expiry, error) {
 			add(ExpirySecret, r.ExpiresOn.End())
 		}
 	}
+	kept, err := v.store.keptOld(ctx, v.store.db)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: read until when old credentials are kept: %w", err)
+	}
+	out = append(out, kept...)
 	slices.SortStableFunc(out, func(a, b Expiry) int { return a.At.Compare(b.At) })
 	return out, nil
 }

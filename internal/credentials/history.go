@@ -21,6 +21,15 @@ const (
 	EventRevoked       = "revoked"        // at the service
 	EventNotRevoked    = "not_revoked"    // the service was to, and did not
 	EventDeleted       = "deleted"
+
+	// Of a rotation with overlap.
+	EventStaged       = "staged"        // the next one waits
+	EventTested       = "tested"        // a request with it was accepted
+	EventTestFailed   = "test_failed"   // or not
+	EventSwitched     = "switched"      // it is in use
+	EventRolledBack   = "rolled_back"   // the old one is in use again
+	EventOldDestroyed = "old_destroyed" // there is no way back any more
+	EventDiscarded    = "discarded"     // what waited is forgotten
 )
 
 // Actor is who did something to a credential.
@@ -50,7 +59,7 @@ func (v *Vault) Record(ctx context.Context, tx *db.Tx, c Credential, kind, code 
 func (v *Vault) recordEvent(ctx context.Context, tx *db.Tx, c Credential, tokenVersion int64, kind, code string, actor Actor, detail ...string) error {
 	err := v.store.insertEvent(ctx, tx, Event{
 		ID: db.NewID("cev"), CredentialID: c.ID, ConnectionID: c.ConnectionID, Account: c.Account, Kind: kind, Code: code,
-		Detail: strings.Join(detail, " "), Actor: actor, Version: c.Version, TokenVersion: tokenVersion, At: v.moment(),
+		Detail: strings.TrimSpace(strings.Join(detail, " ")), Actor: actor, Version: c.Version, TokenVersion: tokenVersion, At: v.moment(),
 	})
 	if err != nil {
 		return fmt.Errorf("credentials: record %s of %s: %w", kind, c.ID, err)

@@ -214,10 +214,8 @@ func (v *Vault) ask(ctx context.Context, r sealedRow, lease string) (*heldToken,
 		token   oauth.Token
 	)
 	switch granted.Grant() {
-	case authtype.GrantClientCredentials:
-		token, err = v.endpoint.ClientCredentials(ctx, cfg)
-	case authtype.GrantJWTBearer:
-		token, err = v.endpoint.JWTBearer(ctx, cfg)
+	case authtype.GrantClientCredentials, authtype.GrantJWTBearer:
+		token, err = v.grant(ctx, granted, cfg)
 	case authtype.GrantAuthorizationCode, authtype.GrantDeviceCode:
 		if secrets, err = v.openToken(r.held()); err != nil {
 			return unsent(err)

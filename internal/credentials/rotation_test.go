@@ -144,9 +144,34 @@ func filled(t *testing.T) *installation {
 				return err
 			}
 		}
+		if err := i.rolling(ctx, tx); err != nil {
+			return err
+		}
 		return i.others(ctx, tx)
 	})
 	return i
+}
+
+// rolling stores credentials that are being rotated: r0 to r3 are staged, and r0 is switched and r1 rolled back.
+func (i *installation) rolling(ctx context.Context, tx *db.Tx) error {
+	by := Actor{Name: "test"}
+	for n := range 4 {
+		account := "r" + strconv.Itoa(n)
+		if _, err := i.vault.Put(ctx, tx, "con_1", account, "bearer", map[string]string{"token": canary + account}); err != nil {
+			return err
+		}
+		if _, err := i.vault.Stage(ctx, tx, "con_1", account, map[string]string{"token": newCanary + account}, by); err != nil {
+			return err
+		}
+		if n > 1 {
+			continue
+		}
+		if _, _, err := i.vault.Switch(ctx, tx, "con_1", account, Switchover{Anyway: true, Reason: "test"}, by); err != nil {
+			return err
+		}
+	}
+	_, _, err := i.vault.RollBack(ctx, tx, "con_1", "r1", 0, by)
+	return err
 }
 
 // others stores values of the tables that belong to packages above.

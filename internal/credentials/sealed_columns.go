@@ -53,6 +53,10 @@ func sealedColumns() []sealedColumn {
 			label: "Demonstration", table: "demo", value: "sealed", key: "sealed_key",
 			row: "s.id", owner: "''", account: "''", version: "CAST(0 AS BIGINT)",
 		},
+		{
+			label: "Staged credentials", table: "credential_rollovers", value: "sealed", key: "key_id", join: join,
+			row: "s.id", owner: owner, account: account, version: "s.version",
+		},
 	}
 }
 

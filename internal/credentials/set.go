@@ -266,7 +266,7 @@ func stateProblem(state string) error {
 
 // authorizer decrypts at the moment of use, so that no plaintext is kept.
 func (v *Vault) authorizer(r sealedRow, t authtype.Type) Authorize {
-	used := v.use(r.ID)
+	used := v.useOf(r)
 	e, sealErr := newEnvelope(r.aad(), r.sealed)
 	return func(_ context.Context, request *http.Request) error {
 		if sealErr != nil {
@@ -287,7 +287,7 @@ func (v *Vault) authorizer(r sealedRow, t authtype.Type) Authorize {
 
 // settingsAuthorizer is for a kind whose secret is not on the request.
 func (v *Vault) settingsAuthorizer(r sealedRow, t authtype.Type) Authorize {
-	used, settings := v.use(r.ID), r.Settings
+	used, settings := v.useOf(r), r.Settings
 	return func(_ context.Context, request *http.Request) error {
 		now := v.now()
 		if err := t.Apply(request, authtype.Use{Values: settings, Now: now}); err != nil {

@@ -152,6 +152,7 @@ func (vaultStore) setState(ctx context.Context, tx *db.Tx, id, state string, now
 func (vaultStore) delete(ctx context.Context, tx *db.Tx, id string) error {
 	for _, statement := range []string{
 		`DELETE FROM credential_tokens WHERE credential_id = $1`,
+		`DELETE FROM credential_rollovers WHERE credential_id = $1`,
 		`DELETE FROM credential_versions WHERE credential_id = $1`,
 		`DELETE FROM credentials WHERE id = $1`,
 	} {
@@ -165,6 +166,7 @@ func (vaultStore) delete(ctx context.Context, tx *db.Tx, id string) error {
 func (vaultStore) deleteAll(ctx context.Context, tx *db.Tx, connectionID string) error {
 	for _, statement := range []string{
 		`DELETE FROM credential_tokens WHERE credential_id IN (SELECT id FROM credentials WHERE connection_id = $1)`,
+		`DELETE FROM credential_rollovers WHERE credential_id IN (SELECT id FROM credentials WHERE connection_id = $1)`,
 		`DELETE FROM credential_versions WHERE credential_id IN (SELECT id FROM credentials WHERE connection_id = $1)`,
 		`DELETE FROM credentials WHERE connection_id = $1`,
 	} {

@@ -282,7 +282,7 @@ func notApplicable(err error) error {
 // mintedAuthorizer puts a token of our own making on requests. It is made anew shortly before its end, and
 // kept in memory only.
 func (v *Vault) mintedAuthorizer(r sealedRow, t authtype.Minter) Authorize {
-	used, aad, sealed, settings := v.use(r.ID), r.aad(), r.sealed, r.Settings
+	used, aad, sealed, settings := v.useOf(r), r.aad(), r.sealed, r.Settings
 	var (
 		minted  atomic.Pointer[authtype.Token]
 		minting sync.Mutex // Calls that come together wait for one signature.

@@ -52,6 +52,8 @@ type Credential struct {
 	ExpiresSetBy string
 	// Token is what is known about the token; nil for a kind that has none, and before the first one.
 	Token *Token
+	// Rollover is the rotation of the credential that is under way, in lists only; nil when there is none.
+	Rollover *Rollover
 }
 
 // TokenEndpoint asks authorization servers; *oauth.Client is one.
@@ -108,7 +110,8 @@ func NewVault(d VaultDeps) (*Vault, error) {
 // Put stores the credential of an account within tx and makes it active. Secret fields that values leaves
 // out, or leaves empty, keep their value while the auth type stays the same; other fields that are missing
 // take their default. When nothing changes, no version is made; values without a secret that change
-// nothing leave the state as it is, too.
+// nothing leave the state as it is, too. A credential that is being rotated is not replaced: that is a
+// fault.Conflict ROTATION_UNDER_WAY.
 //
 // Errors are fault.Invalid about auth.type or auth.fields.<key> and never hold a value.
 func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authType string, values map[string]string) (Credential, error) {
@@ -148,36 +151,57 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authT
 	if exists && old.AuthType == authType && old.State == StateActive && maps.Equal(before, after) {
 		return old.Credential, nil
 	}
-	next := old
 	if !exists {
-		next = sealedRow{Credential: newCredential(connectionID, account, v.moment())}
+		next := sealedRow{Credential: newCredential(connectionID, account, v.moment())}
+		next.AuthType = authType
+		next.Settings, next.Marks = described(t, nil, before, after)
+		return v.write(ctx, tx, next, after, true)
 	}
-	next.AuthType, next.Settings, next.Marks = authType, map[string]string{}, map[string]string{}
+	if err := v.notUnderWay(ctx, tx, old.ID); err != nil {
+		return Credential{}, err
+	}
+	next := old
+	next.AuthType = authType
+	next.Settings, next.Marks = described(t, old.Marks, before, after)
+	next.expiryOf(old)
+	return v.replace(ctx, tx, t, old.AuthType, before, next, after)
+}
+
+// described splits values into what is not secret, and marks for the rest: those of before where the value is
+// the same.
+func described(t authtype.Type, marksBefore, before, after map[string]string) (settings, marks map[string]string) {
+	settings, marks = map[string]string{}, map[string]string{}
 	for _, f := range t.Fields() {
 		value, set := after[f.Key]
-		switch mark := old.Marks[f.Key]; {
+		switch mark := marksBefore[f.Key]; {
 		case !set:
 		case !f.Secret:
-			next.Settings[f.Key] = value
+			settings[f.Key] = value
 		case mark != "" && before[f.Key] == value:
-			next.Marks[f.Key] = mark
+			marks[f.Key] = mark
 		default:
-			next.Marks[f.Key] = db.NewID("mark")
+			marks[f.Key] = db.NewID("mark")
 		}
 	}
-	if !maps.Equal(next.Marks, old.Marks) {
-		next.ExpiresOn, next.ExpiresSetBy = "", "" // It was said of another secret.
+	return settings, marks
+}
+
+// expiryOf keeps the day on which a secret ends, unless it was said of another secret.
+func (r *sealedRow) expiryOf(before sealedRow) {
+	if !maps.Equal(r.Marks, before.Marks) {
+		r.ExpiresOn, r.ExpiresSetBy = "", ""
 	}
-	stored, err := v.write(ctx, tx, next, after, !exists)
-	if err != nil || !exists {
-		return stored, err
-	}
-	if outdated(t, old.AuthType, before, after) {
+}
+
+// replace writes values as the next version of a credential, and forgets a token that they make useless.
+func (v *Vault) replace(ctx context.Context, tx *db.Tx, t authtype.Type, oldType string, before map[string]string, next sealedRow, values map[string]string) (Credential, error) {
+	stored, err := v.write(ctx, tx, next, values, false)
+	if err == nil && outdated(t, oldType, before, values) {
 		stored.Token, err = nil, v.dropToken(ctx, tx, stored.ID)
 	}
 	if err == nil {
 		// What kept renewals from working may be put right, for every account that shares the client.
-		err = v.store.forgive(ctx, tx, connectionID)
+		err = v.store.forgive(ctx, tx, next.ConnectionID)
 	}
 	return stored, err
 }
@@ -250,42 +274,49 @@ func (v *Vault) write(ctx context.Context, tx *db.Tx, c sealedRow, values map[st
 }
 
 // Restore brings back an older version of the credential of an account, as a new version with the same
-// marks. It returns a fault.Conflict with the code CREDENTIAL_GONE when that version is no longer kept.
+// marks. It returns a fault.Conflict with the code CREDENTIAL_GONE when that version is no longer kept. A
+// rotation that was switched is rolled back by it: what was in use is staged again.
 func (v *Vault) Restore(ctx context.Context, tx *db.Tx, connectionID, account string, version int64) (Credential, error) {
+	stored, _, err := v.restore(ctx, tx, connectionID, account, version, "")
+	return stored, err
+}
+
+func (v *Vault) restore(ctx context.Context, tx *db.Tx, connectionID, account string, version int64, by string) (Credential, rolloverRow, error) {
 	now, err := v.store.current(ctx, tx, connectionID, account)
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return Credential{}, fmt.Errorf("credentials: read %s: %w", account, err)
+		return Credential{}, rolloverRow{}, fmt.Errorf("credentials: read %s: %w", account, err)
 	}
 	if err != nil {
-		return Credential{}, gone()
+		return Credential{}, rolloverRow{}, gone()
 	}
 	old, err := v.store.version(ctx, tx, connectionID, account, version)
 	if fault.Is(err, fault.NotFound) {
-		return Credential{}, gone()
+		return Credential{}, rolloverRow{}, gone()
 	}
 	if err != nil {
-		return Credential{}, fmt.Errorf("credentials: read %s: %w", account, err)
+		return Credential{}, rolloverRow{}, fmt.Errorf("credentials: read %s: %w", account, err)
 	}
 	values, err := v.open(old)
 	if err != nil {
-		return Credential{}, err
+		return Credential{}, rolloverRow{}, err
 	}
 	t, err := authtype.Lookup(old.AuthType)
 	if err != nil {
-		return Credential{}, err
+		return Credential{}, rolloverRow{}, err
 	}
-	present := map[string]string{}
+	var present map[string]string
 	if opened, err := v.open(now); err == nil {
 		present = opened
+	}
+	again, err := v.waitAgain(ctx, tx, now, present, by)
+	if err != nil {
+		return Credential{}, rolloverRow{}, err
 	}
 	next := now
 	next.AuthType, next.Settings, next.Marks = old.AuthType, old.Settings, old.Marks
 	next.ExpiresOn, next.ExpiresSetBy = old.ExpiresOn, old.ExpiresSetBy
-	stored, err := v.write(ctx, tx, next, values, false)
-	if err == nil && outdated(t, now.AuthType, present, values) {
-		stored.Token, err = nil, v.dropToken(ctx, tx, stored.ID)
-	}
-	return stored, err
+	stored, err := v.replace(ctx, tx, t, now.AuthType, present, next, values)
+	return stored, again, err
 }
 
 func gone() error {
@@ -325,9 +356,14 @@ func (v *Vault) List(ctx context.Context, connectionID string) ([]Credential, er
 	if err != nil {
 		return nil, fmt.Errorf("credentials: list: %w", err)
 	}
+	rollovers, err := v.store.rollovers(ctx, v.store.db, connectionID)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: list rotations: %w", err)
+	}
 	out := make([]Credential, len(rows))
 	for i, r := range rows {
 		out[i] = r.Credential
+		out[i].Rollover = rollovers[r.ID]
 		if at := v.use(r.ID).at.Load(); at > 0 && db.Time(at).After(r.LastUsedAt) {
 			out[i].LastUsedAt = db.Time(at)
 		}
@@ -409,9 +445,17 @@ type sealedRow struct {
 	sealed string
 	keyID  uint32
 	token  tokenRow
+	// rollover is the id of the one that it waits in; empty for a credential in use.
+	rollover string
 }
 
 func (r sealedRow) aad() AAD {
+	if r.rollover != "" {
+		return AAD{
+			Table: "credential_rollovers", Row: r.rollover, Column: "sealed",
+			Owner: r.ConnectionID, Account: r.Account, Version: r.Version,
+		}
+	}
 	return AAD{
 		Table: "credential_versions", Row: r.ID, Column: "sealed",
 		Owner: r.ConnectionID, Account: r.Account, Version: r.Version,
@@ -432,6 +476,14 @@ func fieldsOf(settings, marks map[string]string) []string {
 
 // moment is the present in the precision of the store.
 func (v *Vault) moment() time.Time { return db.Time(db.Micros(v.now())) }
+
+// useOf is where the use of a credential is noted. That of one that waits is noted nowhere.
+func (v *Vault) useOf(r sealedRow) *use {
+	if r.rollover != "" {
+		return &use{}
+	}
+	return v.use(r.ID)
+}
 
 func (v *Vault) use(id string) *use {
 	v.mu.Lock()

@@ -124,6 +124,20 @@ func (e CredentialEvent) chip() ui.Chip {
 		return ui.Chip{Label: "Not revoked", Tone: ui.ToneWarn}
 	case "deleted":
 		return ui.Chip{Label: "Deleted", Tone: ui.ToneIdle}
+	case "staged":
+		return ui.Chip{Label: "Next one staged", Tone: ui.ToneIdle}
+	case "tested":
+		return ui.Chip{Label: "Staged one tested", Tone: ui.ToneOK}
+	case "test_failed":
+		return ui.Chip{Label: "Test failed", Tone: ui.ToneWarn}
+	case "switched":
+		return ui.Chip{Label: "Switched", Tone: ui.ToneOK}
+	case "rolled_back":
+		return ui.Chip{Label: "Rolled back", Tone: ui.ToneWarn}
+	case "old_destroyed":
+		return ui.Chip{Label: "Old one destroyed", Tone: ui.ToneIdle}
+	case "discarded":
+		return ui.Chip{Label: "Staged one discarded", Tone: ui.ToneIdle}
 	}
 	return ui.Chip{Label: e.Kind, Tone: ui.ToneIdle}
 }

@@ -184,7 +184,7 @@ func (v CalendarView) rows() []ui.Row {
 		accounts := "/connections/" + r.Slug + "/accounts"
 		action := ui.Button{Label: "Open", Small: true, Href: accounts}
 		switch {
-		case !v.CanConfigure, r.Kind == KindCertificate:
+		case !v.CanConfigure, r.Kind == KindCertificate, r.Kind == KindOld:
 		case r.Kind == KindSecret:
 			action = ui.Button{Label: "Replace", Small: true, Href: ui.URL(accounts, "account", r.Account) + "#account"}
 		default:
@@ -206,11 +206,16 @@ func (r Row) what() string {
 		return "Client certificate"
 	case KindSecret:
 		return "Secret, by the day that was set"
+	case KindOld:
+		return "Old credential, kept for a rollback"
 	}
 	return "Consent is needed again"
 }
 
 func (r Row) chip(v CalendarView) ui.Chip {
+	if r.Kind == KindOld {
+		return ui.Chip{Label: "By itself", Tone: ui.ToneIdle, Title: "It is destroyed then. Nobody has to do anything."}
+	}
 	switch GroupOf(r.At, v.Now) {
 	case GroupOverdue:
 		return ui.Chip{Label: "Overdue", Tone: ui.ToneBad}

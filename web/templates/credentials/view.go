@@ -1,5 +1,5 @@
-// Package credentials holds the calendar of what ends: tokens that nothing can renew, certificates, secrets with a set end, and
-// accounts that need the consent of a person.
+// Package credentials holds the calendar of what ends: tokens that nothing can renew, certificates, secrets with
+// a set end, accounts that need the consent of a person, and old credentials that are kept after a rotation.
 package credentials
 
 import (
@@ -17,6 +17,7 @@ const (
 	KindCertificate = "certificate"
 	KindConsent     = "consent"
 	KindSecret      = "secret"
+	KindOld         = "old" // the old credential of a rotation, which is destroyed by itself
 )
 
 // The groups, by when something ends.
