@@ -118,7 +118,7 @@ func Traffic(v Course) templ.Component {
 								return templ_7745c5c3_Err
 							}
 						} else {
-							templ_7745c5c3_Err = ui.Muted("No call was kept back in this time, by a limit, a full bulkhead, the breaker or the vendor.").Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Plot{Title: "Kept back", Quiet: "No call was kept back in this time, by a limit, a full bulkhead, the breaker or the vendor."}.Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -135,7 +135,7 @@ func Traffic(v Course) templ.Component {
 								return templ_7745c5c3_Err
 							}
 						} else {
-							templ_7745c5c3_Err = ui.Muted("The breaker was closed all of this time.").Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Plot{Title: v.breakerTitle(), Quiet: "It was closed all of this time."}.Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
