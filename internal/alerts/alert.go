@@ -30,8 +30,11 @@ type Alert struct {
 	State     State
 	// Why is a sentence or two, ResolvedWhy how it is since it ended.
 	Why, ResolvedWhy string
-	// OpenedAt is when it was seen first, ChangedAt since when its state is what it is.
-	OpenedAt, ChangedAt time.Time
+	// OpenedAt is when it was seen first, ChangedAt since when its state is what it is. FiredAt is since when it
+	// fires, or fired last.
+	OpenedAt, ChangedAt, FiredAt time.Time
+	// FiredBefore is how long it fired the times before that.
+	FiredBefore time.Duration
 	// ResolvedAt is zero while it fires.
 	ResolvedAt time.Time
 	// Acknowledged is zero while nobody did; it stops reminders, and ends when the alert comes back.
@@ -40,16 +43,37 @@ type Alert struct {
 	Flaps int
 	// Flapping alerts are silent until they are stable.
 	Flapping bool
+	// CarriedBy is the id of the alert that tells of the same incident, empty where it is told by itself.
+	CarriedBy string
+	// SummarisedAt is when it was told together with others last; zero when it never was.
+	SummarisedAt time.Time
+	// Episodes are the times that it fired, the oldest first. Only [Service.Get] reads them.
+	Episodes []Episode
 
-	announced, owed bool
-	told            []time.Time
-	remindedAt      time.Time
+	// gathered says that a change waits to be told together with others.
+	announced, owed, gathered bool
+	told                      []time.Time
+	remindedAt                time.Time
 }
 
 // Acknowledgement is who looks after an alert.
 type Acknowledgement struct {
 	At       time.Time
 	By, Note string
+}
+
+// Episode is one of the times that an alert fired. ResolvedAt is zero while it does.
+type Episode struct {
+	FiredAt, ResolvedAt time.Time
+	Why, ResolvedWhy    string
+}
+
+// Lasted is how long it fired until now, without the times in between.
+func (a *Alert) Lasted(now time.Time) time.Duration {
+	if !a.Firing() {
+		now = a.ResolvedAt
+	}
+	return a.FiredBefore + max(0, now.Sub(a.FiredAt))
 }
 
 // Firing reports whether the condition holds.

@@ -11,6 +11,9 @@
 //   - what comes back soon after it ended is the same alert and counts as a flap; what flaps falls silent;
 //   - a notification exists exactly when the change that it tells is stored, keeps its id over all attempts, and
 //     is sent at least once or is visible as dead;
+//   - one incident is one message: an alert that another one tells of names it, and waits for its end;
+//   - a storm is a few messages: beyond some, changes of a rule are marked in the transaction that stores them,
+//     and told together;
 //   - a mute keeps nothing from being recorded, and ends by itself;
 //   - evaluating reads memory, except rules over a window, which read rollups once in a while; calls wait for
 //     none of it;

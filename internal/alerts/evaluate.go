@@ -74,9 +74,18 @@ type evaluator struct {
 	seen map[string]time.Time
 	// windowed is what rules over a window showed last, by the id of the rule.
 	windowed map[string]judgement
+	// apart is when rules told an alert by itself lately, summarised when they told many at once last.
+	apart      map[string][]time.Time
+	summarised map[string]time.Time
 	// list and byID are the connections of the last look.
 	list []connections.Standing
 	byID map[string]*connections.Connection
+}
+
+func newEvaluator() evaluator {
+	return evaluator{
+		followed: map[string]*Alert{}, seen: map[string]time.Time{}, windowed: map[string]judgement{}, apart: map[string][]time.Time{}, summarised: map[string]time.Time{},
+	}
 }
 
 // judgement is where a rule holds.
@@ -91,9 +100,14 @@ func (s *Service) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	apart, summarised, err := s.store.toldLately(ctx, s.deps.Now().Add(-s.cfg.FlapWindow))
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state = evaluator{followed: map[string]*Alert{}, seen: map[string]time.Time{}, windowed: map[string]judgement{}}
+	s.state = newEvaluator()
+	s.state.apart, s.state.summarised = apart, summarised
 	for i := range all { // the newest of a fingerprint is the last
 		a := &all[i]
 		if before := s.state.followed[a.Fingerprint]; before == nil || !before.Firing() {
@@ -216,15 +230,19 @@ type change struct {
 func (s *Service) settle(ctx context.Context, set *settings, board *health.Board, facts *Facts, judged map[string]judgement) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	teller := teller{set: set, cfg: s.cfg, now: facts.Now, link: s.link}
+	teller := teller{set: set, cfg: s.cfg, now: facts.Now, link: s.link, others: map[string][]*Alert{}}
+	for _, a := range s.state.followed {
+		teller.know(a)
+	}
 	next := map[string]time.Time{}
 	holding, changed := map[string]bool{}, map[string]bool{}
 	var changes []change
 	put := func(c change) {
 		changes = append(changes, c)
 		changed[c.alert.Fingerprint] = true
+		teller.know(c.alert)
 	}
-	for _, r := range set.rules {
+	for _, r := range inOrder(set.rules) {
 		for _, c := range judged[r.ID].conditions {
 			key := fingerprint(r.ID, c.Connection.ID, c.Operation)
 			if holding[key] {
@@ -263,18 +281,16 @@ func (s *Service) settle(ctx context.Context, set *settings, board *health.Board
 			}
 		}
 	}
-	if err := s.keep(ctx, changes); err != nil {
-		return err
+	s.gather(facts.Now, changes)
+	for some := range slices.Chunk(changes, mostAtOnce) {
+		if err := s.keep(ctx, some); err != nil {
+			return err
+		}
+		s.believe(ctx, some, facts.Now)
 	}
 	s.state.seen, s.state.windowed = next, judged
-	for _, c := range changes {
-		if c.alert.ChangedAt.Equal(facts.Now) {
-			s.log(ctx, c.alert)
-		}
-		s.state.followed[c.alert.Fingerprint] = c.alert
-	}
 	for key, a := range s.state.followed {
-		if !a.Firing() && !a.Flapping && facts.Now.Sub(a.ChangedAt) > s.cfg.Quiet {
+		if !a.Firing() && !a.Flapping && !a.gathered && facts.Now.Sub(a.ChangedAt) > s.cfg.Quiet {
 			delete(s.state.followed, key)
 		}
 	}
@@ -282,7 +298,24 @@ func (s *Service) settle(ctx context.Context, set *settings, board *health.Board
 		s.publish()
 		s.deps.Notify(Topic)
 	}
-	return nil
+	return s.summarise(ctx, teller)
+}
+
+// mostAtOnce bounds how many changes one transaction stores, so that others can write in between.
+const mostAtOnce = 500
+
+// believe takes up what is stored.
+func (s *Service) believe(ctx context.Context, changes []change, now time.Time) {
+	for i := range changes {
+		c := &changes[i]
+		if c.alert.ChangedAt.Equal(now) {
+			s.log(ctx, c.alert)
+		}
+		if c.tells() {
+			s.state.apart[c.alert.RuleID] = append(s.state.apart[c.alert.RuleID], now)
+		}
+		s.state.followed[c.alert.Fingerprint] = c.alert
+	}
 }
 
 // keep stores alerts with what is to be told of them: both or neither.

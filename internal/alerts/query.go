@@ -88,7 +88,7 @@ func (s *Service) Unacknowledged(ctx context.Context, a access.Actor) (int, erro
 	return n, nil
 }
 
-// Get returns one alert. It needs system:read. One that does not exist is a fault.NotFound ALERT_NOT_FOUND.
+// Get returns one alert, with the times that it fired. It needs system:read. One that does not exist is a fault.NotFound ALERT_NOT_FOUND.
 func (s *Service) Get(ctx context.Context, a access.Actor, id string) (Alert, error) {
 	if err := a.Require(access.PermissionSystemRead); err != nil {
 		return Alert{}, err
@@ -99,6 +99,9 @@ func (s *Service) Get(ctx context.Context, a access.Actor, id string) (Alert, er
 	}
 	if !ok {
 		return Alert{}, noAlert()
+	}
+	if alert.Episodes, err = s.store.episodes(ctx, s.deps.DB, id); err != nil {
+		return Alert{}, fmt.Errorf("alerts: read the times of %s: %w", id, err)
 	}
 	return alert, nil
 }

@@ -93,6 +93,8 @@ type Config struct {
 	Quiet      time.Duration // 10m: what comes back within it after its end is the same alert, and what keeps its state for it is stable
 	FlapWindow time.Duration // 1h: the time in which MostTold changes are told at most
 	MostTold   int           // 3
+	MostApart  int           // 20: how many changes of a rule are told one by one within FlapWindow; the others are told together
+	Gather     time.Duration // 1m: how long after a message about many alerts of a rule the next one follows at the earliest
 	MaxAge     time.Duration // 2160h: alerts and notifications older than this are deleted
 	MaxAlerts  int           // 100,000: the oldest ended alerts beyond this are deleted
 	Cleanup    time.Duration // 1h: how often deletion runs
@@ -104,6 +106,8 @@ func (c Config) withDefaults() Config {
 	c.Quiet = cmp.Or(c.Quiet, 10*time.Minute)
 	c.FlapWindow = cmp.Or(c.FlapWindow, time.Hour)
 	c.MostTold = cmp.Or(c.MostTold, 3)
+	c.MostApart = cmp.Or(c.MostApart, 20)
+	c.Gather = cmp.Or(c.Gather, time.Minute)
 	c.MaxAge = cmp.Or(c.MaxAge, 90*24*time.Hour)
 	c.MaxAlerts = cmp.Or(c.MaxAlerts, 100_000)
 	c.Cleanup = cmp.Or(c.Cleanup, time.Hour)
@@ -156,7 +160,7 @@ func New(ctx context.Context, d Deps, cfg Config) (*Service, error) {
 		d.Outbox == nil || d.BaseURL == nil || d.Notify == nil || d.Logger == nil || d.Now == nil {
 		return nil, errors.New("alerts: every dependency is required")
 	}
-	s := &Service{deps: d, cfg: cfg.withDefaults(), store: store{d.DB}, wake: make(chan struct{}, 1), state: evaluator{followed: map[string]*Alert{}}}
+	s := &Service{deps: d, cfg: cfg.withDefaults(), store: store{d.DB}, wake: make(chan struct{}, 1), state: newEvaluator()}
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("alerts: load: %w", err)
 	}

@@ -17,6 +17,8 @@ type teller struct {
 	cfg  Config
 	now  time.Time
 	link func(alertID string) string
+	// others are the alerts that may tell of the incident of another one, by connection.
+	others map[string][]*Alert
 }
 
 // opened makes an alert of a condition, or takes up the one that ended lately.
@@ -25,13 +27,15 @@ func (t teller) opened(before *Alert, rule Rule, c Condition, key string, since 
 	if before != nil && (before.Flapping || t.now.Sub(before.ChangedAt) <= t.cfg.Quiet) {
 		a = before.clone()
 		a.Flaps++
+		a.FiredBefore = before.Lasted(t.now)
+		since = laterOf(since, before.ResolvedAt)
 		a.Acknowledged, a.ResolvedAt, a.ResolvedWhy = Acknowledgement{}, time.Time{}, ""
 	} else {
 		a = Alert{ID: db.NewID("alr"), Fingerprint: key, OpenedAt: since}
 	}
 	a.RuleID, a.RuleName, a.RuleKind, a.Severity = rule.ID, rule.Name, rule.Kind, rule.Severity
 	a.ConnectionID, a.Connection, a.ConnectionName, a.Environment = c.Connection.ID, c.Connection.Slug, c.Connection.Name, c.Connection.Environment
-	a.Operation, a.State, a.Why, a.ChangedAt = c.Operation, StateFiring, c.Why, t.now
+	a.Operation, a.State, a.Why, a.ChangedAt, a.FiredAt = c.Operation, StateFiring, c.Why, t.now, since
 	return change{&a, t.tell(&a, rule, channels.EventFiring)}
 }
 
@@ -71,6 +75,11 @@ func (t teller) later(before *Alert, rule Rule, exists bool) (change, bool) {
 		// Nothing is told now. Once the mute is over, it is.
 		a.owed = true
 		return change{&a, nil}, true
+	case a.CarriedBy != "" && t.carried(&a, rule):
+		return change{}, false
+	case a.CarriedBy != "" && !t.tellable(rule):
+		a.CarriedBy = ""
+		return change{&a, nil}, true
 	case !a.Acknowledged.At.IsZero():
 		return change{}, false
 	case (a.owed || !a.announced) && t.tellable(rule):
@@ -96,6 +105,13 @@ func (t teller) tell(a *Alert, rule Rule, event channels.Event) []Notification {
 		a.owed = firing
 		a.announced = a.announced && firing
 		return t.notifications(a, rule, event, fmt.Sprintf("Muted by %s until %s: %s", m.By, m.Until.UTC().Format("2006-01-02 15:04 UTC"), m.Reason))
+	}
+	if firing {
+		a.CarriedBy = ""
+		if other := t.carrier(a, rule); other != nil {
+			a.CarriedBy, a.announced, a.owed = other.ID, false, false
+			return nil
+		}
 	}
 	if !t.tellable(rule) { // whoever can be told later hears of it then
 		a.announced = false
@@ -160,16 +176,16 @@ func (t teller) message(a *Alert, id string, event channels.Event) channels.Mess
 	m := channels.Message{
 		ID: id, Event: event, At: t.now, AlertID: a.ID, Rule: a.RuleName, RuleKind: a.RuleKind, Severity: string(a.Severity), State: string(a.State),
 		Connection: a.Connection, ConnectionName: a.ConnectionName, Environment: a.Environment, Operation: a.Operation, Why: a.Why,
-		OpenedAt: a.OpenedAt, ResolvedAt: a.ResolvedAt, Flaps: a.Flaps, URL: t.link(a.ID),
+		OpenedAt: a.OpenedAt, FiredAt: a.FiredAt, ResolvedAt: a.ResolvedAt, Flaps: a.Flaps, URL: t.link(a.ID),
 	}
 	switch event {
 	case channels.EventResolved:
 		m.Why = a.ResolvedWhy
 	case channels.EventReminder:
-		m.Why = fmt.Sprintf("It still holds, since %s. %s", a.OpenedAt.UTC().Format("2006-01-02 15:04 UTC"), a.Why)
+		m.Why = fmt.Sprintf("It still holds, since %s. %s", a.FiredAt.UTC().Format("2006-01-02 15:04 UTC"), a.Why)
 	case channels.EventFlapping:
 		m.Why = fmt.Sprintf("It comes and goes: nothing more is sent until it kept its state for %s. %s", short(t.cfg.Quiet), strings.TrimSpace(a.Why))
-	case channels.EventFiring, channels.EventTest, channels.EventConnect:
+	case channels.EventFiring, channels.EventSummary, channels.EventTest, channels.EventConnect:
 	}
 	return m
 }

@@ -25,11 +25,25 @@ type Alert struct {
 	ResolvedWhy string    `json:"resolved_why,omitempty" doc:"How it is since it ended, in words."`
 	OpenedAt    time.Time `json:"opened_at"`
 	ChangedAt   time.Time `json:"changed_at" doc:"Since when it has this status."`
+	FiredAt     time.Time `json:"fired_at" doc:"Since when it fires this time, or fired last."`
 	ResolvedAt  time.Time `json:"resolved_at,omitzero"`
+	Seconds     float64   `json:"seconds" doc:"How long it fired until now, without the times in between."`
 	Flaps       int       `json:"flaps" doc:"How often it came back soon after it had ended."`
 	Flapping    bool      `json:"flapping" doc:"It comes and goes: nothing is sent until it is stable."`
 
+	CarriedBy    string    `json:"carried_by,omitempty" doc:"The id of the alert that tells of the same incident, in place of this one."`
+	SummarisedAt time.Time `json:"summarised_at,omitzero" doc:"When it was told together with others last."`
+
 	Acknowledged *AlertAcknowledgement `json:"acknowledged,omitempty"`
+	Episodes     []AlertEpisode        `json:"episodes,omitempty" doc:"The times that it fired, the oldest first; left out in lists."`
+}
+
+// AlertEpisode is one of the times that an alert fired.
+type AlertEpisode struct {
+	FiredAt     time.Time `json:"fired_at"`
+	ResolvedAt  time.Time `json:"resolved_at,omitzero" doc:"Left out while it fires."`
+	Why         string    `json:"why"`
+	ResolvedWhy string    `json:"resolved_why,omitempty"`
 }
 
 // AlertAcknowledgement is who looks after an alert.
@@ -47,11 +61,11 @@ type AlertNote struct {
 // AlertNotification is a message about an alert for one channel.
 type AlertNotification struct {
 	ID          string    `json:"id" example:"ant_01k8" doc:"The same over all attempts; webhooks carry it as webhook-id."`
-	AlertID     string    `json:"alert_id,omitempty" doc:"Left out: a test."`
+	AlertID     string    `json:"alert_id,omitempty" doc:"Left out: a test, or a summary of many."`
 	Channel     string    `json:"channel" doc:"The name of the channel."`
 	ChannelID   string    `json:"channel_id"`
 	ChannelKind string    `json:"channel_kind"`
-	Event       string    `json:"event" enum:"firing,resolved,reminder,flapping,test,connect"`
+	Event       string    `json:"event" enum:"firing,resolved,reminder,flapping,summary,test,connect"`
 	Status      string    `json:"status" enum:"pending,sending,delivered,dead,suppressed"`
 	Reason      string    `json:"reason,omitempty" doc:"Why it was suppressed."`
 	Attempts    int       `json:"attempts" doc:"Attempts that began."`
@@ -61,11 +75,15 @@ type AlertNotification struct {
 	FinishedAt  time.Time `json:"finished_at,omitzero"`
 }
 
-func alertOf(a alerts.Alert) Alert {
+func alertOf(a alerts.Alert, now time.Time) Alert {
 	out := Alert{
 		ID: a.ID, Status: string(a.State), Severity: string(a.Severity), Rule: a.RuleName, RuleID: a.RuleID, Kind: a.RuleKind, Connection: a.Connection,
 		Operation: a.Operation, Environment: a.Environment, Why: a.Why, ResolvedWhy: a.ResolvedWhy, OpenedAt: a.OpenedAt, ChangedAt: a.ChangedAt,
-		ResolvedAt: a.ResolvedAt, Flaps: a.Flaps, Flapping: a.Flapping,
+		FiredAt: a.FiredAt, ResolvedAt: a.ResolvedAt, Seconds: a.Lasted(now).Seconds(), Flaps: a.Flaps, Flapping: a.Flapping,
+		CarriedBy: a.CarriedBy, SummarisedAt: a.SummarisedAt,
+	}
+	for _, e := range a.Episodes {
+		out.Episodes = append(out.Episodes, AlertEpisode(e))
 	}
 	if ack := a.Acknowledged; !ack.At.IsZero() {
 		out.Acknowledged = &AlertAcknowledgement{At: ack.At, By: ack.By, Note: ack.Note}
@@ -132,7 +150,7 @@ func (v *version) alertRoutes() {
 		method: http.MethodGet, path: "/alerts/{id}", id: "get-alert", tag: tag, summary: "Read an alert",
 	}, func(ctx context.Context, in *struct{ ByID }) (*alertOutput, error) {
 		a, err := v.deps.Alerts.Get(ctx, actor(ctx), in.ID)
-		return &alertOutput{alertOf(a)}, err
+		return &alertOutput{alertOf(a, v.deps.Now())}, err
 	})
 	register(v, route{
 		method: http.MethodPost, path: "/alerts/{id}/acknowledge", id: "acknowledge-alert", tag: tag, summary: "Say that somebody looks after an alert",
@@ -144,7 +162,7 @@ func (v *version) alertRoutes() {
 	},
 	) (*alertOutput, error) {
 		a, err := v.deps.Alerts.Acknowledge(ctx, actor(ctx), in.ID, in.Body.Note)
-		return &alertOutput{alertOf(a)}, err
+		return &alertOutput{alertOf(a, v.deps.Now())}, err
 	})
 	register(v, route{
 		method: http.MethodGet, path: "/alerts/{id}/notifications", id: "list-alert-notifications", tag: tag, summary: "List what was sent about an alert",
@@ -177,7 +195,8 @@ func (v *version) listAlerts(ctx context.Context, in *listAlerts) (*alertList, e
 		return nil, err
 	}
 	out := &alertList{}
-	out.Body.Meta, out.Body.Data = in.meta(page.Total), each(page.Alerts, alertOf)
+	now := v.deps.Now()
+	out.Body.Meta, out.Body.Data = in.meta(page.Total), each(page.Alerts, func(a alerts.Alert) Alert { return alertOf(a, now) })
 	return out, nil
 }
 

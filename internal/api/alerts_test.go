@@ -40,8 +40,8 @@ func (w *world) fired(id, slug, severity, state string, opened int64) {
 	w.t.Helper()
 	must(w.t, w.db.InTx(w.t.Context(), func(tx *db.Tx) error {
 		_, err := tx.Exec(w.t.Context(), `INSERT INTO alerts (id, fingerprint, rule_id, rule_name, rule_kind, severity, connection_id, connection, connection_name,
-			environment, operation, state, why, resolved_why, opened_at, changed_at, acknowledged_by, acknowledged_note, flaps, flapping, announced, owed, told)
-			VALUES ($1, $1, 'arl_1', 'Down', 'connection_down', $3, $2, $2, $2, 'production', '', $4, 'All calls fail.', '', $5, $5, '', '', 0, 0, 0, 0, '[]')`,
+			environment, operation, state, why, resolved_why, opened_at, changed_at, acknowledged_by, acknowledged_note, flaps, flapping, announced, owed, told, fired_at)
+			VALUES ($1, $1, 'arl_1', 'Down', 'connection_down', $3, $2, $2, $2, 'production', '', $4, 'All calls fail.', '', $5, $5, '', '', 0, 0, 0, 0, '[]', $5)`,
 			id, slug, severity, state, opened)
 		return err
 	}))

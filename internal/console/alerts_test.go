@@ -23,9 +23,10 @@ func (s *site) firing(t *testing.T, id, rule, severity, slug string, age time.Du
 	}
 	opened := time.Now().Add(-age).UnixMicro()
 	s.exec(`INSERT INTO alerts (id, fingerprint, rule_id, rule_name, rule_kind, severity, connection_id, connection, connection_name, environment, operation,
-		state, why, resolved_why, opened_at, changed_at, acknowledged_by, acknowledged_note, flaps, flapping, announced, owed, told)
-		VALUES ($1, $1, $2, $3, 'breaker_opened', $4, $5, $6, $7, 'production', '', 'firing', $8, '', $9, $9, '', '', 0, 0, 1, 0, '[]')`,
+		state, why, resolved_why, opened_at, changed_at, acknowledged_by, acknowledged_note, flaps, flapping, announced, owed, told, fired_at)
+		VALUES ($1, $1, $2, $3, 'breaker_opened', $4, $5, $6, $7, 'production', '', 'firing', $8, '', $9, $9, '', '', 0, 0, 1, 0, '[]', $9)`,
 		id, "arl_default_"+rule, "Rule "+rule, severity, c.ID, slug, c.Name, "38 of 60 calls to <"+slug+"> failed.", opened)
+	s.exec(`INSERT INTO alert_episodes (alert_id, n, fired_at, why, resolved_why) SELECT id, 0, fired_at, why, '' FROM alerts WHERE id = $1`, id)
 }
 
 // sent makes a notification of the alert alr_1.
@@ -120,6 +121,27 @@ func TestAlertsPage(t *testing.T) {
 	silent(t, "the connection of a viewer", s.get(t, viewer, "/connections/stripe"), "/alerts/alr_new/acknowledge")
 }
 
+// What came back says when and for how long it fired each time, and what tells of the same incident is linked.
+func TestAlertThatCameBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client := s.signedIn(t, access.RoleOwner)
+	s.create(t, "stripe", "Stripe live")
+	s.firing(t, "alr_1", "breaker_opened", "critical", "stripe", 30*time.Minute)
+	s.firing(t, "alr_2", "connection_down", "critical", "stripe", 28*time.Minute)
+	const minute = 60_000_000
+	s.exec(`UPDATE alert_episodes SET resolved_at = fired_at + $1, resolved_why = 'It closed.' WHERE alert_id = 'alr_1'`, 3*minute)
+	s.exec(`INSERT INTO alert_episodes (alert_id, n, fired_at, why, resolved_why) SELECT id, 1, fired_at + $1, 'It opened again.', '' FROM alerts WHERE id = 'alr_1'`, 10*minute)
+	s.exec(`UPDATE alerts SET flaps = 1, fired_at = fired_at + $1, fired_before_us = $2 WHERE id = 'alr_1'`, 10*minute, 3*minute)
+	s.exec(`UPDATE alerts SET carried_by = 'alr_1' WHERE id = 'alr_2'`)
+	page := s.get(t, client, "/alerts/alr_1")
+	says(t, "the alert", page, "Fired again", "It opened again.", "It lasted 3 min. It closed.", "(20 min)", "23 min so far", "without the times in between")
+	says(t, "the other one", s.get(t, client, "/alerts/alr_2"), "Not told by itself: ", `href="/alerts/alr_1"`)
+	if n := strings.Count(page, "Resolved"); n != 1 {
+		t.Errorf("it ended %d times", n)
+	}
+}
+
 // A sentence of the overview leads to the alert of what it is about.
 func TestOverviewLeadsToTheAlert(t *testing.T) {
 	t.Parallel()
@@ -174,6 +196,7 @@ func TestAlertIsAcknowledged(t *testing.T) {
 		t.Errorf("leads to %s", to)
 	}
 	s.exec(`UPDATE alerts SET state = 'resolved', resolved_at = changed_at, resolved_why = 'Its breaker closed.' WHERE id = 'alr_1'`)
+	s.exec(`UPDATE alert_episodes SET resolved_at = fired_at, resolved_why = 'Its breaker closed.' WHERE alert_id = 'alr_1'`)
 	s.post(t, operator, "/alerts/alr_1/acknowledge", url.Values{}, http.StatusSeeOther)
 	says(t, "the alert that is over", s.get(t, operator, "/alerts/alr_1"), "The alert is over", "Its breaker closed.", "Resolved")
 	if status, _, _ := s.do(t, operator, http.MethodGet, "/alerts/alr_none", nil); status != http.StatusNotFound {

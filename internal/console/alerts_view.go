@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"switchgear/internal/alerts"
+	"switchgear/internal/alerts/channels"
 	alertsview "switchgear/web/templates/alerts"
 )
 
@@ -32,7 +33,8 @@ func (p alertPages) ruleNames(r *http.Request) (ruleNames, error) {
 func alertRow(a *alerts.Alert, mutes []alerts.Mute, names ruleNames, now time.Time) alertsview.Row {
 	row := alertsview.Row{
 		ID: a.ID, RuleID: a.RuleID, Rule: a.RuleName, Severity: string(a.Severity), Status: string(a.State), Slug: a.Connection, Connection: a.ConnectionName,
-		Operation: a.Operation, Why: a.Why, OpenedAt: a.OpenedAt, ResolvedAt: a.ResolvedAt, Flaps: a.Flaps, Flapping: a.Flapping,
+		Operation: a.Operation, Why: a.Why, OpenedAt: a.OpenedAt, FiredAt: a.FiredAt, ResolvedAt: a.ResolvedAt, Lasted: a.Lasted(now),
+		Flaps: a.Flaps, Flapping: a.Flapping, CarriedBy: a.CarriedBy,
 	}
 	if !a.Acknowledged.At.IsZero() {
 		row.Ack = &alertsview.Ack{By: a.Acknowledged.By, Note: a.Acknowledged.Note, At: a.Acknowledged.At}
@@ -83,7 +85,7 @@ func (p alertPages) about(r *http.Request, slug, operation string) (string, erro
 	if err != nil || len(page.Alerts) == 0 {
 		return "", err
 	}
-	i := slices.IndexFunc(page.Alerts, func(a alerts.Alert) bool { return a.Operation == operation })
+	i := slices.IndexFunc(page.Alerts, func(a alerts.Alert) bool { return a.Operation == operation && a.CarriedBy == "" })
 	return page.Alerts[max(i, 0)].ID, nil
 }
 
@@ -138,7 +140,7 @@ func (p alertPages) deadNotifications(r *http.Request) ([]alertsview.Notificatio
 	}
 	var out []alertsview.Notification
 	for i := range page.Notifications {
-		if page.Notifications[i].AlertID != "" { // a test concerns whoever pressed the button
+		if n := &page.Notifications[i]; n.AlertID != "" || n.Event == channels.EventSummary { // a test concerns whoever pressed the button
 			out = append(out, notificationRow(&page.Notifications[i]))
 		}
 	}
@@ -147,7 +149,7 @@ func (p alertPages) deadNotifications(r *http.Request) ([]alertsview.Notificatio
 
 func notificationRow(n *alerts.Notification) alertsview.Notification {
 	out := alertsview.Notification{
-		ID: n.ID, Status: string(n.State), ChannelID: n.ChannelID, Channel: n.ChannelName, AlertID: n.AlertID, Event: string(n.Event), At: n.CreatedAt,
+		ID: n.ID, Status: string(n.State), ChannelID: n.ChannelID, Channel: n.ChannelName, AlertID: n.AlertID, RuleID: n.RuleID, Event: string(n.Event), At: n.CreatedAt,
 		NextAt: n.RunAt, Attempts: n.Attempts, Error: n.LastError,
 	}
 	out.Alert = alertsview.Row{Slug: n.Message.Connection, Connection: n.Message.ConnectionName, Operation: n.Message.Operation, Rule: n.Message.Rule}.Title()
@@ -167,11 +169,18 @@ func timeline(a *alerts.Alert, muted *alertsview.Mute, sent []alerts.Notificatio
 	add := func(kind alertsview.EventKind, at time.Time, by, text string) {
 		out = append(out, alertsview.Event{Kind: kind, At: at, By: by, Text: text})
 	}
-	if !a.ResolvedAt.IsZero() {
-		add(alertsview.EventResolved, a.ResolvedAt, "", a.ResolvedWhy)
+	for i, e := range a.Episodes {
+		kind := alertsview.EventFlapped
+		if i == 0 && a.OpenedAt.Equal(e.FiredAt) {
+			kind = alertsview.EventOpened
+		}
+		add(kind, e.FiredAt, "", e.Why)
+		if !e.ResolvedAt.IsZero() {
+			add(alertsview.EventResolved, e.ResolvedAt, "", "It lasted "+alertsview.Span(e.ResolvedAt.Sub(e.FiredAt))+". "+e.ResolvedWhy)
+		}
 	}
-	if a.Flaps > 0 && a.Firing() && a.ChangedAt.After(a.OpenedAt) {
-		add(alertsview.EventFlapped, a.ChangedAt, "", "")
+	if !a.SummarisedAt.IsZero() {
+		add(alertsview.EventSummarised, a.SummarisedAt, "", "Many alerts of the rule changed within a short time: one message told of all of them.")
 	}
 	if !a.Acknowledged.At.IsZero() {
 		add(alertsview.EventAcknowledged, a.Acknowledged.At, a.Acknowledged.By, a.Acknowledged.Note)
@@ -187,7 +196,6 @@ func timeline(a *alerts.Alert, muted *alertsview.Mute, sent []alerts.Notificatio
 		}
 		out = append(out, alertsview.Event{Kind: alertsview.EventNotified, At: at, Notification: n})
 	}
-	add(alertsview.EventOpened, a.OpenedAt, "", "")
 	slices.SortStableFunc(out, func(x, y alertsview.Event) int { return y.At.Compare(x.At) })
 	return out
 }

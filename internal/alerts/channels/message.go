@@ -1,6 +1,7 @@
 package channels
 
 import (
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -15,13 +16,14 @@ const (
 	EventResolved Event = "resolved" // it ended
 	EventReminder Event = "reminder" // it still holds
 	EventFlapping Event = "flapping" // it comes and goes: silence until it is stable
+	EventSummary  Event = "summary"  // many alerts of a rule at once
 	EventTest     Event = "test"     // somebody pressed the button
 	EventConnect  Event = "connect"  // a connect link ended; no alert
 )
 
 // Events lists every event.
 func Events() []Event {
-	return []Event{EventFiring, EventResolved, EventReminder, EventFlapping, EventTest, EventConnect}
+	return []Event{EventFiring, EventResolved, EventReminder, EventFlapping, EventSummary, EventTest, EventConnect}
 }
 
 // Message is what is sent. It holds no secret.
@@ -42,9 +44,15 @@ type Message struct {
 	Operation      string    `json:"operation,omitempty"`
 	Why            string    `json:"why"`
 	OpenedAt       time.Time `json:"opened_at,omitzero"`
-	ResolvedAt     time.Time `json:"resolved_at,omitzero"`
-	Flaps          int       `json:"flaps,omitempty"`
-	URL            string    `json:"url,omitempty"`
+	// FiredAt is since when it fires this time, or fired last.
+	FiredAt    time.Time `json:"fired_at,omitzero"`
+	ResolvedAt time.Time `json:"resolved_at,omitzero"`
+	Flaps      int       `json:"flaps,omitempty"`
+	URL        string    `json:"url,omitempty"`
+	// Fired and Ended are how many alerts a summary tells of, Firing how many of its rule fire.
+	Fired  int `json:"fired,omitempty"`
+	Ended  int `json:"ended,omitempty"`
+	Firing int `json:"firing,omitempty"`
 	// SessionID, Account, Status and Error are those of a connect link.
 	SessionID string `json:"connect_session,omitempty"`
 	Account   string `json:"account,omitempty"`
@@ -59,6 +67,8 @@ func (m Message) Title() string {
 		return "Test of an alert channel"
 	case EventConnect:
 		return oneLine("Connect link of " + m.ConnectionName + ": " + m.Status)
+	case EventSummary:
+		return oneLine("[SUMMARY] " + m.Rule + ": " + m.counts())
 	case EventFiring, EventResolved, EventReminder, EventFlapping:
 	}
 	what := strings.ToUpper(string(m.Event))
@@ -70,6 +80,18 @@ func (m Message) Title() string {
 		subject += " / " + m.Operation
 	}
 	return oneLine("[" + what + "] " + m.Rule + ": " + subject)
+}
+
+// counts are those of a summary.
+func (m Message) counts() string {
+	var parts []string
+	if m.Fired > 0 {
+		parts = append(parts, strconv.Itoa(m.Fired)+" fired")
+	}
+	if m.Ended > 0 {
+		parts = append(parts, strconv.Itoa(m.Ended)+" ended")
+	}
+	return strings.Join(append(parts, strconv.Itoa(m.Firing)+" firing now"), ", ")
 }
 
 // Type is what happened, in the words of a webhook.
@@ -104,6 +126,9 @@ func (m Message) facts() []fact {
 	}
 	if !m.OpenedAt.IsZero() {
 		all = append(all, fact{"Opened", m.OpenedAt.UTC().Format(time.RFC3339)})
+	}
+	if m.FiredAt.After(m.OpenedAt) {
+		all = append(all, fact{"Came back", m.FiredAt.UTC().Format(time.RFC3339)})
 	}
 	if !m.ResolvedAt.IsZero() {
 		all = append(all, fact{"Resolved", m.ResolvedAt.UTC().Format(time.RFC3339)})

@@ -319,7 +319,7 @@ func (v AlertView) sentence() templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Notice{Tone: severityTone(v.Row.Severity), Subject: "Firing", Title: "since " + began(v.Row.OpenedAt, v.Now) + ".", Text: v.Row.Why, Actions: v.look()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Notice{Tone: severityTone(v.Row.Severity), Subject: "Firing", Title: "since " + began(v.Row.FiredAt, v.Now) + ".", Text: v.Row.Why, Actions: v.look()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -343,7 +343,7 @@ func (v AlertView) sentence() templ.Component {
 				return nil
 			})
 			templ_7745c5c3_Err = ui.Notice{
-				Tone: ui.ToneOK, Subject: "Resolved", Title: "since " + began(v.Row.ResolvedAt, v.Now) + ". It lasted " + v.Row.lasted(v.Now) + ".", Text: v.Row.Why,
+				Tone: ui.ToneOK, Subject: "Resolved", Title: "since " + began(v.Row.ResolvedAt, v.Now) + ". It lasted " + v.Row.lasted() + ".", Text: v.Row.Why,
 				Actions: v.look(),
 			}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var13), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
@@ -403,11 +403,14 @@ func (v AlertView) facts() []ui.Fact {
 		out = append(out, ui.Fact{Key: "Environment", Value: ui.Badge{Label: v.Environment}})
 	}
 	out = append(out, ui.Fact{Key: "Rule", Value: rule, Hint: v.ruleHint()})
-	out = append(out, ui.Fact{Key: "Since", Value: ui.Time(r.OpenedAt)})
+	if r.Flaps > 0 {
+		out = append(out, ui.Fact{Key: "First fired", Value: ui.Time(r.OpenedAt)})
+	}
+	out = append(out, ui.Fact{Key: "Since", Value: ui.Time(r.FiredAt)})
 	if !r.firing() {
 		out = append(out, ui.Fact{Key: "Resolved", Value: ui.Time(r.ResolvedAt)})
 	}
-	out = append(out, ui.Fact{Key: "Lasted", Value: ui.Text(r.lasted(v.Now))}, ui.Fact{Key: "Came back", Value: ui.Text(cameBack(r.Flaps))})
+	out = append(out, ui.Fact{Key: "Lasted", Value: ui.Text(r.lasted()), Hint: r.lastedHint()}, ui.Fact{Key: "Came back", Value: ui.Text(cameBack(r.Flaps))})
 	if a := r.Ack; a != nil {
 		out = append(out, ui.Fact{Key: "Acknowledged", Value: ui.Group(ui.Text(a.By), ui.RelTime(a.At, v.Now)), Hint: a.Note})
 	}
@@ -423,6 +426,14 @@ func (v AlertView) ruleHint() string {
 		return ""
 	}
 	return v.Kind
+}
+
+// lastedHint says what is not counted.
+func (r Row) lastedHint() string {
+	if r.Flaps == 0 {
+		return ""
+	}
+	return "without the times in between"
 }
 
 func cameBack(flaps int) string {
@@ -445,15 +456,17 @@ func (e Event) entry(v AlertView) ui.TimelineEntry {
 	out := ui.TimelineEntry{At: e.At, Text: e.Text}
 	switch e.Kind {
 	case EventOpened:
-		out.Title, out.Icon, out.Tone = "Opened", "bell", severityTone(v.Row.Severity)
+		out.Title, out.Icon, out.Tone = "Fired", "bell", severityTone(v.Row.Severity)
 	case EventFlapped:
-		out.Title, out.Icon, out.Tone = "Came back", "activity", ui.ToneWarn
+		out.Title, out.Icon, out.Tone = "Fired again", "activity", ui.ToneWarn
 	case EventAcknowledged:
 		out.Title, out.Icon, out.Tone = "Acknowledged by "+e.By, "user", ui.ToneAccent
 	case EventMuted:
 		out.Title, out.Icon, out.Tone = "Muted by "+e.By, "pause", ui.ToneHeld
 	case EventResolved:
 		out.Title, out.Tone = "Resolved", ui.ToneOK
+	case EventSummarised:
+		out.Title, out.Icon, out.Tone = "Told together with others", "send", ui.ToneOK
 	case EventNotified:
 		e.Notification.entry(&out, v)
 	default:

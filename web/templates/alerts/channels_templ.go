@@ -334,6 +334,8 @@ func notificationRows(list []Notification, now time.Time, canOperate bool, back 
 		href := ""
 		if n.AlertID != "" {
 			href = Path + "/" + n.AlertID
+		} else if n.RuleID != "" {
+			href = ui.URL(Path, "rule", n.RuleID)
 		}
 		cells := []templ.Component{ui.Name(n.about(), href, eventWord(n.Event)), notificationChip(n.Status)}
 		if named {

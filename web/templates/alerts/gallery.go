@@ -54,42 +54,57 @@ func sampleMute() Mute {
 	}
 }
 
+// timed fills in how long rows that fired once did so.
+func timed(rows ...Row) []Row {
+	for i := range rows {
+		r := &rows[i]
+		end := r.ResolvedAt
+		if end.IsZero() {
+			end = now()
+		}
+		r.FiredAt, r.Lasted = r.OpenedAt, end.Sub(r.OpenedAt)
+	}
+	return rows
+}
+
 func sampleRows() []Row {
 	mute := sampleMute()
-	return []Row{
-		{
+	rows := timed(
+		Row{
 			ID: "alert_1", RuleID: "rule_1", Rule: "Breaker opened", Severity: SeverityCritical, Status: StatusFiring, Slug: "stripe", Connection: "Stripe live", Operation: "createCharge",
 			Why: "38 of 60 calls failed in 60 s: 31× 503, 7× timeout. The breaker refuses calls.", OpenedAt: ago(14 * time.Minute),
 		},
-		{
+		Row{
 			ID: "alert_2", RuleID: "rule_3", Rule: "Credential problem", Severity: SeverityCritical, Status: StatusFiring, Slug: "google-ads", Connection: "Google Ads",
 			Why: "Refresh was refused (invalid_grant).", OpenedAt: ago(8 * time.Hour), Ack: &Ack{By: "ada@example.com", Note: "asked marketing to sign in again", At: ago(7 * time.Hour)},
 		},
-		{
+		Row{
 			ID: "alert_3", RuleID: "rule_2", Rule: "Held by vendor", Severity: SeverityWarning, Status: StatusFiring, Flapping: true, Slug: "hubspot", Connection: "HubSpot CRM",
 			Why: "The vendor asks for a pause of 41 s.", OpenedAt: ago(20 * time.Minute), Flaps: 6, Muted: &mute,
 		},
-		{
+		Row{
 			ID: "alert_4", RuleID: "rule_4", Rule: "Quota runs low", Severity: SeverityInfo, Status: StatusFiring, Slug: "github", Connection: "GitHub",
-			Why: "240 of 5,000 requests are left until 10:00 UTC.", OpenedAt: ago(2 * time.Minute), Flaps: 1,
+			Why: "240 of 5,000 requests are left until 10:00 UTC.", OpenedAt: ago(20 * time.Minute), Flaps: 1,
 		},
-	}
+	)
+	rows[3].FiredAt, rows[3].Lasted, rows[3].CarriedBy = ago(2*time.Minute), 5*time.Minute, "alert_1"
+	return rows
 }
 
 func resolvedRow() Row {
-	return Row{
+	return timed(Row{
 		ID: "alert_5", RuleID: "rule_1", Rule: "Breaker opened", Severity: SeverityCritical, Status: StatusResolved, Slug: "slack", Connection: "Slack",
 		Why: "12 of 20 calls failed in 60 s: 12× connection refused.", OpenedAt: ago(26 * time.Hour), ResolvedAt: ago(25*time.Hour + 42*time.Minute), Flaps: 1,
 		Ack: &Ack{By: "oscar@example.com", At: ago(25*time.Hour + 50*time.Minute)},
-	}
+	})[0]
 }
 
 func longRow() Row {
 	mute := Mute{ID: "mute_9", RuleID: "rule_9", Rule: longName, Slug: strings.Repeat("payments-", 7), Reason: longText, By: longEmail, Since: ago(time.Hour), Until: ahead(400 * 24 * time.Hour)}
-	return Row{
+	return timed(Row{
 		ID: "alert_9", RuleID: "rule_9", Rule: longName, Severity: "of_a_later_version", Status: "of_a_later_version", Slug: strings.Repeat("payments-", 7), Connection: longName,
 		Operation: longOperation, Why: longText, OpenedAt: ago(400 * 24 * time.Hour), Flaps: 12345, Ack: &Ack{By: longEmail, Note: longText, At: ago(time.Hour)}, Muted: &mute,
-	}
+	})[0]
 }
 
 func sampleRuleOptions() []Option {
@@ -136,6 +151,8 @@ func sampleNotification(status string) Notification {
 		At: ago(13 * time.Minute), Attempts: 1,
 	}
 	switch status {
+	case NotificationDelivered + " together":
+		n.Status, n.AlertID, n.Alert, n.RuleID, n.Event = NotificationDelivered, "", "Connection down", "rule_1", eventSummary
 	case NotificationPending:
 		n.Attempts, n.Error, n.NextAt = 3, "The receiver answered 503 Service Unavailable.", ahead(95*time.Second)
 	case NotificationDead:
@@ -155,7 +172,9 @@ func sampleEvents() []Event {
 		notified(90*time.Second, NotificationSuppressed),
 		{Kind: EventMuted, At: ago(2 * time.Minute), By: "oscar@example.com", Text: "their maintenance, ticket 4711"},
 		{Kind: EventAcknowledged, At: ago(8 * time.Minute), By: "ada@example.com", Text: "calling them"},
-		{Kind: EventFlapped, At: ago(9 * time.Minute), Text: "Half-open → Open"},
+		{Kind: EventFlapped, At: ago(9 * time.Minute), Text: "12 of 20 calls failed in 60 s."},
+		{Kind: EventSummarised, At: ago(9 * time.Minute), Text: "Many alerts of the rule changed at once."},
+		{Kind: EventResolved, At: ago(580 * time.Second), Text: "It lasted 4 min. Its breaker closed."},
 		notified(10*time.Minute, NotificationPending), notified(13*time.Minute, NotificationDelivered), notified(13*time.Minute, NotificationDead),
 		{Kind: EventOpened, At: ago(14 * time.Minute), Text: "38 of 60 calls failed in 60 s."},
 	}
@@ -165,15 +184,18 @@ func alertStates() []ui.State {
 	const group = "Alert page"
 	fires := AlertView{
 		Page: frame("Alert"), Now: now(), Row: sampleRows()[0], Kind: "Breaker opened", Environment: "production",
-		Timeline: sampleEvents()[5:], Told: told(), CanOperate: true, CanConfigure: true,
+		Timeline: sampleEvents()[7:], Told: told(), CanOperate: true, CanConfigure: true,
 	}
 	reader, acked, flapping, resolved, wrong, alone, long := fires, fires, fires, fires, fires, fires, fires
 	reader.CanOperate, reader.CanConfigure = false, false
 	acked.Row, acked.Timeline = sampleRows()[1], sampleEvents()[3:]
 	flapping.Row, flapping.Timeline = sampleRows()[2], sampleEvents()[1:]
 	resolved.Row, resolved.Timeline = resolvedRow(), sampleEvents()
+	resolved.Row.FiredAt, resolved.Row.Lasted = resolved.Row.FiredAt.Add(10*time.Minute), 12*time.Minute
+	carried := fires
+	carried.Row, carried.Timeline = sampleRows()[3], sampleEvents()[4:]
 	wrong.Note, wrong.Errors = longText, Errors{"note": "At most 500 characters."}
-	alone.Row = Row{ID: "alert_7", RuleID: "rule_7", Rule: "Records were dropped", Severity: SeverityWarning, Status: StatusFiring, Why: "The call log dropped 12 records.", OpenedAt: ago(time.Minute)}
+	alone.Row = timed(Row{ID: "alert_7", RuleID: "rule_7", Rule: "Records were dropped", Severity: SeverityWarning, Status: StatusFiring, Why: "The call log dropped 12 records.", OpenedAt: ago(time.Minute)})[0]
 	alone.Environment, alone.RuleGone, alone.Timeline, alone.Told = "", true, []Event{{Kind: EventOpened, At: ago(time.Minute)}}, Told{Rules: 1}
 	long.Row, long.Kind = longRow(), longText
 	long.Timeline = []Event{
@@ -184,7 +206,7 @@ func alertStates() []ui.State {
 	}
 	return []ui.State{
 		page(group, "fires", Alert(fires)), page(group, "fires, for a viewer", Alert(reader)), page(group, "acknowledged", Alert(acked)), page(group, "flapping and muted", Alert(flapping)),
-		page(group, "resolved", Alert(resolved)), page(group, "error", Alert(wrong)), page(group, "of no connection", Alert(alone)), page(group, "long text", Alert(long)),
+		page(group, "resolved", Alert(resolved)), page(group, "told by another one", Alert(carried)), page(group, "error", Alert(wrong)), page(group, "of no connection", Alert(alone)), page(group, "long text", Alert(long)),
 		{Group: group, Name: "the part that refreshes", View: Part(fires)},
 	}
 }

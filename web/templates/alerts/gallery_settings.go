@@ -91,7 +91,7 @@ func channelStates() []ui.State {
 
 	single := ChannelView{
 		Page: frame("Operations"), Now: now(), Channel: sampleChannels()[0], Settings: []Setting{{"Signing secret", "stored"}}, PreviousUntil: ahead(22 * time.Hour), Rules: sampleRuleOptions(), Signed: true, CanOperate: true, CanConfigure: true,
-		Notifications: []Notification{sampleNotification(NotificationPending), sampleNotification(NotificationDelivered), sampleNotification(NotificationDead), sampleNotification(NotificationSuppressed)},
+		Notifications: []Notification{sampleNotification(NotificationPending), sampleNotification(NotificationDelivered), sampleNotification(NotificationDead), sampleNotification(NotificationSuppressed), sampleNotification(NotificationDelivered + " together")},
 	}
 	sent, failed, fresh, looked, longOne := single, single, single, single, single
 	sent.Test = &TestResult{Sent: true, Took: 34 * time.Millisecond}

@@ -196,11 +196,14 @@ func notificationChip(status string) ui.Chip {
 
 // about names the alert that a message is about.
 func (n Notification) about() string {
-	if n.AlertID == "" {
+	if n.AlertID == "" && n.Event != eventSummary {
 		return "Test"
 	}
 	return n.Alert
 }
+
+// eventSummary is that of a message about many alerts of a rule.
+const eventSummary = "summary"
 
 // eventWord is what a message tells, in words.
 func eventWord(event string) string {
@@ -213,6 +216,8 @@ func eventWord(event string) string {
 		return "it still fires"
 	case "flapping":
 		return "it comes and goes"
+	case eventSummary:
+		return "many at once"
 	case "test":
 		return "a test"
 	}
@@ -233,11 +238,11 @@ func began(at, now time.Time) string {
 	if at.UTC().YearDay() != now.UTC().YearDay() || now.Sub(at) > 24*time.Hour {
 		format = "2 Jan 15:04"
 	}
-	return at.UTC().Format(format) + " UTC (" + span(now.Sub(at)) + ")"
+	return at.UTC().Format(format) + " UTC (" + Span(now.Sub(at)) + ")"
 }
 
-// span is a time in its largest whole unit.
-func span(d time.Duration) string {
+// Span is a time in its largest whole unit.
+func Span(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return strconv.Itoa(int(d.Seconds())) + " s"

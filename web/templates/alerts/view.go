@@ -36,11 +36,16 @@ type Row struct {
 	// Slug and Connection are empty for what concerns no one connection.
 	Slug, Connection, Operation string
 	// Why is the sentence that says what is wrong.
-	Why                  string
-	OpenedAt, ResolvedAt time.Time
+	Why string
+	// OpenedAt is when it fired first, FiredAt when it did this time, or last.
+	OpenedAt, FiredAt, ResolvedAt time.Time
+	// Lasted is how long it fired until now, without the times in between.
+	Lasted time.Duration
 	// Flaps is how often it came back soon after it had ended; Flapping that it is not told until it is stable.
 	Flaps    int
 	Flapping bool
+	// CarriedBy is the id of the alert that tells of the same incident, empty where it is told by itself.
+	CarriedBy string
 	// Ack and Muted are nil when nobody acknowledged or muted it.
 	Ack   *Ack
 	Muted *Mute
@@ -121,6 +126,7 @@ const (
 	EventMuted        EventKind = "muted"
 	EventResolved     EventKind = "resolved"
 	EventNotified     EventKind = "notified"
+	EventSummarised   EventKind = "summarised"
 )
 
 // Event is something that happened to an alert.
@@ -147,6 +153,8 @@ type Notification struct {
 	ID, Status         string
 	ChannelID, Channel string
 	AlertID, Alert     string
+	// RuleID is that of the rule that many alerts were of, where it is about many.
+	RuleID string
 	// Event is what it tells, as the API names it.
 	Event string
 	// At is when it was made, NextAt when it is tried next.

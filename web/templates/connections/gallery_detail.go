@@ -69,8 +69,8 @@ func detailStates() []ui.State {
 	mute := alerts.Mute{ID: "amu_1", Slug: "stripe", Reason: "their maintenance", By: "ada@example.com", Since: ago(time.Minute), Until: now().Add(time.Hour)}
 	alerting := failing
 	alerting.Alerts = []alerts.Row{
-		{ID: "alr_1", RuleID: "arl_1", Rule: "Breaker opened", Severity: alerts.SeverityCritical, Status: alerts.StatusFiring, Slug: "stripe", Connection: "Stripe live", Operation: "createCharge", Why: "38 of 60 calls failed in 60 s.", OpenedAt: ago(14 * time.Minute)},
-		{ID: "alr_2", RuleID: "arl_2", Rule: "Error budget", Severity: alerts.SeverityWarning, Status: alerts.StatusFiring, Slug: "stripe", Connection: "Stripe live", Why: "7 % of 1,200 calls failed in 1 h.", OpenedAt: ago(2 * time.Hour), Muted: &mute},
+		{ID: "alr_1", RuleID: "arl_1", Rule: "Breaker opened", Severity: alerts.SeverityCritical, Status: alerts.StatusFiring, Slug: "stripe", Connection: "Stripe live", Operation: "createCharge", Why: "38 of 60 calls failed in 60 s.", OpenedAt: ago(14 * time.Minute), FiredAt: ago(14 * time.Minute), Lasted: 14 * time.Minute},
+		{ID: "alr_2", RuleID: "arl_2", Rule: "Error budget", Severity: alerts.SeverityWarning, Status: alerts.StatusFiring, Slug: "stripe", Connection: "Stripe live", Why: "7 % of 1,200 calls failed in 1 h.", OpenedAt: ago(2 * time.Hour), FiredAt: ago(2 * time.Hour), Lasted: 2 * time.Hour, Muted: &mute},
 	}
 	long := sampleDetail()
 	long.Head, long.BaseURL, long.Provider = longHead(), "https://"+longHost()+"/v1", longName
