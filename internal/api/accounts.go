@@ -20,8 +20,23 @@ type Account struct {
 	CreatedAt  time.Time  `json:"created_at"`
 	UpdatedAt  time.Time  `json:"updated_at"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	LastKey    *KeyUse    `json:"last_key,omitempty" doc:"The API key that it was last used for. It may be revoked by now."`
 	Token      *Token     `json:"token,omitempty" doc:"What is known about the token of a kind that has one. Never the token."`
 	Rotation   *Rotation  `json:"rotation,omitempty" doc:"The rotation of the credential that is under way."`
+}
+
+// KeyUse is that a credential was used for an API key.
+type KeyUse struct {
+	ID   string    `json:"id" example:"key_01k8"`
+	Name string    `json:"name" example:"shop"`
+	At   time.Time `json:"at"`
+}
+
+func keyUseOf(k credentials.KeyUse) *KeyUse {
+	if k.ID == "" {
+		return nil
+	}
+	return &KeyUse{ID: k.ID, Name: k.Name, At: k.At}
 }
 
 // Token is what may be known about a token.
@@ -53,7 +68,7 @@ func accountOf(c credentials.Credential) Account {
 	return Account{
 		Name: c.Account, Auth: auth, State: c.State, Version: c.Version,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, LastUsedAt: optionalTime(c.LastUsedAt),
-		Token: tokenOf(c.Token), Rotation: underWay(c.Rollover),
+		LastKey: keyUseOf(c.LastKey), Token: tokenOf(c.Token), Rotation: underWay(c.Rollover),
 	}
 }
 

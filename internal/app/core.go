@@ -138,7 +138,7 @@ func (c *core) openConnections(ctx context.Context, cfg config.Config, logger *s
 		return err
 	}
 	vault, err := credentials.NewVault(credentials.VaultDeps{
-		DB: c.db, Sealer: sealer, Endpoint: c.oauth, Logger: logger, Now: time.Now,
+		DB: c.db, Sealer: sealer, Endpoint: c.oauth, Logger: logger, Now: time.Now, Key: runtime.CallingKey,
 		Changed: func(ctx context.Context, connectionID, account string) {
 			c.connections.CredentialChanged(ctx, connectionID, account)
 		},

@@ -115,6 +115,11 @@ func TestConnectionFromTheBrowserThroughTheGateway(t *testing.T) {
 		t.Error("the call is not in the list")
 	}
 
+	// Who used the credential last is on its account.
+	if accounts := owner.get("/connections/orders/accounts"); !strings.Contains(accounts.body, "key shop") {
+		t.Error("the account does not name the key that used it")
+	}
+
 	// Errors of ours can be told from the upstream's.
 	for name, tt := range map[string]struct {
 		path   string

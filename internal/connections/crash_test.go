@@ -224,7 +224,7 @@ func openForEdits(ctx context.Context, dir string) (*Service, *db.DB, *audit.Log
 		return nil, nil, nil, err
 	}
 	vault, err := credentials.NewVault(credentials.VaultDeps{
-		DB: d, Sealer: sealer, Endpoint: &oauthtest.Endpoint{}, Changed: func(context.Context, string, string) {},
+		DB: d, Sealer: sealer, Endpoint: &oauthtest.Endpoint{}, Changed: func(context.Context, string, string) {}, Key: runtime.CallingKey,
 		Logger: telemetry.Discard(), Now: time.Now,
 	})
 	if err != nil {

@@ -158,7 +158,7 @@ func newNode(ctx context.Context, d *db.DB, off time.Duration, mute bool) (*node
 	}
 	n := &node{db: d}
 	deps := credentials.VaultDeps{
-		DB: d, Sealer: sealer, Endpoint: client, Logger: telemetry.Discard(), Now: func() time.Time { return time.Now().Add(off) },
+		DB: d, Sealer: sealer, Endpoint: client, Key: runtime.CallingKey, Logger: telemetry.Discard(), Now: func() time.Time { return time.Now().Add(off) },
 		Changed: func(ctx context.Context, connectionID, account string) {
 			n.CredentialChanged(ctx, connectionID, account)
 		},

@@ -49,7 +49,7 @@ func (w *tokenWorld) another() *Vault {
 	w.t.Helper()
 	v, err := NewVault(VaultDeps{
 		DB: w.db, Sealer: w.sealer, Endpoint: w.endpoint, Logger: telemetry.Discard(), Now: w.now,
-		Changed: func(context.Context, string, string) { w.changes.Add(1) },
+		Key: callingKey, Changed: func(context.Context, string, string) { w.changes.Add(1) },
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -62,7 +62,7 @@ func (i *installation) open(ctx context.Context) (err error) {
 		return err
 	}
 	i.vault, err = NewVault(VaultDeps{
-		DB: i.db, Sealer: sealer, Endpoint: &oauthtest.Endpoint{}, Changed: func(context.Context, string, string) {},
+		DB: i.db, Sealer: sealer, Endpoint: &oauthtest.Endpoint{}, Key: callingKey, Changed: func(context.Context, string, string) {},
 		Logger: telemetry.Discard(), Now: time.Now,
 	})
 	return err

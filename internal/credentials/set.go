@@ -268,7 +268,7 @@ func stateProblem(state string) error {
 func (v *Vault) authorizer(r sealedRow, t authtype.Type) Authorize {
 	used := v.useOf(r)
 	e, sealErr := newEnvelope(r.aad(), r.sealed)
-	return func(_ context.Context, request *http.Request) error {
+	return func(ctx context.Context, request *http.Request) error {
 		if sealErr != nil {
 			return sealErr
 		}
@@ -280,7 +280,7 @@ func (v *Vault) authorizer(r sealedRow, t authtype.Type) Authorize {
 		if err := t.Apply(request, authtype.Use{Values: values, Now: now}); err != nil {
 			return notApplicable(err)
 		}
-		used.at.Store(db.Micros(now))
+		v.note(ctx, used, now)
 		return nil
 	}
 }
@@ -288,12 +288,12 @@ func (v *Vault) authorizer(r sealedRow, t authtype.Type) Authorize {
 // settingsAuthorizer is for a kind whose secret is not on the request.
 func (v *Vault) settingsAuthorizer(r sealedRow, t authtype.Type) Authorize {
 	used, settings := v.useOf(r), r.Settings
-	return func(_ context.Context, request *http.Request) error {
+	return func(ctx context.Context, request *http.Request) error {
 		now := v.now()
 		if err := t.Apply(request, authtype.Use{Values: settings, Now: now}); err != nil {
 			return notApplicable(err)
 		}
-		used.at.Store(db.Micros(now))
+		v.note(ctx, used, now)
 		return nil
 	}
 }

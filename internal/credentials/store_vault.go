@@ -21,7 +21,7 @@ type reader interface {
 }
 
 const vaultColumns = `c.id, c.connection_id, c.account, c.state, c.created_at, c.updated_at, c.last_used_at,
-	v.version, v.auth_type, v.settings, v.marks, v.sealed, v.key_id, v.expires_on, v.expires_set_by, ` + tokenColumns
+	c.used_by, c.used_by_name, c.used_by_at, v.version, v.auth_type, v.settings, v.marks, v.sealed, v.key_id, v.expires_on, v.expires_set_by, ` + tokenColumns
 
 const (
 	fromCurrent = ` FROM credentials c JOIN credential_versions v ON v.credential_id = c.id AND v.version = c.version` + joinToken
@@ -32,12 +32,12 @@ func scanCredential(row interface{ Scan(dest ...any) error }) (sealedRow, error)
 	var (
 		r                sealedRow
 		created, updated int64
-		used             sql.NullInt64
+		used, keyUsed    sql.NullInt64
 		settings, marks  string
 	)
 	token := tokenScan{}
 	err := row.Scan(append([]any{
-		&r.ID, &r.ConnectionID, &r.Account, &r.State, &created, &updated, &used,
+		&r.ID, &r.ConnectionID, &r.Account, &r.State, &created, &updated, &used, &r.LastKey.ID, &r.LastKey.Name, &keyUsed,
 		&r.Version, &r.AuthType, &settings, &marks, &r.sealed, &r.keyID, &r.ExpiresOn, &r.ExpiresSetBy,
 	}, token.into()...)...)
 	if err != nil {
@@ -53,6 +53,7 @@ func scanCredential(row interface{ Scan(dest ...any) error }) (sealedRow, error)
 	r.token = token.row()
 	r.Token = r.token.info()
 	r.CreatedAt, r.UpdatedAt, r.LastUsedAt = db.Time(created), db.Time(updated), db.NullTime(used)
+	r.LastKey.At = db.NullTime(keyUsed)
 	return r, nil
 }
 
@@ -177,12 +178,19 @@ func (vaultStore) deleteAll(ctx context.Context, tx *db.Tx, connectionID string)
 	return nil
 }
 
-// used notes when credentials were last used, never going back in time.
-func (s vaultStore) used(ctx context.Context, at map[string]int64) error {
+// used notes when credentials were last used and for which key, never going back in time.
+func (s vaultStore) used(ctx context.Context, uses map[string]usage) error {
 	return s.db.InTx(ctx, func(tx *db.Tx) error {
-		for id, us := range at {
+		for id, one := range uses {
 			if _, err := tx.Exec(ctx, `UPDATE credentials SET last_used_at = $2
-				WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`, id, us); err != nil {
+				WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`, id, one.at); err != nil {
+				return err
+			}
+			if one.key == nil {
+				continue
+			}
+			if _, err := tx.Exec(ctx, `UPDATE credentials SET used_by = $2, used_by_name = $3, used_by_at = $4
+				WHERE id = $1 AND (used_by_at IS NULL OR used_by_at < $4)`, id, one.key.id, one.key.name, one.keyAt); err != nil {
 				return err
 			}
 		}

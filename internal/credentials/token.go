@@ -233,10 +233,10 @@ func (c *tokenCall) authorize(ctx context.Context, request *http.Request) error 
 		}
 		token = renewed
 	}
-	return c.apply(request, token)
+	return c.apply(ctx, request, token)
 }
 
-func (c *tokenCall) apply(request *http.Request, token *heldToken) error {
+func (c *tokenCall) apply(ctx context.Context, request *http.Request, token *heldToken) error {
 	secrets, err := c.vault.openToken(token)
 	if err != nil {
 		return err
@@ -248,7 +248,7 @@ func (c *tokenCall) apply(request *http.Request, token *heldToken) error {
 		return notApplicable(err)
 	}
 	c.sent.Store(token.version)
-	c.used.at.Store(db.Micros(now))
+	c.vault.note(ctx, c.used, now)
 	return nil
 }
 
@@ -262,7 +262,7 @@ func (c *tokenCall) renew(ctx context.Context) (func(ctx context.Context, r *htt
 	again, before := c.live.refuse(token, c.vault.now())
 	switch {
 	case before != nil:
-		return func(_ context.Context, r *http.Request) error { return c.apply(r, before) }, nil
+		return func(ctx context.Context, r *http.Request) error { return c.apply(ctx, r, before) }, nil
 	case !again:
 		return nil, fault.New(fault.Unavailable, "CREDENTIAL_REFUSED", "The service refuses a token that it gave just now.")
 	}
@@ -310,7 +310,7 @@ func (v *Vault) mintedAuthorizer(r sealedRow, t authtype.Minter) Authorize {
 		minted.Store(&token)
 		return &token, nil
 	}
-	return func(_ context.Context, request *http.Request) error {
+	return func(ctx context.Context, request *http.Request) error {
 		now := v.now()
 		token := usable(now)
 		if token == nil {
@@ -323,7 +323,7 @@ func (v *Vault) mintedAuthorizer(r sealedRow, t authtype.Minter) Authorize {
 		if err := t.Apply(request, authtype.Use{Values: settings, Token: *token, Now: now}); err != nil {
 			return notApplicable(err)
 		}
-		used.at.Store(db.Micros(now))
+		v.note(ctx, used, now)
 		return nil
 	}
 }

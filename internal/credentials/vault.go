@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"switchgear/db"
@@ -47,6 +46,8 @@ type Credential struct {
 	// does. Comparing marks tells what changed between two versions and nothing else.
 	Marks                            map[string]string
 	CreatedAt, UpdatedAt, LastUsedAt time.Time
+	// LastKey is the API key that it was last used for; the zero KeyUse when none is known.
+	LastKey KeyUse
 	// ExpiresOn is the last day of the secret, and ExpiresSetBy who said so; both are empty when nobody did.
 	ExpiresOn    Day
 	ExpiresSetBy string
@@ -72,8 +73,11 @@ type VaultDeps struct {
 	// Changed is called after a commit that changed the state of a credential without anybody asking, such
 	// as a refresh token that turned out to be revoked. It may take its time.
 	Changed func(ctx context.Context, connectionID, account string)
-	Logger  *slog.Logger
-	Now     func() time.Time
+	// Key names the API key of the application that a call is made for, from the context of the call; both are
+	// empty when a person or the console itself makes it.
+	Key    func(ctx context.Context) (id, name string)
+	Logger *slog.Logger
+	Now    func() time.Time
 }
 
 // Vault keeps the credentials of connections. Secrets go in and are put on requests; no method returns
@@ -83,6 +87,7 @@ type Vault struct {
 	sealer   *Sealer
 	endpoint TokenEndpoint
 	changed  func(ctx context.Context, connectionID, account string)
+	key      func(ctx context.Context) (id, name string)
 	logger   *slog.Logger
 	now      func() time.Time
 	// uses holds when each credential was last used, live the token that calls use, renewals those under
@@ -93,16 +98,13 @@ type Vault struct {
 	renewals map[string]*renewal
 }
 
-// use is when a credential was last used, in microseconds, and what of that is stored.
-type use struct{ at, stored atomic.Int64 }
-
 // NewVault returns a Vault. It fails when a dependency is missing.
 func NewVault(d VaultDeps) (*Vault, error) {
-	if d.DB == nil || d.Sealer == nil || d.Endpoint == nil || d.Changed == nil || d.Logger == nil || d.Now == nil {
+	if d.DB == nil || d.Sealer == nil || d.Endpoint == nil || d.Changed == nil || d.Key == nil || d.Logger == nil || d.Now == nil {
 		return nil, errors.New("credentials: every dependency of the vault is required")
 	}
 	return &Vault{
-		store: vaultStore{db: d.DB}, sealer: d.Sealer, endpoint: d.Endpoint, changed: d.Changed, logger: d.Logger, now: d.Now,
+		store: vaultStore{db: d.DB}, sealer: d.Sealer, endpoint: d.Endpoint, changed: d.Changed, key: d.Key, logger: d.Logger, now: d.Now,
 		uses: map[string]*use{}, live: map[string]*liveToken{}, renewals: map[string]*renewal{},
 	}, nil
 }
@@ -364,9 +366,7 @@ func (v *Vault) List(ctx context.Context, connectionID string) ([]Credential, er
 	for i, r := range rows {
 		out[i] = r.Credential
 		out[i].Rollover = rollovers[r.ID]
-		if at := v.use(r.ID).at.Load(); at > 0 && db.Time(at).After(r.LastUsedAt) {
-			out[i].LastUsedAt = db.Time(at)
-		}
+		v.use(r.ID).onto(&out[i])
 	}
 	slices.SortStableFunc(out, func(a, b Credential) int {
 		switch {
@@ -483,37 +483,4 @@ func (v *Vault) useOf(r sealedRow) *use {
 		return &use{}
 	}
 	return v.use(r.ID)
-}
-
-func (v *Vault) use(id string) *use {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	u, ok := v.uses[id]
-	if !ok {
-		u = &use{}
-		v.uses[id] = u
-	}
-	return u
-}
-
-// FlushUse writes down when credentials were last used. Call it every few seconds and before the end.
-func (v *Vault) FlushUse(ctx context.Context) error {
-	pending := map[string]int64{}
-	v.mu.Lock()
-	for id, u := range v.uses {
-		if at := u.at.Load(); at > u.stored.Load() {
-			pending[id] = at
-		}
-	}
-	v.mu.Unlock()
-	if len(pending) == 0 {
-		return nil
-	}
-	if err := v.store.used(ctx, pending); err != nil {
-		return fmt.Errorf("credentials: note the last use: %w", err)
-	}
-	for id, at := range pending {
-		v.use(id).stored.Store(at)
-	}
-	return nil
 }

@@ -48,7 +48,7 @@ func newVaultWorld(t *testing.T) *vaultWorld {
 	}
 	t.Cleanup(func() { _ = d.Close() })
 	w.db = d
-	w.Vault, err = NewVault(VaultDeps{DB: d, Sealer: sealerOf(t, mustOpen(t, d, KeySource{Value: keyText(1)})), Endpoint: &oauthtest.Endpoint{}, Changed: func(context.Context, string, string) {}, Logger: telemetry.Discard(), Now: func() time.Time {
+	w.Vault, err = NewVault(VaultDeps{DB: d, Sealer: sealerOf(t, mustOpen(t, d, KeySource{Value: keyText(1)})), Endpoint: &oauthtest.Endpoint{}, Key: callingKey, Changed: func(context.Context, string, string) {}, Logger: telemetry.Discard(), Now: func() time.Time {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if !w.still {
@@ -438,7 +438,7 @@ func TestLastUse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fresh, err := NewVault(VaultDeps{DB: w.db, Sealer: w.sealer, Endpoint: &oauthtest.Endpoint{}, Changed: func(context.Context, string, string) {}, Logger: telemetry.Discard(), Now: w.now})
+	fresh, err := NewVault(VaultDeps{DB: w.db, Sealer: w.sealer, Endpoint: &oauthtest.Endpoint{}, Key: callingKey, Changed: func(context.Context, string, string) {}, Logger: telemetry.Discard(), Now: w.now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,6 +79,13 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
+// CallingKey is the API key that a call is made with, from the context of its request; both are empty when a
+// person or the console itself makes it.
+func CallingKey(ctx context.Context) (id, name string) {
+	c := callerOf(ctx)
+	return c.KeyID, c.KeyName
+}
+
 func callerOf(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c

@@ -17,6 +17,7 @@ func Open(tb testing.TB, store *db.DB, sealer *credentials.Sealer, now func() ti
 	tb.Helper()
 	v, err := credentials.NewVault(credentials.VaultDeps{
 		DB: store, Sealer: sealer, Endpoint: &oauthtest.Endpoint{}, Changed: func(context.Context, string, string) {},
+		Key:    func(context.Context) (id, name string) { return "", "" },
 		Logger: telemetry.Discard(), Now: now,
 	})
 	if err != nil {

@@ -310,7 +310,7 @@ func (v AccountsView) rows() []ui.Row {
 	out := make([]ui.Row, len(v.Rows))
 	for i, a := range v.Rows {
 		cells := []templ.Component{
-			ui.Name(a.Account, "", a.role()), a.chip(), a.credential(), a.ends(v.Now), ui.RelTime(a.UpdatedAt, v.Now), ui.RelTimeOr(a.LastUsedAt, v.Now, "never"),
+			ui.Name(a.Account, "", a.role()), a.chip(), a.credential(), a.ends(v.Now), ui.RelTime(a.UpdatedAt, v.Now), a.lastUsed(v.Now),
 		}
 		if v.Head.CanConfigure {
 			cells = append(cells, a.actions(v.Head.Slug))
@@ -326,6 +326,19 @@ func (c Credential) credential() templ.Component {
 		return ui.Text(c.Auth)
 	}
 	return ui.Lines(ui.Text(c.Auth), fieldNames(c.Fields))
+}
+
+// lastUsed is when it was, and below it for which key; a key that used it before a person did has a time of its own.
+func (c Credential) lastUsed(now time.Time) templ.Component {
+	last := ui.RelTimeOr(c.LastUsedAt, now, "never")
+	switch k := c.LastKey; {
+	case k.ID == "":
+		return last
+	case k.At.Equal(c.LastUsedAt):
+		return ui.Lines(last, ui.Muted("key "+k.Name))
+	default:
+		return ui.Lines(last, ui.Group(ui.Muted("key "+k.Name), ui.RelTime(k.At, now)))
+	}
 }
 
 func (c Credential) role() string {

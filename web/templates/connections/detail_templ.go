@@ -499,6 +499,9 @@ func (c Credential) facts(v DetailView) []ui.Fact {
 	if !c.LastUsedAt.IsZero() {
 		out = append(out, ui.Fact{Key: "Last used", Value: ui.RelTime(c.LastUsedAt, v.Now)})
 	}
+	if k := c.LastKey; k.ID != "" {
+		out = append(out, ui.Fact{Key: "Last key", Value: ui.Group(ui.Text(k.Name), ui.RelTime(k.At, v.Now)), Hint: k.ID})
+	}
 	return out
 }
 

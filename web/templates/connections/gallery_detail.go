@@ -19,7 +19,7 @@ func sampleDetail() DetailView {
 		Policy: []Fact{
 			{"Timeout", "10 s", "set here"}, {"Attempts", "3", "default"}, {"Rate limit", "90 per 1 s", "from the provider"}, {"At once", "100", "default"},
 		},
-		Credential: Credential{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second)},
+		Credential: Credential{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second), LastKey: KeyUse{"key_1", "billing-worker", ago(3 * time.Second)}},
 		Course:     sampleCourse(15),
 		Health:     HealthStatus{State: health.StateDegraded, Why: "37 of 911 calls in the last 5 minutes failed. The last one, 8 min ago: Timed out."},
 	}
@@ -101,7 +101,7 @@ func accountStates() []ui.State {
 	v := AccountsView{
 		Page: frame("Stripe live", "connections"), Now: now(), Head: sampleHead(),
 		Rows: []Credential{
-			{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second), ExpiresOn: now().Add(9 * day), ExpiresSetBy: "ada@example.com"},
+			{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second), ExpiresOn: now().Add(9 * day), ExpiresSetBy: "ada@example.com", LastKey: KeyUse{"key_1", "billing-worker", ago(3 * time.Second)}},
 			{Account: "acme", Auth: "Basic", State: "needs_reauth", Fields: []string{"password", "username"}, UpdatedAt: ago(40 * day)},
 		},
 		Form: AccountForm{AuthType: "bearer", AuthTypes: authTypes(), Auth: []AuthField{tokenField()}, Expiry: &Expiry{}},
@@ -123,7 +123,7 @@ func accountStates() []ui.State {
 	reader.Head.CanConfigure, reader.Head.CanOperate = false, false
 	empty.Rows, empty.Head.Accounts = nil, 0
 	long.Head = longHead()
-	long.Rows = append(long.Rows[:1:1], Credential{Account: longSlug(), Auth: longName, State: "corrupt", Fields: []string{longSlug(), "a", "b"}, ExpiresOn: ago(day), ExpiresSetBy: longName})
+	long.Rows = append(long.Rows[:1:1], Credential{Account: longSlug(), Auth: longName, State: "corrupt", Fields: []string{longSlug(), "a", "b"}, ExpiresOn: ago(day), ExpiresSetBy: longName, LastUsedAt: ago(time.Hour), LastKey: KeyUse{"key_2", longName, ago(day)}})
 	tokens := v
 	tokens.Rows = nil
 	for _, row := range []struct {

@@ -242,11 +242,19 @@ type Credential struct {
 	// Fields are the names of the fields that are set.
 	Fields                []string
 	UpdatedAt, LastUsedAt time.Time
+	// LastKey is the API key that it was last used for; the zero KeyUse when none is known.
+	LastKey KeyUse
 	// ExpiresOn is the end of the last day of its secret, zero when none is set; ExpiresSetBy is who set it.
 	ExpiresOn    time.Time
 	ExpiresSetBy string
 	// Token is what is known about the token of OAuth 2; nil for a kind without one.
 	Token *Token
+}
+
+// KeyUse is that a credential was used for an API key, which may be gone by now.
+type KeyUse struct {
+	ID, Name string
+	At       time.Time
 }
 
 // Token is that of an account. Without one that is connected, calls are refused.
