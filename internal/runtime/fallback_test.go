@@ -197,7 +197,7 @@ func TestStaticFallbackHeaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, `{`+once+`,`+static+`}`, `{}`, []playedAnswer{status(0, 502)}, nil)
 		w, _ := p.call(t, http.MethodGet, "")
-		if h := w.Header(); h.Get("Content-Type") != "application/json" || h.Get("Content-Length") != "2" || h.Get("Cache-Status") != "switchgear; fwd=miss; fwd-status=502; detail=status_502" {
+		if h := w.Header(); h.Get("Content-Type") != "application/json" || h.Get("Content-Length") != "2" || strings.Join(h["Cache-Status"], "|") != "switchgear; fwd=miss; fwd-status=502; detail=status_502" {
 			t.Errorf("%v", h)
 		}
 		w, _ = p.call(t, http.MethodHead, "")
@@ -212,8 +212,21 @@ func TestStaticFallbackHeaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		w, _ = p.call(t, http.MethodGet, "")
-		if got := w.Header().Get("Cache-Status"); got != "switchgear; detail=breaker_open" {
+		if got := strings.Join(w.Header()["Cache-Status"], "|"); got != "switchgear; detail=breaker_open" {
 			t.Errorf("not asked: %q", got)
+		}
+	})
+}
+
+// An answer from the cache says once what the cache did.
+func TestCachedAnswerIsMarkedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, &played{answers: []playedAnswer{ok(0)}}, policy(func(p *runtime.Policy) { p.Cache.TTL = runtime.Duration(time.Minute) }))
+		s.call(t, http.MethodGet, nil)
+		w, rec := s.call(t, http.MethodGet, nil)
+		if got := w.Header()["Cache-Status"]; len(got) != 1 || rec.Cache != "hit" {
+			t.Errorf("%s: %q", rec.Cache, got)
 		}
 	})
 }

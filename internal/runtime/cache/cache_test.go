@@ -66,6 +66,7 @@ func (c *caller) call(tb testing.TB, method, path string, lines ...string) *http
 		return w
 	}
 	write := func(res *Response) *httptest.ResponseRecorder {
+		res.SetHeader(w.Header())
 		if _, err := res.Write(w, method); err != nil {
 			tb.Error(err)
 		}

@@ -121,7 +121,8 @@ func (r *Response) Age() time.Duration { return r.age }
 // Body is the body of the answer. It must not be changed.
 func (r *Response) Body() []byte { return r.body }
 
-// SetHeader writes the header of the answer into h, with the marks. What h holds already stays.
+// SetHeader writes the header of the answer into h, with the marks. What h holds already stays. It is done once,
+// before Write.
 func (r *Response) SetHeader(h http.Header) {
 	for name, values := range r.header {
 		h[name] = slices.Clip(values)
@@ -135,11 +136,10 @@ func (r *Response) SetHeader(h http.Header) {
 	r.marks.set(h)
 }
 
-// Write answers with r: header, status and, unless the method is HEAD, the body. The number of body bytes
-// written is returned.
+// Write answers with the length and the status of r and, unless the method is HEAD, the body. The number of body
+// bytes written is returned.
 func (r *Response) Write(w http.ResponseWriter, method string) (int64, error) {
 	h := w.Header()
-	r.SetHeader(h)
 	bodyless := r.head || r.Status == http.StatusNoContent || r.Status == http.StatusNotModified
 	if !bodyless {
 		h["Content-Length"] = []string{strconv.Itoa(len(r.body))}
