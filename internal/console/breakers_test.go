@@ -177,6 +177,23 @@ func TestBreakerPages(t *testing.T) {
 	says(t, "the policy of an operation that is gone", g.page(t, viewer, "/connections/guarded/breaker?policy=nothing"), "There is no such operation any more.")
 }
 
+// A breaker that a person tripped is told with who and why. The calls before it are not to blame, and no version is
+// offered to go back to.
+func TestManualTripBlamesNoCall(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.call(t, 1)
+	g.settled(t)
+	good := g.store(t)[0]
+	if status, _, text := g.command(t, g.operator, "trip", url.Values{"reason": {"maintenance window"}}); status != http.StatusSeeOther {
+		t.Fatalf("trip: %d\n%s", status, text)
+	}
+	g.settled(t)
+	tab := g.page(t, g.operator, "/connections/guarded/breaker")
+	says(t, "the tab", tab, "Guarded is open", "maintenance window", "By ")
+	silent(t, "the tab", tab, "tripped it", "/calls/"+good.ID, "Last change:", "Roll back")
+}
+
 // Every value of the effective policy is shown with where it comes from.
 func TestEffectivePolicyNamesItsLayers(t *testing.T) {
 	t.Parallel()
@@ -358,6 +375,12 @@ func TestBreakerDetail(t *testing.T) {
 	}
 	if diff := cmp.Diff(failures, failuresOf(b.Snapshot)); diff != "" {
 		t.Errorf("failures (-want +got):\n%s", diff)
+	}
+
+	slow := b.Snapshot
+	slow.Last.LastOutcome, slow.LastFailure = "", breaker.LastFailure{}
+	if got := failuresOf(slow); len(got) != 2 || got[0].Outcome != "Too slow" {
+		t.Errorf("slow calls: %+v", got)
 	}
 
 	held := b

@@ -183,6 +183,9 @@ func breakerDetail(b breakers.Breaker, policy runtime.Policy) breakersview.Break
 	}
 	if s.WouldBe != breaker.StateClosed && s.Reason != "" {
 		out.Tripped = sentence(s.Reason)
+		if s.Actor != "" {
+			out.Tripped, out.Manual = "By "+s.Actor+": "+out.Tripped, true
+		}
 	}
 	if out.Status.Off {
 		out.Why = "The policy switches the breaker off: nothing is judged, and commands hold all the same."
@@ -362,7 +365,7 @@ func (p breakerPages) evidence(r *http.Request, c connections.Connection, view *
 		return err
 	}
 	view.Outcomes = outcomeRows(totals.Outcomes)
-	if view.Breaker.Status.State != breakersview.StateOpen {
+	if view.Breaker.Status.State != breakersview.StateOpen || view.Breaker.Manual {
 		return nil
 	}
 	versions, err := p.Connections.Versions(r.Context(), actor(r), c.Slug)
@@ -377,15 +380,19 @@ func (p breakerPages) evidence(r *http.Request, c connections.Connection, view *
 	return nil
 }
 
-// failuresOf are the calls that failed last, as far as the breaker remembers them: those that opened it, and
-// the last one.
+// failuresOf are the calls that failed last, as far as the breaker remembers them: those that opened it, some by
+// being slow, and the last one that failed.
 func failuresOf(s breaker.Snapshot) []breakersview.Failure {
 	var out []breakersview.Failure
 	add := func(id, outcome string, at time.Time, tripped bool) {
 		if id == "" || slices.ContainsFunc(out, func(f breakersview.Failure) bool { return f.ID == id }) {
 			return
 		}
-		out = append(out, breakersview.Failure{ID: id, Outcome: runtime.Outcome(outcome).Label(), At: at, Tripped: tripped})
+		label := "Too slow"
+		if outcome != "" {
+			label = runtime.Outcome(outcome).Label()
+		}
+		out = append(out, breakersview.Failure{ID: id, Outcome: label, At: at, Tripped: tripped})
 	}
 	if s.Last.To == breaker.StateOpen && s.WouldBe == breaker.StateOpen {
 		for i := range s.Last.Samples { // the newest first

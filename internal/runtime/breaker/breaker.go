@@ -15,7 +15,7 @@ var (
 	errExcluded = errors.New("the call says nothing about the upstream")
 )
 
-// maxSamples is how many failed requests are named by an event.
+// maxSamples is how many requests are named by an event.
 const maxSamples = 5
 
 // Breaker is the circuit breaker of a connection or of an operation. [Registry.Breaker] makes it; it may be
@@ -43,6 +43,7 @@ type Breaker struct {
 	armed      bool   // the next failure trips, whatever the counts
 	tripCounts Counts // what tripped it
 	tripReason string
+	tripSlow   bool
 
 	epoch      uint64 // of the inner instance
 	generation uint64 // of the instance and its state: results of another generation are dropped
@@ -55,6 +56,7 @@ type Breaker struct {
 	state      State // automatic
 	stateSince time.Time
 	reason     string    // why it opened last
+	actor      string    // who opened it then; empty when it was the calls
 	openUntil  time.Time // open time of its own; effective is the later of this and the end of the hold
 	hold       Lease
 	recorded   time.Time // end of the hold that the last event told
@@ -73,8 +75,9 @@ type Breaker struct {
 	tally       tally
 	rejected    rolling
 	wouldReject rolling
-	suspect     bool // a call failed or was slow since it closed: only then can a success reach a threshold
-	samples     []string
+	suspect     bool     // a call failed or was slow since it closed: only then can a success reach a threshold
+	failed      []string // requests that failed last since it closed, the newest at the end
+	slow        []string // and those that were slow
 	lastFailure LastFailure
 	touched     bool // there were calls since the last publication
 }
@@ -92,6 +95,8 @@ type note struct {
 	actor  string
 	reason string
 	counts Counts
+	// opened says that it is the calls that opened the breaker: slow ones, or those that failed.
+	opened, slow bool
 }
 
 // newBreaker makes a closed breaker. The configuration is valid.
@@ -149,7 +154,7 @@ func (b *Breaker) readyToTrip(gobreaker.Counts) bool {
 		return true
 	}
 	b.tripCounts = b.counted()
-	b.tripReason = b.cfg.exceeded(b.tripCounts)
+	b.tripReason, b.tripSlow = b.cfg.exceeded(b.tripCounts)
 	return b.tripReason != ""
 }
 
@@ -191,6 +196,7 @@ func (b *Breaker) note(now time.Time, cause Cause, actor, reason string) note {
 
 // opened takes note that the inner instance opened because of failures.
 func (b *Breaker) opened(now time.Time, n note) {
+	n.opened = n.cause == CauseAuto
 	if b.state == StateClosed {
 		b.backoff = b.decayed(now)
 	} else {
@@ -205,7 +211,7 @@ func (b *Breaker) opened(now time.Time, n note) {
 
 // open is the state after the inner instance opened, by itself or armed.
 func (b *Breaker) open(now, until time.Time, n note) {
-	b.openUntil, b.recovering, b.reason = until, true, n.reason
+	b.openUntil, b.recovering, b.reason, b.actor = until, true, n.reason, n.actor
 	b.move(now, StateOpen, n)
 }
 
@@ -219,13 +225,13 @@ func (b *Breaker) decayed(now time.Time) int {
 
 // closed takes note that the inner instance closed.
 func (b *Breaker) closed(now time.Time, n note) {
-	b.reopens, b.openUntil, b.reason = 0, time.Time{}, ""
+	b.reopens, b.openUntil, b.reason, b.actor = 0, time.Time{}, "", ""
 	if b.recovering {
 		b.ramp = newRamp(now, b.cfg.RampFor)
 	}
 	b.recovering = false
 	b.move(now, StateClosed, n)
-	b.samples = nil
+	b.failed, b.slow = nil, nil
 }
 
 // advance does what time alone does: leases and holds end, open becomes half-open, the watchdog bites.
@@ -316,8 +322,13 @@ func (b *Breaker) record(now time.Time, from, to State, n note) {
 	b.last = &Event{
 		Key: b.key, Epoch: b.epoch, Seq: b.seq, At: now, From: from, To: to, Mode: b.mode,
 		Cause: n.cause, Actor: n.actor, Reason: n.reason, Counts: n.counts,
-		LastOutcome: b.lastFailure.Outcome, Samples: b.samples,
 		Until: b.nextProbe(), LeaseUntil: b.lease.Until, Durable: b.durable(),
+	}
+	switch {
+	case n.opened && n.slow:
+		b.last.Samples = b.slow
+	case n.opened:
+		b.last.LastOutcome, b.last.Samples = b.lastFailure.Outcome, b.failed
 	}
 	b.queue.push(*b.last)
 	b.schedule()

@@ -110,7 +110,7 @@ func (b *Breaker) report(t *ticket, r Result) {
 	default:
 		b.roll(now) // for readyToTrip
 		if t.done(errFailed); b.innerState == gobreaker.StateOpen {
-			b.opened(now, note{cause: CauseAuto, reason: b.tripReason, counts: b.tripCounts})
+			b.opened(now, note{cause: CauseAuto, reason: b.tripReason, counts: b.tripCounts, slow: b.tripSlow})
 		}
 	}
 }
@@ -122,9 +122,9 @@ func (b *Breaker) judge(now time.Time) {
 		return
 	}
 	counts := b.counts(now)
-	if reason := b.cfg.exceeded(counts); reason != "" {
+	if reason, slow := b.cfg.exceeded(counts); reason != "" {
 		b.arm()
-		b.opened(now, note{cause: CauseAuto, reason: reason, counts: counts})
+		b.opened(now, note{cause: CauseAuto, reason: reason, counts: counts, slow: slow})
 	}
 }
 
@@ -142,7 +142,7 @@ func (b *Breaker) probed(t *ticket, r Result, now time.Time) {
 	}
 	if b.cfg.SlowRatio > 0 && counts.SlowRatio() >= b.cfg.SlowRatio {
 		t.done(errFailed)
-		b.opened(now, note{cause: CauseAuto, reason: fmt.Sprintf("%d of %d probes were slow", counts.Slow, counts.Successes), counts: counts})
+		b.opened(now, note{cause: CauseAuto, reason: fmt.Sprintf("%d of %d probes were slow", counts.Slow, counts.Successes), counts: counts, slow: true})
 		return
 	}
 	t.done(nil)
@@ -152,13 +152,19 @@ func (b *Breaker) probed(t *ticket, r Result, now time.Time) {
 func (b *Breaker) remember(r Result, now time.Time) {
 	if r.Verdict == Failure {
 		b.lastFailure = LastFailure{Outcome: r.Outcome, RequestID: r.RequestID, At: now}
+		b.failed = sampled(b.failed, r.RequestID)
 	}
-	if r.RequestID == "" {
-		return
+	if r.Slow {
+		b.slow = sampled(b.slow, r.RequestID)
 	}
-	// Events hold the old slice, so it is never written into.
-	kept := b.samples[max(0, len(b.samples)-(maxSamples-1)):]
-	b.samples = append(slices.Clone(kept), r.RequestID)
+}
+
+// sampled is the list with one more request. Events hold the old one, so it is never written into.
+func sampled(list []string, id string) []string {
+	if id == "" {
+		return list
+	}
+	return append(slices.Clone(list[max(0, len(list)-(maxSamples-1)):]), id)
 }
 
 // reject counts a call that is not let out.
@@ -172,7 +178,7 @@ func (b *Breaker) reject(now time.Time, why refusal) *RejectedError {
 	case b.state == StateHeld:
 		e.Reason, e.Actor, e.Until = b.hold.Reason, b.hold.Actor, b.nextProbe()
 	case why == refusedOpen:
-		e.Reason, e.Until = b.reason, b.nextProbe()
+		e.Reason, e.Actor, e.Until = b.reason, b.actor, b.nextProbe()
 	case why == refusedProbes:
 		e.Reason = "all probes are under way"
 	default:

@@ -109,18 +109,19 @@ func (v *validation) share(field string, r float64, off bool) {
 // step is the length of one part of the window.
 func (c Config) step() time.Duration { return (c.Window + steps - 1) / steps }
 
-// exceeded says in words which threshold the counts reach; empty when none. It allocates only then.
-func (c Config) exceeded(n Counts) string {
+// exceeded says in words which threshold the counts reach; empty when none. slow says that it is the one of slow
+// calls. It allocates only then.
+func (c Config) exceeded(n Counts) (reason string, slow bool) {
 	judged := n.Judged()
 	switch {
 	case judged >= c.MinCalls && n.FailureRatio() >= c.FailureRatio:
-		return fmt.Sprintf("%d of %d calls failed: %s of %s", n.Failures, judged, percent(n.FailureRatio()), percent(c.FailureRatio))
+		return fmt.Sprintf("%d of %d calls failed: %s of %s", n.Failures, judged, percent(n.FailureRatio()), percent(c.FailureRatio)), false
 	case c.ConsecutiveFailures > 0 && n.ConsecutiveFailures >= c.ConsecutiveFailures:
-		return fmt.Sprintf("%d calls in a row failed, %d are allowed to", n.ConsecutiveFailures, c.ConsecutiveFailures-1)
+		return fmt.Sprintf("%d calls in a row failed, %d are allowed to", n.ConsecutiveFailures, c.ConsecutiveFailures-1), false
 	case c.SlowRatio > 0 && judged >= c.MinCalls && n.SlowRatio() >= c.SlowRatio:
-		return fmt.Sprintf("%d of %d calls were slow: %s of %s", n.Slow, judged, percent(n.SlowRatio()), percent(c.SlowRatio))
+		return fmt.Sprintf("%d of %d calls were slow: %s of %s", n.Slow, judged, percent(n.SlowRatio()), percent(c.SlowRatio)), true
 	}
-	return ""
+	return "", false
 }
 
 // openTime is how long a breaker opens after so many doublings, and whether a further one would be longer.

@@ -21,6 +21,7 @@ type Durable struct {
 	State     State         `json:"state"`
 	Since     time.Time     `json:"since,omitzero"`
 	Reason    string        `json:"reason,omitempty"`
+	Actor     string        `json:"actor,omitempty"` // who opened it, when it was not the calls
 	OpenUntil time.Time     `json:"open_until,omitzero"`
 	Hold      Lease         `json:"hold,omitzero"`
 	Backoff   int           `json:"backoff,omitempty"` // doublings of the open time
@@ -96,7 +97,7 @@ func (b *Breaker) durable() Durable {
 		return l
 	}
 	return Durable{
-		Key: b.key, Mode: b.mode, Lease: wall(b.lease), State: b.state, Since: b.stateSince.Round(0), Reason: b.reason,
+		Key: b.key, Mode: b.mode, Lease: wall(b.lease), State: b.state, Since: b.stateSince.Round(0), Reason: b.reason, Actor: b.actor,
 		OpenUntil: b.openUntil.Round(0), Hold: wall(b.hold), Backoff: b.backoff, Reopens: b.reopens,
 		OpenTotal: b.openTotal, Epoch: b.epoch, Seq: b.seq,
 	}
@@ -119,7 +120,7 @@ func (b *Breaker) restore(d Durable) {
 	from := effective(b.mode, b.state)
 	b.epoch, b.seq = max(b.epoch, d.Epoch), max(b.seq, d.Seq)
 	b.mode, b.lease, b.hold = d.Mode, d.Lease, d.Hold
-	b.state, b.stateSince, b.reason = d.State, past(d.Since), d.Reason
+	b.state, b.stateSince, b.reason, b.actor = d.State, past(d.Since), d.Reason, d.Actor
 	b.install(now)
 	b.openUntil, b.backoff, b.reopens, b.openTotal = d.OpenUntil, d.Backoff, d.Reopens, d.OpenTotal
 	b.recovering = d.State == StateHalfOpen || !d.OpenUntil.IsZero()

@@ -23,8 +23,10 @@ type Snapshot struct {
 	// Lease is the override in force, Hold the pause in force; each zero without one.
 	Lease Lease
 	Hold  Lease
-	// Reason says why it opened last; empty when it did not since it was closed.
+	// Reason says why it opened last; empty when it did not since it was closed. Actor is who opened it then, and
+	// empty when the calls did.
 	Reason string
+	Actor  string
 
 	Config Config
 	Counts Counts
@@ -51,7 +53,7 @@ func (b *Breaker) Snapshot() Snapshot { return *b.published.Load() }
 func (b *Breaker) publish(now time.Time) {
 	s := &Snapshot{
 		Key: b.key, At: now, Mode: b.mode, State: b.seen, Since: b.since, WouldBe: b.state, WouldBeSince: b.stateSince,
-		Until: b.nextProbe(), Lease: b.lease, Hold: b.hold, Reason: b.reason, Config: b.cfg, Counts: b.counts(now),
+		Until: b.nextProbe(), Lease: b.lease, Hold: b.hold, Reason: b.reason, Actor: b.actor, Config: b.cfg, Counts: b.counts(now),
 		ProbesUsed: b.probesUsed(), RampShare: b.ramp.share(now), Refused: b.refused,
 		Epoch: b.epoch, LastFailure: b.lastFailure, Reopens: b.reopens, OpenTotal: b.openTotal,
 	}
@@ -88,6 +90,9 @@ func (s Snapshot) Why() string {
 func (s Snapshot) automatic() string {
 	switch s.WouldBe {
 	case StateOpen:
+		if s.Actor != "" {
+			return fmt.Sprintf("open, tripped by %s: %s", s.Actor, s.Reason)
+		}
 		return "open because " + s.Reason
 	case StateHeld:
 		if s.Hold.Actor != "" {

@@ -3,6 +3,7 @@ package breaker
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +82,7 @@ func TestEventOfATrip(t *testing.T) {
 			Key: stripe, Epoch: 1, Seq: 1, At: time.Now(), From: StateClosed, To: StateOpen, Mode: ModeAuto, Cause: CauseAuto,
 			Reason:      "2 of 4 calls failed: 50 % of 50 %",
 			Counts:      Counts{Successes: 2, Failures: 2, Excluded: 2, Slow: 1, ConsecutiveFailures: 1},
-			LastOutcome: "unavailable", Samples: []string{"req_3", "req_4", "req_5"}, Until: time.Now().Add(10 * time.Second),
+			LastOutcome: "unavailable", Samples: []string{"req_3", "req_5"}, Until: time.Now().Add(10 * time.Second),
 			Durable: Durable{
 				Key: stripe, Mode: ModeAuto, State: StateOpen, Since: time.Now(), Reason: "2 of 4 calls failed: 50 % of 50 %",
 				OpenUntil: time.Now().Add(10 * time.Second), Backoff: 1, Epoch: 1, Seq: 1,
@@ -131,6 +132,93 @@ func TestSamples(t *testing.T) {
 		}
 		if got := b.Snapshot().Last.Samples; len(got) != 0 {
 			t.Errorf("names %q", got)
+		}
+	})
+}
+
+// What a person, a drill or the upstream asked for has an author and a reason, and no call is to blame for it:
+// neither those that failed before nor one that was only slow.
+func TestCommandsBlameNoCall(t *testing.T) {
+	t.Parallel()
+	for name, command := range map[string]func(b *Breaker) error{
+		"trip": func(b *Breaker) error { return b.Trip(Order{Actor: "ada", Reason: "maintenance"}) },
+		"hold": func(b *Breaker) error {
+			return b.Hold(Order{Actor: "ada", Reason: "maintenance", Until: time.Now().Add(time.Minute)})
+		},
+		"force open": func(b *Breaker) error {
+			return b.SetMode(ModeForcedOpen, Order{Actor: "ada", Reason: "maintenance", Until: time.Now().Add(time.Minute)})
+		},
+		"the upstream": func(b *Breaker) error {
+			b.HoldForUpstream(time.Now().Add(time.Minute), "Retry-After")
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, small(), func(r *rig, b *Breaker) {
+				r.allow(b).Done(Result{Verdict: Success, Slow: true, Outcome: "success", RequestID: "slow"})
+				r.allow(b).Done(Result{Verdict: Failure, Outcome: "unavailable", RequestID: "failed"})
+				if err := command(b); err != nil {
+					t.Fatal(err)
+				}
+				if e := b.Snapshot().Last; len(e.Samples) > 0 || e.LastOutcome != "" {
+					t.Errorf("%s→%s blames %q, %s", e.From, e.To, e.Samples, e.LastOutcome)
+				}
+			})
+		})
+	}
+}
+
+// Who tripped a breaker is told while it is open, to callers' records and over a restart, and not after it closed.
+func TestWhoTrippedIsTold(t *testing.T) {
+	t.Parallel()
+	bubble(t, small(), func(r *rig, b *Breaker) {
+		r.ok(b.Trip(Order{Actor: "ada", Reason: "maintenance"}))
+		if e := r.rejected(b); e.Actor != "ada" || e.Reason != "maintenance" {
+			t.Errorf("refused by %q: %s", e.Actor, e.Reason)
+		}
+		s := b.Snapshot()
+		if s.Actor != "ada" || s.Why() != "Open, tripped by ada: maintenance." {
+			t.Errorf("%q, %s", s.Actor, s.Why())
+		}
+		if d := b.Durable(); d.Actor != "ada" {
+			t.Errorf("kept as tripped by %q", d.Actor)
+		}
+		pass(time.Minute)
+		r.calls(b, "ss")
+		if s := b.Snapshot(); s.State != StateClosed || s.Actor != "" {
+			t.Errorf("%s, tripped by %q", s.State, s.Actor)
+		}
+		r.calls(b, "ffff")
+		if s := b.Snapshot(); s.State != StateOpen || s.Actor != "" {
+			t.Errorf("%s, tripped by %q", s.State, s.Actor)
+		}
+	})
+}
+
+// A breaker that opens because calls fail names those that failed, and one that opens because they are slow
+// those that were slow.
+func TestOnlyGuiltyCallsAreNamed(t *testing.T) {
+	t.Parallel()
+	cfg := small()
+	cfg.SlowRatio = 1
+	bubble(t, cfg, func(r *rig, b *Breaker) {
+		r.allow(b).Done(Result{Verdict: Success, Slow: true, RequestID: "slow"})
+		r.allow(b).Done(Result{Verdict: Success, RequestID: "good"})
+		for range 2 {
+			r.allow(b).Done(Result{Verdict: Failure, Outcome: "unavailable", RequestID: "failed"})
+		}
+		if e := b.Snapshot().Last; !slices.Equal(e.Samples, []string{"failed", "failed"}) || e.LastOutcome != "unavailable" {
+			t.Errorf("names %q, %s", e.Samples, e.LastOutcome)
+		}
+	})
+	bubble(t, cfg, func(r *rig, b *Breaker) {
+		r.allow(b).Done(Result{Verdict: Failure, Slow: true, Outcome: "timeout", RequestID: "failed"})
+		for range 3 {
+			r.allow(b).Done(Result{Verdict: Success, Slow: true, Outcome: "success", RequestID: "slow"})
+		}
+		if e := b.Snapshot().Last; !slices.Equal(e.Samples, []string{"failed", "slow", "slow", "slow"}) || e.LastOutcome != "" {
+			t.Errorf("names %q, %q", e.Samples, e.LastOutcome)
 		}
 	})
 }

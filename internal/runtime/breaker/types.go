@@ -170,7 +170,9 @@ type Event struct {
 	Reason string
 	// Counts are those before the change: what it was judged by.
 	Counts Counts
-	// LastOutcome is the outcome of the last failed call, Samples the requests that failed last.
+	// Samples are the requests that opened the breaker, the newest at the end: those that failed last, with the
+	// outcome of the last one, or those that were slow. Both are empty for every other change: nobody blames a
+	// call for what a person did.
 	LastOutcome string
 	Samples     []string
 	// Until is when the next probe may be sent; zero unless the automatic state is open or held.

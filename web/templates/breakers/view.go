@@ -111,6 +111,8 @@ type Breaker struct {
 	// Why says in sentences why calls pass or do not. Tripped says why it opened last, empty once it is
 	// closed again.
 	Why, Tripped string
+	// Manual says that a person opened it: no change and no call is to blame.
+	Manual bool
 	// The counts are those that it judges by.
 	Successes, Failures, Excluded, Slow, InARow int
 	// Refused counts the calls rejected since Status.Since, Missed those that observing would have rejected.
