@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/telemetry"
 )
 
@@ -98,6 +99,53 @@ func (s *stage) call(t *testing.T, method string, body io.Reader) (*httptest.Res
 	r := httptest.NewRequestWithContext(t.Context(), method, "/things", body)
 	_ = s.proxy.Serve(w, r, s.target, "things") // An error is in the record.
 	return w, s.records.next(t)
+}
+
+// What a policy sets to zero is zero, for every field that may be: none of these waits, nor are the values of the
+// product put in their place.
+func TestZeroInAPolicyIsZero(t *testing.T) {
+	t.Parallel()
+	failing := playedAnswer{0, http.StatusServiceUnavailable, nil}
+	for name, c := range map[string]struct {
+		policy string
+		check  func(t *testing.T, s *stage)
+	}{
+		"retry.base_delay": {`{"retry":{"base_delay":"0s"}}`, func(t *testing.T, s *stage) {
+			t.Helper()
+			if _, rec := s.call(t, http.MethodGet, nil); rec.Attempts != 3 || rec.Duration != 0 {
+				t.Errorf("%d attempts in %v", rec.Attempts, rec.Duration)
+			}
+		}},
+		"retry.base_delay and max_delay": {`{"retry":{"base_delay":"0s","max_delay":"0s"}}`, func(t *testing.T, s *stage) {
+			t.Helper()
+			if _, rec := s.call(t, http.MethodGet, nil); rec.Attempts != 3 || rec.Duration != 0 {
+				t.Errorf("%d attempts in %v", rec.Attempts, rec.Duration)
+			}
+		}},
+		"rate_limit_wait": {`{"retry":{"max_attempts":1},"rate_limit_wait":"0s","rate_limits":[{"requests":1,"per":"1s"}]}`, func(t *testing.T, s *stage) {
+			t.Helper()
+			s.call(t, http.MethodGet, nil)
+			if _, rec := s.call(t, http.MethodGet, nil); rec.ErrorCode != "CONNECTION_RATE_LIMITED" || rec.Duration != 0 {
+				t.Errorf("%s after %v", rec.ErrorCode, rec.Duration)
+			}
+		}},
+		"breaker.consecutive_failures and ramp": {`{"retry":{"max_attempts":1},"breaker":{"consecutive_failures":0,"ramp":"0s"}}`, func(t *testing.T, s *stage) {
+			t.Helper()
+			for range 10 {
+				s.call(t, http.MethodGet, nil)
+			}
+			if b, ok := s.protections.Breakers().Snapshot(breaker.Key{Connection: "con_1"}); !ok || b.State != breaker.StateClosed || b.Config.RampFor != 0 {
+				t.Errorf("%s, a ramp of %v", b.State, b.Config.RampFor)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c.check(t, newStage(t, &played{answers: []playedAnswer{failing}}, written(t, c.policy)))
+			})
+		})
+	}
 }
 
 // An attempt that would begin when no time is left is none: the upstream sees nothing of it.

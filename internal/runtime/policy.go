@@ -4,6 +4,9 @@ import "time"
 
 // Policy says how calls through a connection are protected. Its JSON form is the policy of a connection
 // in the API. The zero value is not valid; start from [DefaultPolicy].
+//
+// Zero is a value like any other: nothing, or off, as its field says, and an error where that makes no sense. What
+// was not set is not zero but absent; it has the value of the layer below (see [MergePolicy]).
 type Policy struct {
 	// Timeout bounds a whole call, the body of the response included.
 	Timeout Duration `json:"timeout"`
@@ -41,10 +44,11 @@ type Policy struct {
 type Retry struct {
 	MaxAttempts int `json:"max_attempts"`
 	// BaseDelay is the longest wait before the second attempt; it doubles with each further one, up to
-	// MaxDelay where that is longer. The wait itself is random between zero and that.
+	// MaxDelay where that is longer. The wait itself is random between zero and that. 0 does not wait.
 	BaseDelay Duration `json:"base_delay"`
 	MaxDelay  Duration `json:"max_delay"`
-	// BudgetRatio bounds the retries that are under way to a part of the calls that are.
+	// BudgetRatio bounds the retries that are under way to a part of the calls that are; three are always allowed,
+	// with 0 no more than these.
 	BudgetRatio float64 `json:"budget_ratio"`
 	// IdempotencyKey is the header that the upstream honours as an idempotency key. Empty: it honours none,
 	// and methods that are not idempotent are not repeated once something was sent.

@@ -10,8 +10,8 @@ import (
 
 // BudgetConfig bounds the repeats and hedges of one connection. The zero value is usable.
 type BudgetConfig struct {
-	// Ratio bounds the calls that are being repeated to a part of those under way, Minimum is always allowed.
-	// 0 = 0.2 and 3.
+	// Ratio bounds the calls that are being repeated to a part of those under way; 0 is none. Minimum is always
+	// allowed. 0 = 3.
 	Ratio   float64
 	Minimum int
 	// TokenRatio bounds the repeats of the last ten seconds to a part of the calls of that time, MinimumTokens
@@ -43,9 +43,6 @@ func (c BudgetConfig) Validate(path string) error {
 }
 
 func (c BudgetConfig) filled() BudgetConfig {
-	if c.Ratio == 0 {
-		c.Ratio = 0.2
-	}
 	if c.Minimum == 0 {
 		c.Minimum = 3
 	}

@@ -26,8 +26,8 @@ func TestAmplification(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := newPolicy(t, retry.Config{})
-				b := newBudget(t, retry.BudgetConfig{})
+				p := newPolicy(t, usual())
+				b := newBudget(t, retry.BudgetConfig{Ratio: 0.2})
 				var mu sync.Mutex
 				calls, sends := 0, 0
 				var wg sync.WaitGroup
@@ -67,7 +67,7 @@ func TestAmplification(t *testing.T) {
 func TestBudgetAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBudget(t, retry.BudgetConfig{MinimumTokens: 1000})
+		b := newBudget(t, retry.BudgetConfig{Ratio: 0.2, MinimumTokens: 1000})
 		calls := make([]retry.Call, 0, 100)
 		for range 10 {
 			calls = append(calls, b.Begin())
@@ -117,7 +117,7 @@ func TestBudgetAtOnce(t *testing.T) {
 func TestBudgetTokensLiveTenSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBudget(t, retry.BudgetConfig{Minimum: 1000})
+		b := newBudget(t, retry.BudgetConfig{Ratio: 0.2, Minimum: 1000})
 		take := func() (n int) {
 			for {
 				call := b.Begin()
@@ -150,7 +150,7 @@ func TestBudgetTokensLiveTenSeconds(t *testing.T) {
 func TestBudgets(t *testing.T) {
 	t.Parallel()
 	r := retry.NewBudgets()
-	a, err := r.Configure("a", retry.BudgetConfig{})
+	a, err := r.Configure("a", retry.BudgetConfig{Ratio: 0.2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,8 +174,8 @@ func TestBudgets(t *testing.T) {
 
 func TestThousandGoroutines(t *testing.T) {
 	t.Parallel()
-	b := newBudget(t, retry.BudgetConfig{})
-	p := newPolicy(t, retry.Config{})
+	b := newBudget(t, retry.BudgetConfig{Ratio: 0.2})
+	p := newPolicy(t, usual())
 	var wg sync.WaitGroup
 	for range 1000 {
 		wg.Go(func() {
@@ -194,7 +194,7 @@ func TestThousandGoroutines(t *testing.T) {
 }
 
 func BenchmarkCall(b *testing.B) {
-	budget := newBudget(b, retry.BudgetConfig{})
+	budget := newBudget(b, retry.BudgetConfig{Ratio: 0.2})
 	b.ReportAllocs()
 	for b.Loop() {
 		call := budget.Begin()
@@ -203,8 +203,8 @@ func BenchmarkCall(b *testing.B) {
 }
 
 func BenchmarkDecide(b *testing.B) {
-	p := newPolicy(b, retry.Config{})
-	budget := newBudget(b, retry.BudgetConfig{})
+	p := newPolicy(b, usual())
+	budget := newBudget(b, retry.BudgetConfig{Ratio: 0.2})
 	for name, a := range map[string]retry.Attempt{
 		"repeat": {Number: 1, Rule: retry.Safe, Method: "GET", Remaining: time.Minute},
 		"final":  {Number: 1, Rule: retry.Never, Method: "GET", Remaining: time.Minute},

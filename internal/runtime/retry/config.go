@@ -8,11 +8,11 @@ import (
 	"switchgear/internal/fault"
 )
 
-// Config says how often and how fast attempts are made again. The zero value is usable.
+// Config says how often and how fast attempts are made again. The zero value repeats without a wait.
 type Config struct {
 	// MaxAttempts counts the first. 0 = 3.
 	MaxAttempts int
-	// Base is the longest first wait, Cap the longest of all. 0 = 200 ms and 10 s.
+	// Base is the longest first wait, Cap the longest of all. 0 is no wait.
 	Base, Cap time.Duration
 	// MaxDelay is the longest delay asked for by an upstream that is waited for. 0 = 60 s.
 	MaxDelay time.Duration
@@ -41,7 +41,6 @@ func (c Config) Validate(path string) error {
 	if c.MaxHedges < 0 || c.MaxHedges > maxAttempts {
 		return invalid(path+".max_hedges", strconv.Itoa(c.MaxHedges), fmt.Sprintf("It must be between 1 and %d.", maxAttempts))
 	}
-	filled := c.filled()
 	for _, d := range []struct {
 		field string
 		value time.Duration
@@ -50,8 +49,8 @@ func (c Config) Validate(path string) error {
 			return invalid(path+d.field, d.value.String(), "It must be between 0s and 1h.")
 		}
 	}
-	if filled.Cap < filled.Base {
-		return invalid(path+".cap", filled.Cap.String(), "The cap cannot be below the base.")
+	if c.Cap < c.Base {
+		return invalid(path+".cap", c.Cap.String(), "The cap cannot be below the base.")
 	}
 	return nil
 }
@@ -63,12 +62,6 @@ func invalid(field, value, message string) error {
 func (c Config) filled() Config {
 	if c.MaxAttempts == 0 {
 		c.MaxAttempts = 3
-	}
-	if c.Base == 0 {
-		c.Base = 200 * time.Millisecond
-	}
-	if c.Cap == 0 {
-		c.Cap = max(10*time.Second, c.Base)
 	}
 	if c.MaxDelay == 0 {
 		c.MaxDelay = time.Minute

@@ -13,6 +13,11 @@ import (
 	"switchgear/internal/runtime/retry"
 )
 
+// What a connection has by default.
+const base, longest = 200 * time.Millisecond, 10 * time.Second
+
+func usual() retry.Config { return retry.Config{Base: base, Cap: longest} }
+
 func newPolicy(tb testing.TB, cfg retry.Config) *retry.Policy {
 	tb.Helper()
 	p, err := retry.New(cfg)
@@ -81,8 +86,8 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPolicy(t, retry.Config{Random: func() float64 { return 0.5 }})
-			b := newBudget(t, retry.BudgetConfig{})
+			p := newPolicy(t, retry.Config{Base: base, Cap: longest, Random: func() float64 { return 0.5 }})
+			b := newBudget(t, retry.BudgetConfig{Ratio: 0.2})
 			call := b.Begin()
 			d := p.Decide(c.attempt, &call)
 			want := retry.Decision{Reason: c.reason, Wait: c.wait, RetryAfter: c.retryAfter, Text: c.text}
@@ -99,8 +104,8 @@ func TestDecide(t *testing.T) {
 // TestRulesOfTheOutcomes: every rule that an outcome can have is one we know.
 func TestRulesOfTheOutcomes(t *testing.T) {
 	t.Parallel()
-	p := newPolicy(t, retry.Config{})
-	b := newBudget(t, retry.BudgetConfig{})
+	p := newPolicy(t, usual())
+	b := newBudget(t, retry.BudgetConfig{Ratio: 0.2})
 	for _, r := range runtime.Rules() {
 		call := b.Begin()
 		d := p.Decide(retry.Attempt{Number: 1, Rule: retry.Rule(r.Retry), Method: "GET", Sent: true, Refreshed: true, Remaining: time.Minute}, &call)
@@ -113,13 +118,13 @@ func TestRulesOfTheOutcomes(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	t.Parallel()
-	b := newBudget(t, retry.BudgetConfig{MinimumTokens: 1000})
+	b := newBudget(t, retry.BudgetConfig{Ratio: 0.2, MinimumTokens: 1000})
 	for number, longest := range []time.Duration{0, 200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond, 3200 * time.Millisecond, 6400 * time.Millisecond, 10 * time.Second, 10 * time.Second} {
 		if number == 0 {
 			continue
 		}
 		for _, random := range []float64{0, 0.25, math.Nextafter(1, 0)} {
-			p := newPolicy(t, retry.Config{MaxAttempts: 10, Random: func() float64 { return random }})
+			p := newPolicy(t, retry.Config{MaxAttempts: 10, Base: base, Cap: longest, Random: func() float64 { return random }})
 			call := b.Begin()
 			d := p.Decide(retry.Attempt{Number: number, Rule: retry.Safe, Method: "GET", Remaining: time.Hour}, &call)
 			if want := time.Duration(random * float64(longest)); !d.Repeat() || d.Wait != want {
@@ -130,7 +135,7 @@ func TestBackoff(t *testing.T) {
 	}
 	// The jitter on a delay only ever lengthens it, and by half at most.
 	for range 200 {
-		p := newPolicy(t, retry.Config{})
+		p := newPolicy(t, usual())
 		call := b.Begin()
 		d := p.Decide(retry.Attempt{Number: 1, Rule: retry.AfterDelay, Method: "POST", Sent: true, Delay: 10 * time.Second, DelayKnown: true, Remaining: time.Hour}, &call)
 		if d.Wait < 10*time.Second || d.Wait > 15*time.Second {
@@ -164,8 +169,25 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
-	if _, err := retry.New(retry.Config{Base: 30 * time.Second}); err != nil {
-		t.Error(err)
+}
+
+// A zero is a zero, and not what somebody else thinks is usual.
+func TestZeroIsZero(t *testing.T) {
+	t.Parallel()
+	p := newPolicy(t, retry.Config{Random: func() float64 { return 0.5 }})
+	b := newBudget(t, retry.BudgetConfig{})
+	call := b.Begin()
+	for number := 1; number < 3; number++ {
+		d := p.Decide(retry.Attempt{Number: number, Rule: retry.Any, Method: "GET", Remaining: time.Minute}, &call)
+		if !d.Repeat() || d.Wait != 0 {
+			t.Errorf("after attempt %d: %+v", number, d)
+		}
+	}
+	for range 100 {
+		b.Begin()
+	}
+	if s := b.Snapshot(); s.MostRepeating != 3 {
+		t.Errorf("%d calls may be repeated at once, want those that always may", s.MostRepeating)
 	}
 }
 
