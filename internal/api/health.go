@@ -42,7 +42,8 @@ type ConnectionHealth struct {
 type HealthFacts struct {
 	Calls        int          `json:"calls" doc:"Of the last 15 minutes."`
 	Failed       int          `json:"failed"`
-	Lately       int          `json:"calls_lately" doc:"Of the last 5 minutes, by which it is judged."`
+	Refused      int          `json:"refused" doc:"Those that failed because they were not let out here: paused, over a limit, kept back by a breaker. They say nothing about the upstream."`
+	Lately       int          `json:"calls_lately" doc:"Of the last 5 minutes, by which it is judged; without those that were refused here."`
 	LatelyFailed int          `json:"failed_lately"`
 	LastCall     time.Time    `json:"last_call_at,omitzero"`
 	LastSuccess  time.Time    `json:"last_success_at,omitzero"`
@@ -92,7 +93,7 @@ func (v *version) healthOf(it health.Item) ConnectionHealth {
 	out := ConnectionHealth{
 		HealthSummary: healthSummary(it), Connection: it.Slug, Attention: st.State.Attention(), Until: st.Until.UTC(), Account: st.Account,
 		Facts: HealthFacts{
-			Calls: w.Calls, Failed: w.Failed, Lately: w.Lately, LatelyFailed: w.LatelyFailed, LastCall: w.LastCall.UTC(),
+			Calls: w.Calls, Failed: w.Failed, Refused: w.Refused, Lately: w.Lately, LatelyFailed: w.LatelyFailed, LastCall: w.LastCall.UTC(),
 			LastSuccess: w.LastSuccess.UTC(), LastFailure: w.LastFailure.UTC(), LastError: w.LastError, NotClosed: it.Breakers,
 		},
 	}

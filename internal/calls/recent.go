@@ -26,8 +26,8 @@ type Traffic struct {
 	Latency [minutes]time.Duration
 	// P50, P95 and P99 are what so many of 100 calls did not exceed, an eighth off at most; zero without calls.
 	P50, P95, P99 time.Duration
-	// LastCall, LastSuccess and LastFailure are zero when none is known: since the process started or
-	// within Window before it, or in the log once it was asked by [Log.Remember].
+	// LastCall, LastSuccess and LastFailure leave out what we refused. They are zero when none is known: since the
+	// process started or within Window before it, or in the log once it was asked by [Log.Remember].
 	LastCall, LastSuccess, LastFailure time.Time
 	// LastError says how the last failure ended.
 	LastError string
@@ -35,9 +35,12 @@ type Traffic struct {
 
 // Weight is how much a connection was called within Window, and how it went lately.
 type Weight struct {
-	Calls, Failed int
-	// Lately and LatelyFailed are those of Calls and Failed that ended within the last [Lately].
-	Lately, LatelyFailed int
+	// Refused are those of Failed that we did not let out: paused, without a credential, over a limit, kept back by
+	// a breaker. They say nothing about the upstream.
+	Calls, Failed, Refused int
+	// Lately and LatelyFailed are those of Calls and Failed that ended within the last [Lately], without those that
+	// we refused, which are LatelyRefused.
+	Lately, LatelyFailed, LatelyRefused int
 	// LastCall, LastSuccess, LastFailure and LastError are as in [Traffic].
 	LastCall, LastSuccess, LastFailure time.Time
 	LastError                          string
@@ -75,7 +78,7 @@ type line struct {
 	touched    atomic.Bool // it is in the list of touched ones
 }
 
-// moments are when a connection was last called, and how that went.
+// moments are when a call of a connection got out last, and how that went.
 type moments struct {
 	call, success, failure time.Time
 	problem                string
@@ -83,10 +86,12 @@ type moments struct {
 
 // bucket is one minute. A bucket of another minute than its number says is stale and counts as empty.
 type bucket struct {
-	minute        int64
-	calls, failed int
-	total         time.Duration
-	latency       *histogram
+	minute  int64
+	calls   int
+	failed  int
+	refused int // of those that failed
+	total   time.Duration
+	latency *histogram
 }
 
 func newRecent() *recent { return &recent{lines: map[string]*line{}} }
@@ -173,14 +178,13 @@ func (l *line) add(rec runtime.Record) (version int, proven bool) {
 	b.calls++
 	b.total += rec.Duration
 	b.latency[bin(rec.Duration)]++
-	l.last.call = later(l.last.call, ended)
-	switch {
-	case rec.Outcome == runtime.OutcomeSuccess:
-		l.last.success = later(l.last.success, ended)
-	case failed(rec.Outcome):
+	if failed(rec.Outcome) {
 		b.failed++
-		l.failed(ended, rec.Outcome)
 	}
+	if refused(rec.Outcome) {
+		b.refused++
+	}
+	l.remember(ended, rec.Outcome)
 	return rec.Version, proven
 }
 
@@ -189,7 +193,7 @@ func (s *Sum) add(rec *runtime.Record) {
 	if failed(rec.Outcome) {
 		s.Failed++
 	}
-	if rec.Outcome == runtime.OutcomeRejectedLocal {
+	if refused(rec.Outcome) {
 		s.Refused++
 	}
 	if rec.Cache == "stale" {
@@ -208,6 +212,9 @@ func (l *line) failed(at time.Time, outcome runtime.Outcome) {
 func failed(o runtime.Outcome) bool {
 	return o != runtime.OutcomeSuccess && o != runtime.OutcomeClientError && o != runtime.OutcomeCanceled
 }
+
+// refused reports whether a call with this outcome was not let out by us.
+func refused(o runtime.Outcome) bool { return o == runtime.OutcomeRejectedLocal }
 
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
@@ -251,7 +258,7 @@ func (l *Log) Remember(ctx context.Context, connectionIDs ...string) error {
 		if !line.forgot() {
 			continue
 		}
-		err := l.store.newest(ctx, id, func(at time.Time, o runtime.Outcome) { line.remember(at, o) })
+		err := l.store.newest(ctx, id, line.recall)
 		if err != nil {
 			return fmt.Errorf("calls: the last calls of %s: %w", id, err)
 		}
@@ -274,9 +281,18 @@ func (l *line) learned() {
 	l.remembered = true
 }
 
-func (l *line) remember(at time.Time, o runtime.Outcome) {
+// recall takes note of a call from the log.
+func (l *line) recall(at time.Time, o runtime.Outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.remember(at, o)
+}
+
+// remember keeps the moment of a call. The line is locked.
+func (l *line) remember(at time.Time, o runtime.Outcome) {
+	if refused(o) {
+		return
+	}
 	l.last.call = later(l.last.call, at)
 	switch {
 	case o == runtime.OutcomeSuccess:
@@ -293,9 +309,11 @@ func (l *line) weight(now int64) (w Weight) {
 		if b := &l.buckets[i]; b.minute > now-minutes && b.minute <= now {
 			w.Calls += b.calls
 			w.Failed += b.failed
+			w.Refused += b.refused
 			if b.minute > now-lately {
-				w.Lately += b.calls
-				w.LatelyFailed += b.failed
+				w.Lately += b.calls - b.refused
+				w.LatelyFailed += b.failed - b.refused
+				w.LatelyRefused += b.refused
 			}
 		}
 	}

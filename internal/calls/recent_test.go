@@ -59,7 +59,7 @@ func TestTrafficOfOneAndAll(t *testing.T) {
 	of("con_2", 7*60, runtime.OutcomeTimeout) // not lately
 	l.Record(record(2, func(r *runtime.Record) { r.ConnectionID, r.Cache = "con_2", "stale" }))
 	for id, want := range map[string]Weight{
-		"con_1": {Calls: 7, Failed: 4, Lately: 7, LatelyFailed: 4, Sum: Sum{Calls: 7, Failed: 4, Refused: 1}},
+		"con_1": {Calls: 7, Failed: 4, Refused: 1, Lately: 6, LatelyFailed: 3, LatelyRefused: 1, Sum: Sum{Calls: 7, Failed: 4, Refused: 1}},
 		"con_2": {Calls: 3, Failed: 1, Lately: 2, Sum: Sum{Calls: 3, Failed: 1, Stale: 1}},
 		"con_3": {Sum: Sum{Calls: 1, Failed: 1}}, "con_4": {},
 	} {
@@ -77,6 +77,29 @@ func TestTrafficOfOneAndAll(t *testing.T) {
 	}
 	if got := l.Recent("con_2"); got.LastFailure.IsZero() || got.LastSuccess.IsZero() || got.P50 == 0 {
 		t.Errorf("con_2: %+v", got)
+	}
+}
+
+// What we refuse says nothing about the upstream: it is counted apart, and no moment is remembered of it.
+func TestRefusedCallsSayNothingAboutTheUpstream(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	l := open(t, d, Config{})
+	stop := serve(t, l)
+	for n := range 9 {
+		l.Record(record(n, func(r *runtime.Record) { r.Outcome, r.Status = runtime.OutcomeRejectedLocal, 503 }))
+	}
+	got := l.Weights()("con_1")
+	if want := (Weight{Calls: 9, Failed: 9, Refused: 9, LatelyRefused: 9, Sum: Sum{Calls: 9, Failed: 9, Refused: 9}}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	stop()
+	again := open(t, d, Config{})
+	if err := again.Remember(t.Context(), "con_1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := again.Recent("con_1"); !got.LastCall.IsZero() || !got.LastFailure.IsZero() || got.LastError != "" {
+		t.Errorf("remembered: %+v", got)
 	}
 }
 

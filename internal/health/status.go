@@ -125,7 +125,7 @@ func (f *facts) unfinished() (Status, bool) {
 		return Status{}, false
 	}
 	s := Status{State: StateNotSetUp, Account: f.standing.Account, Why: f.say("It is not set up yet. Account %s: %s", f.standing.Account, fault.PublicMessage(f.standing.Problem))}
-	if n := f.traffic.LatelyFailed; n > 0 {
+	if n := f.traffic.LatelyRefused; n > 0 {
 		s.State = StateCredential
 		s.Why = f.say("Account %s: %s %s in the last %d minutes %s refused for it.", f.standing.Account, fault.PublicMessage(f.standing.Problem), f.counted(n), int(calls.Lately.Minutes()), be(n))
 	}
@@ -287,13 +287,14 @@ func (f *facts) checked() (Status, bool) {
 // quiet is about calls that are a little older.
 func (f *facts) quiet() (Status, bool) {
 	w := &f.traffic
-	if w.Calls == 0 {
+	calledOut := w.Calls - w.Refused
+	if calledOut == 0 {
 		return Status{}, false
 	}
 	if w.LastFailure.After(w.LastSuccess) {
 		return Status{State: StateDegraded, Why: f.say("The last call, %s ago, failed: %s. There was none since.", f.ago(w.LastFailure), w.LastError)}, true
 	}
-	return Status{State: StateHealthy, Why: f.say("%s in the last %d minutes; the last one, %s ago, did not fail.", f.counted(w.Calls), int(calls.Window.Minutes()), f.ago(w.LastCall))}, true
+	return Status{State: StateHealthy, Why: f.say("%s in the last %d minutes; the last one, %s ago, did not fail.", f.counted(calledOut), int(calls.Window.Minutes()), f.ago(w.LastCall))}, true
 }
 
 func (f *facts) idle() Status {
@@ -301,10 +302,14 @@ func (f *facts) idle() Status {
 }
 
 func (f *facts) sinceLastCall() string {
-	if last := f.traffic.LastCall; !last.IsZero() {
-		return f.say("No call for %s.", f.ago(last))
+	what := "No call"
+	if f.traffic.Refused > 0 {
+		what = "No call got through"
 	}
-	return f.say("No call in the last %d minutes.", int(calls.Window.Minutes()))
+	if last := f.traffic.LastCall; !last.IsZero() {
+		return f.say("%s for %s.", what, f.ago(last))
+	}
+	return f.say("%s in the last %d minutes.", what, int(calls.Window.Minutes()))
 }
 
 func (f *facts) counted(n int) string {

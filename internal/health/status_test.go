@@ -58,8 +58,12 @@ func TestStatus(t *testing.T) {
 			[]string{"6 of 60 calls in the last 5 minutes failed. The last one, 10 s ago: Unavailable."},
 			"",
 		},
-		"one call failed":   {[]func(*world){weighs(calls.Weight{Calls: 1, Failed: 1, Lately: 1, LatelyFailed: 1, LastError: "Unavailable", LastFailure: noon})}, StateDegraded, []string{"1 of 1 call in"}, ""},
-		"every call failed": {[]func(*world){weighs(calls.Weight{Calls: 7, Failed: 7, Lately: 7, LatelyFailed: 7, LastError: "Could not connect"})}, StateDown, []string{"All of the 7 calls", "Could not connect."}, ""},
+		"refused by us, then answered":         {[]func(*world){weighs(calls.Weight{Calls: 31, Failed: 30, Refused: 30, Lately: 1, LatelyRefused: 30, LastCall: noon, LastSuccess: noon})}, StateHealthy, []string{"1 call in the last 5 minutes, none failed."}, ""},
+		"refused by us, and nothing since":     {[]func(*world){weighs(calls.Weight{Calls: 30, Failed: 30, Refused: 30, LatelyRefused: 30})}, StateIdle, []string{"No call got through in the last 15 minutes."}, ""},
+		"refused by us, and answered before":   {[]func(*world){weighs(calls.Weight{Calls: 31, Failed: 30, Refused: 30, LatelyRefused: 30, LastCall: ago(8 * time.Minute), LastSuccess: ago(8 * time.Minute)})}, StateHealthy, []string{"1 call in the last 15 minutes"}, ""},
+		"refused by us, and checked meanwhile": {[]func(*world){checked(Check{At: ago(time.Minute), Status: 200, Outcome: runtime.OutcomeSuccess}), weighs(calls.Weight{Calls: 30, Failed: 30, Refused: 30, LatelyRefused: 30})}, StateHealthy, []string{"The health check"}, ""},
+		"one call failed":                      {[]func(*world){weighs(calls.Weight{Calls: 1, Failed: 1, Lately: 1, LatelyFailed: 1, LastError: "Unavailable", LastFailure: noon})}, StateDegraded, []string{"1 of 1 call in"}, ""},
+		"every call failed":                    {[]func(*world){weighs(calls.Weight{Calls: 7, Failed: 7, Lately: 7, LatelyFailed: 7, LastError: "Could not connect"})}, StateDown, []string{"All of the 7 calls", "Could not connect."}, ""},
 		"paused": {
 			[]func(*world){func(w *world) {
 				w.change("stripe", func(c *connections.Standing) { c.State = connections.StatePaused })
@@ -82,15 +86,15 @@ func TestStatus(t *testing.T) {
 			w.rejected = map[string]runtime.RejectedCredential{"stripe": {Account: "default", Since: noon, Until: noon.Add(time.Minute)}}
 		}}, StateCredential, []string{"Account default: the upstream did not accept the credential"}, ""},
 		"not set up":                 {[]func(*world){neverSetUp}, StateNotSetUp, []string{"It is not set up yet. Account default: The connection has no credential yet."}, ""},
-		"not set up, and called":     {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Lately: 3, LatelyFailed: 3})}, StateCredential, []string{"Account default: The connection has no credential yet.", "3 calls in the last 5 minutes were refused for it."}, ""},
-		"not set up, called before":  {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, LastFailure: ago(8 * time.Minute)})}, StateNotSetUp, []string{"It is not set up yet."}, ""},
+		"not set up, and called":     {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Refused: 9, LatelyRefused: 3})}, StateCredential, []string{"Account default: The connection has no credential yet.", "3 calls in the last 5 minutes were refused for it."}, ""},
+		"not set up, called before":  {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Refused: 9})}, StateNotSetUp, []string{"It is not set up yet."}, ""},
 		"open":                       {[]func(*world){func(w *world) { w.fail(whole) }, weighs(calls.Weight{Calls: 9, Lately: 9})}, StateDown, []string{"Open because"}, ""},
 		"forced open":                {[]func(*world){func(w *world) { must(w.t, command(w, whole).SetMode(breaker.ModeForcedOpen, order)) }}, StateDown, []string{"by ada@example.com: maintenance"}, ""},
 		"held by a person":           {[]func(*world){func(w *world) { must(w.t, command(w, whole).Hold(order)) }}, StateHeld, []string{"Held by ada@example.com: maintenance"}, ""},
 		"held by the vendor":         {[]func(*world){func(w *world) { w.throttle("") }}, StateHeld, []string{"Calls wait until", "because the vendor asked for it"}, ""},
 		"held, the only account":     {[]func(*world){func(w *world) { w.throttle("default") }}, StateHeld, []string{"Calls wait until"}, ""},
 		"an operation is open":       {[]func(*world){func(w *world) { w.fail(charge) }, weighs(calls.Weight{Calls: 9, Lately: 9})}, StateDegraded, []string{"charge: Open because"}, "charge"},
-		"the connection before it":   {[]func(*world){func(w *world) { w.fail(charge) }, func(w *world) { must(w.t, command(w, whole).Trip(order)) }}, StateDown, []string{"Open because"}, ""},
+		"the connection before it":   {[]func(*world){func(w *world) { w.fail(charge) }, func(w *world) { must(w.t, command(w, whole).Trip(order)) }}, StateDown, []string{"Open, tripped by"}, ""},
 		"checked":                    {[]func(*world){checked(Check{At: ago(40 * time.Second), Status: 200, Outcome: runtime.OutcomeSuccess, Took: 120 * time.Millisecond})}, StateHealthy, []string{"No call in", "The health check 40 s ago was answered with 200 OK in 120ms."}, ""},
 		"checked long ago":           {[]func(*world){checked(Check{At: ago(12 * time.Minute), Status: 200, Outcome: runtime.OutcomeSuccess})}, StateIdle, []string{"Nothing is known"}, ""},
 		"checked before a call":      {[]func(*world){checked(Check{At: ago(time.Minute), Status: 503, Outcome: runtime.OutcomeUnavailable}), weighs(calls.Weight{Calls: 1, Lately: 1, LastCall: noon})}, StateHealthy, []string{"1 call in"}, ""},
@@ -173,19 +177,19 @@ func TestNotSetUpIsNoIncident(t *testing.T) {
 		t.Errorf("%d incidents, %d need attention, states %v, changes %+v", incidents, b.Attention(), b.States, w.pending)
 	}
 	// A call that it refuses makes it one, until nobody calls any more.
-	w.called("stripe", calls.Weight{Calls: 1, Failed: 1, Lately: 1, LatelyFailed: 1})
+	w.called("stripe", calls.Weight{Calls: 1, Failed: 1, Refused: 1, LatelyRefused: 1})
 	if got := w.of("stripe"); got.Status.State != StateCredential || got.Status.Account != "default" {
 		t.Errorf("called: %+v", got.Status)
 	}
 	if _, incidents := w.published.Load().Incidents(10); incidents != 1 {
 		t.Errorf("%d incidents", incidents)
 	}
-	w.called("stripe", calls.Weight{Calls: 1, Failed: 1, LastFailure: time.Now().Add(-6 * time.Minute), LastError: "Refused"})
+	w.called("stripe", calls.Weight{Calls: 1, Failed: 1, Refused: 1})
 	if got := w.of("stripe"); got.Status.State != StateNotSetUp {
 		t.Errorf("left alone: %+v", got.Status)
 	}
 	w.change("stripe", func(c *connections.Standing) { c.Account, c.Problem = "", nil })
-	if got := w.of("stripe"); got.Status.State != StateDegraded {
+	if got := w.of("stripe"); got.Status.State != StateIdle {
 		t.Errorf("set up: %+v", got.Status)
 	}
 }
