@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"switchgear/internal/app"
 	"switchgear/internal/fault"
@@ -55,13 +56,25 @@ func (c callCommand) run(ctx context.Context, env environment) error {
 	case err != nil:
 		return err
 	case sent.Error != nil:
-		return fmt.Errorf("%s: %s", sent.Error.Code, sent.Error.Message)
+		return refused(sent.Error)
 	case sent.Broken:
 		return errors.New("the answer broke off")
 	case sent.Status >= 400:
 		return fmt.Errorf("the upstream answered %d", sent.Status)
 	}
 	return nil
+}
+
+// refused is why a call was not made, and what to do about it.
+func refused(e *app.CallRefused) error {
+	text := e.Code + ": " + e.Message
+	if e.Suggestion != "" {
+		text += "\n" + e.Suggestion
+	}
+	if e.RetryAfter > 0 {
+		text += "\nRetry-After: " + (time.Duration(e.RetryAfter) * time.Second).String()
+	}
+	return errors.New(text)
 }
 
 // printCall prints the answer alone on standard output, and what became of the call beside it.

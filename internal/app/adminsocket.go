@@ -47,6 +47,7 @@ func newAdminServer(c *core, logger *slog.Logger) *http.Server {
 	mountOperation(mux, c, logger, VerifyAudit())
 	mountOperation(mux, c, logger, SendCall())
 	mountOperation(mux, c, logger, inspectStore())
+	mountOperation(mux, c, logger, tellSettings())
 	mountOperation(mux, c, logger, RotateKeys())
 	return &http.Server{
 		Handler:           mux,

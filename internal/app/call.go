@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -59,6 +60,8 @@ type CallRefused struct {
 	Code       string `json:"code"`
 	Message    string `json:"message"`
 	Suggestion string `json:"suggestion,omitempty"`
+	// RetryAfter is in how many seconds it is worth to try again; 0 when that is not known.
+	RetryAfter int `json:"retry_after,omitempty"`
 }
 
 // Bytes is the body as it was sent.
@@ -97,7 +100,7 @@ func SendCall() Operation[CallSend, CallSent] {
 		if err != nil {
 			out.Error = &CallRefused{Code: fault.CodeOf(err), Message: fault.PublicMessage(err)}
 			if e, ok := errors.AsType[*fault.Error](err); ok {
-				out.Error.Suggestion = e.Details.Suggestion
+				out.Error.Suggestion, out.Error.RetryAfter = e.Details.Suggestion, int(math.Ceil(e.RetryAfter.Seconds()))
 			}
 			return out, nil
 		}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,14 +47,15 @@ const (
 )
 
 // Examine looks at everything that a console stands on, and changes nothing but what every command does that
-// opens the database. What the server knows is asked of it while one runs.
+// opens the database. While a server runs it is asked what it runs with, and that is looked at; otherwise it is
+// cfg, which the next server would have.
 func Examine(ctx context.Context, cfg config.Config, logger *slog.Logger) []Finding {
 	d := &examination{cfg: cfg}
 	d.directory()
+	running := d.server(ctx)
 	d.key()
 	d.space()
 	d.rules()
-	running := d.server(ctx)
 	d.listeners(ctx, running)
 	if !d.has(db.FileName) {
 		d.add("database", FindingWarning, "There is no database in "+absolute(cfg.Data)+" yet; console serve makes it.")
@@ -68,8 +70,9 @@ func Examine(ctx context.Context, cfg config.Config, logger *slog.Logger) []Find
 }
 
 type examination struct {
-	cfg   config.Config
-	found []Finding
+	cfg      config.Config
+	keyGiven bool // the master key is no file
+	found    []Finding
 }
 
 func (d *examination) add(check, state, message string) {
@@ -115,7 +118,7 @@ func (d *examination) directory() {
 }
 
 func (d *examination) key() {
-	if !d.cfg.Key.IsZero() {
+	if d.keyGiven {
 		d.add("master key", FindingOK, "It comes from SWITCHGEAR_KEY.")
 		return
 	}
@@ -171,20 +174,81 @@ func (d *examination) rules() {
 	}
 }
 
-// server reports whether one runs on the data directory.
+// server reports whether one runs on the data directory, and takes over what it runs with.
 func (d *examination) server(ctx context.Context) bool {
+	own := runsWith(d.cfg)
+	d.keyGiven = own.KeyGiven
 	conn, err := dialAdmin(ctx, d.cfg.Data)
 	switch {
 	case err == nil:
-		_ = conn.Close()
-		d.add("server", FindingOK, "It runs and answers on its admin socket.")
+		d.takeOver(ctx, conn, own)
 		return true
 	case errors.Is(err, errNoServer):
-		d.add("server", FindingOK, "None runs on this data directory.")
+		d.add("server", FindingOK, "None runs on this data directory. Key, egress rules and listeners are those of the environment of this command, which the next server has if it is started with the same.")
 	default:
 		d.add("server", FindingProblem, fault.PublicMessage(err))
 	}
 	return false
+}
+
+// takeOver asks the server at the other end for what it runs with.
+func (d *examination) takeOver(ctx context.Context, conn net.Conn, own settings) {
+	const answers = "It runs and answers on its admin socket. "
+	runs, err := callAdmin[struct{}, settings](ctx, conn, tellSettings().name, struct{}{})
+	if err != nil {
+		d.add("server", FindingWarning, answers+"It does not tell what it runs with ("+strings.TrimSuffix(fault.PublicMessage(err), ".")+"), so key, egress rules and listeners are those of the environment of this command.")
+		return
+	}
+	d.add("server", FindingOK, answers+"Key, egress rules and listeners are those that it runs with.")
+	if names := own.differ(runs); len(names) > 0 {
+		d.add("environment", FindingWarning, "This command has others than the server: "+strings.Join(names, ", ")+". A restart from here would change them.")
+	}
+	d.cfg.Addr, d.cfg.GatewayAddr, d.cfg.MetricsAddr, d.cfg.EgressAllow = runs.Addr, runs.GatewayAddr, runs.MetricsAddr, runs.EgressAllow
+	d.cfg.KeyFile, d.keyGiven = runs.KeyFile, runs.KeyGiven
+}
+
+// settings are what a server runs with, as far as it can be looked at from outside.
+type settings struct {
+	Addr        string   `json:"addr"`
+	GatewayAddr string   `json:"gateway_addr"`
+	MetricsAddr string   `json:"metrics_addr"`
+	EgressAllow []string `json:"egress_allow"`
+	KeyFile     string   `json:"key_file"` // absolute
+	KeyGiven    bool     `json:"key_given"`
+}
+
+func runsWith(cfg config.Config) settings {
+	return settings{
+		Addr: cfg.Addr, GatewayAddr: cfg.GatewayAddr, MetricsAddr: cfg.MetricsAddr, EgressAllow: cfg.EgressAllow,
+		KeyFile: absolute(cfg.EffectiveKeyFile()), KeyGiven: !cfg.Key.IsZero(),
+	}
+}
+
+// differ names what is not the same in other.
+func (s settings) differ(other settings) (names []string) {
+	for _, f := range []struct {
+		name string
+		same bool
+	}{
+		{"SWITCHGEAR_ADDR", s.Addr == other.Addr},
+		{"SWITCHGEAR_GATEWAY_ADDR", s.GatewayAddr == other.GatewayAddr},
+		{"SWITCHGEAR_METRICS_ADDR", s.MetricsAddr == other.MetricsAddr},
+		{"SWITCHGEAR_EGRESS_ALLOW", slices.Equal(s.EgressAllow, other.EgressAllow)},
+		{"SWITCHGEAR_KEY", s.KeyGiven == other.KeyGiven},
+		{"SWITCHGEAR_KEY_FILE", s.KeyFile == other.KeyFile || s.KeyGiven || other.KeyGiven},
+	} {
+		if !f.same {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// tellSettings is what a running server answers about itself.
+func tellSettings() Operation[struct{}, settings] {
+	return Operation[struct{}, settings]{name: "settings", run: func(_ context.Context, c *core, actor access.Actor, _ struct{}) (settings, error) {
+		return runsWith(c.cfg), actor.Require(access.PermissionAuditRead)
+	}}
 }
 
 // listeners looks whether the addresses are the server's, or free for it.

@@ -46,6 +46,8 @@ func TestCallFromTheShell(t *testing.T) {
 		got, err := send(CallSend{Method: "GET", Path: "/orders"})
 		if err != nil || got.Error == nil || got.Error.Code != breaker.CodeOpen || got.Status != http.StatusServiceUnavailable || got.Attempts != 0 || len(f.arrived()) != 3 {
 			t.Errorf("refused: %+v, %v", got, err)
+		} else if !strings.Contains(got.Error.Suggestion, "Breaker & limits") || got.Error.RetryAfter <= 0 {
+			t.Errorf("refused without saying what to do: %+v", got.Error)
 		}
 	}
 	refused()
@@ -78,6 +80,46 @@ func TestCallFromTheShell(t *testing.T) {
 	}
 	if n != 4 {
 		t.Errorf("%d calls by hand in the audit log: %+v", n, page.Entries)
+	}
+}
+
+// Beside a running server the doctor looks at what that runs with, whatever the environment of the command says,
+// and says which of the two it looked at.
+func TestDoctorAsksTheServer(t *testing.T) {
+	t.Parallel()
+	p := start(t, map[string]string{"EGRESS_ALLOW": "127.0.0.1=127.0.0.0/8:9999"})
+	p.owner(t)
+	other := p.cfg
+	other.Addr, other.EgressAllow, other.KeyFile = "no address", []string{"nonsense"}, filepath.Join(t.TempDir(), "missing.key")
+	look := func() map[string]Finding {
+		found := map[string]Finding{}
+		for _, f := range Examine(t.Context(), other, telemetry.Discard()) {
+			found[f.Check] = f
+		}
+		return found
+	}
+	found := look()
+	for _, check := range []string{"listener", "egress rules", "master key"} {
+		if f := found[check]; f.State != FindingOK {
+			t.Errorf("%s: %+v", check, f)
+		}
+	}
+	if f := found["egress rules"]; !strings.Contains(f.Message, "9999") {
+		t.Errorf("%+v", f)
+	}
+	if f := found["server"]; !strings.Contains(f.Message, "those that it runs with") {
+		t.Errorf("%+v", f)
+	}
+	if f := found["environment"]; f.State != FindingWarning || !strings.Contains(f.Message, "SWITCHGEAR_ADDR, SWITCHGEAR_EGRESS_ALLOW, SWITCHGEAR_KEY_FILE") {
+		t.Errorf("%+v", f)
+	}
+	p.stop(t)
+	found = look()
+	if f := found["server"]; !strings.Contains(f.Message, "environment of this command") {
+		t.Errorf("without a server: %+v", f)
+	}
+	if f := found["egress rules"]; f.State != FindingProblem {
+		t.Errorf("without a server: %+v", f)
 	}
 }
 

@@ -17,9 +17,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
+	"switchgear/internal/runtime/bulkhead"
 	"switchgear/internal/runtime/egress"
+	"switchgear/internal/runtime/ratelimit"
 )
 
 // script answers request after request with the next status, the last for all that follow, and notes
@@ -511,6 +514,27 @@ func TestPolicyChanges(t *testing.T) {
 	g.target.Policy.RateLimitWait = 0
 	resp, body := send(t, g, newRequest(t, http.MethodGet, g.URL+"/", nil))
 	wantError(t, resp, body, http.StatusTooManyRequests, "CONNECTION_RATE_LIMITED")
+}
+
+// Whoever is refused is told what to do, and in no state that a breaker is the reason while it is closed.
+func TestRefusalsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	order := breaker.Order{Actor: "ada", Reason: "maintenance", Until: time.Now().Add(time.Hour)}
+	for name, refused := range map[string]error{
+		"open":        &breaker.RejectedError{State: breaker.StateOpen, RetryAfter: time.Second},
+		"held":        &breaker.RejectedError{State: breaker.StateHeld, RetryAfter: time.Second},
+		"half-open":   &breaker.RejectedError{State: breaker.StateHalfOpen, RetryAfter: time.Second},
+		"forced open": &breaker.RejectedError{State: breaker.StateForcedOpen, Actor: order.Actor, Reason: order.Reason},
+		"recovering":  &breaker.RejectedError{State: breaker.StateClosed, RetryAfter: time.Second},
+		"limit":       &ratelimit.RejectedError{Cause: ratelimit.CauseWindow, RetryAfter: time.Second},
+		"vendor":      &ratelimit.RejectedError{Cause: ratelimit.CauseHold, RetryAfter: time.Second},
+		"full":        &bulkhead.RejectedError{InFlight: 1, Limit: 1},
+	} {
+		env := fault.NewEnvelope(refused, "req_1", time.Now()).Error
+		if env.Details.Suggestion == "" || strings.Contains(env.Message, "is closed") || strings.Contains(env.Message+env.Details.Suggestion, order.Reason) || strings.Contains(env.Message, order.Actor) {
+			t.Errorf("%s: %+v", name, env)
+		}
+	}
 }
 
 // A call that overlaps the deletion of its connection brings nothing of it back.

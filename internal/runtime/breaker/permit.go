@@ -113,7 +113,22 @@ func (e *RejectedError) Unwrap() error {
 		what = "operation"
 	}
 	message := fmt.Sprintf("The circuit breaker of the %s is %s; nothing was sent.", what, e.State.words())
-	return fault.New(fault.Unavailable, CodeOpen, message).WithRetryAfter(e.RetryAfter)
+	if e.State == StateClosed {
+		message = fmt.Sprintf("The %s recovers, and its circuit breaker lets only some calls through; nothing was sent.", what)
+	}
+	return fault.New(fault.Unavailable, CodeOpen, message).WithRetryAfter(e.RetryAfter).WithSuggestion(e.advice())
+}
+
+// advice is what whoever called can do.
+func (e *RejectedError) advice() string {
+	switch e.State {
+	case StateForcedOpen:
+		return "A person stopped these calls. The tab Breaker & limits of the connection says who, why and until when."
+	case StateHalfOpen, StateClosed:
+		return "Send it again in a moment: some calls go first, and the others follow when they succeed."
+	case StateOpen, StateHeld, StateForcedClosed, StateObserve:
+	}
+	return "Send it again once the time of Retry-After has passed. The tab Breaker & limits of the connection says why it is stopped."
 }
 
 // words is the state in a sentence.

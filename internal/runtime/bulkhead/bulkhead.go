@@ -224,7 +224,8 @@ func (e *RejectedError) Error() string {
 
 // Unwrap returns the fault that the caller is answered with.
 func (e *RejectedError) Unwrap() error {
-	return fault.New(fault.Unavailable, CodeFull, e.Error()).WithRetryAfter(time.Second)
+	return fault.New(fault.Unavailable, CodeFull, e.Error()).WithRetryAfter(time.Second).
+		WithSuggestion("Send it again in a moment. If that lasts, the upstream is slow, or bulkhead.max_in_flight of the policy is too small.")
 }
 
 // Acquire lets one attempt in: at once, or within maxWait in the order of arrival. 0 does not wait. It

@@ -44,11 +44,11 @@ func (e *RejectedError) Error() string { return e.message }
 
 // Unwrap returns the fault that the caller is answered with.
 func (e *RejectedError) Unwrap() error {
-	code := CodeLimited
+	code, advice := CodeLimited, "Send it again once the time of Retry-After has passed, and fewer at once. The tab Breaker & limits of the connection shows every limit."
 	if e.Cause == CauseHold || e.Cause == CauseProbe {
-		code = CodeHeld
+		code, advice = CodeHeld, "Send it again once the time of Retry-After has passed: the upstream asked for the pause."
 	}
-	return fault.New(fault.RateLimited, code, e.message).WithRetryAfter(e.RetryAfter)
+	return fault.New(fault.RateLimited, code, e.message).WithRetryAfter(e.RetryAfter).WithSuggestion(advice)
 }
 
 // reject words a refusal.

@@ -150,7 +150,7 @@
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   function remaining(then) {
     const s = Math.ceil((then - Date.now()) / 1000);
-    if (s <= 0) return "now";
+    if (s <= 0) return "0 s";
     if (s < 60) return s + " s";
     if (s < 3600) return Math.floor(s / 60) + " min " + (s % 60) + " s";
     if (s < 48 * 3600) return Math.floor(s / 3600) + " h " + Math.floor((s % 3600) / 60) + " min";

@@ -38,12 +38,12 @@ func relative(t, now time.Time) string {
 	return text + " ago"
 }
 
-// remaining writes how long it is until t, to the second below an hour. What is over is "now". app.js
+// remaining writes how long it is until t, to the second below an hour. What is over is "0 s". app.js
 // repeats these rules for the ticking in the browser.
 func remaining(t, now time.Time) string {
 	d := t.Sub(now)
 	if d <= 0 {
-		return "now"
+		return "0 s" // It stands after "in", "for" and "another", where "now" makes no sentence.
 	}
 	seconds := int((d + time.Second - 1) / time.Second)
 	switch {
