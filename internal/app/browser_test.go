@@ -44,6 +44,7 @@ func TestBrowser(t *testing.T) {
 		{"connections", connectionsJourney},
 		{"many connections", manyConnectionsJourney},
 		{"connect", connectJourney},
+		{"rotate", rotateJourney},
 		{"credentials", credentialsJourney},
 		{"sessions", sessionsJourney},
 		{"hostile text", hostileTextJourney},

@@ -29,6 +29,7 @@ func TestCanaryOfCredentials(t *testing.T) {
 		return got
 	}
 	callWithCanaries(t, p.cfg, owner, up, secrets, see)
+	rotateWithCanaries(t, owner, secrets, see)
 	// Both kinds of keys are rotated by the page, with the password once more.
 	for what, says := range map[string]string{"data": "The new data key is in use.", "master": "Back up the new key file"} {
 		if got := see(owner.post("/settings/keys/"+what, url.Values{"reason": {"canary"}, "password": {ownerPassword}})); !strings.Contains(got.body, says) {
@@ -45,7 +46,8 @@ func TestCanaryOfCredentials(t *testing.T) {
 	}
 	secrets["master key"], secrets["previous master key"] = strings.TrimSpace(string(key)), strings.TrimSpace(string(previous))
 	for _, path := range []string{
-		"/settings/keys", "/", "/connections", "/connections/orders", "/connections/orders/accounts", "/connections/orders/edit", "/connections/orders/versions",
+		"/settings/keys", "/", "/connections", "/connections/orders", "/connections/orders/accounts", "/connections/orders/accounts/default/rotate",
+		"/connections/orders/accounts/second/rotate", "/credentials", "/connections/orders/edit", "/connections/orders/versions",
 		"/connections/orders/calls", "/calls", "/audit?limit=200", "/keys", "/about",
 	} {
 		if got := see(owner.get(path)); got.status != 200 {
@@ -103,6 +105,35 @@ func TestCrashOutputHoldsNoSecret(t *testing.T) {
 		t.Errorf("the child did not crash as it should: %v\n%s", err, said.String())
 	}
 	wantNowhere(t, secrets, map[string]string{"crash output and log": said.String()})
+}
+
+// rotateWithCanaries stages credentials that are refused, tested in vain, switched to, rolled back and destroyed.
+func rotateWithCanaries(t *testing.T, owner *browser, secrets map[string]string, see func(page) page) {
+	t.Helper()
+	secrets["staged credential"] = "canary-staged-credential-4725"
+	secrets["refused staged credential"] = "canary-refused-staged-credential 4726"
+	secrets["switched credential"] = "canary-switched-credential-4727"
+	for _, step := range []struct {
+		path   string
+		form   url.Values
+		status int
+	}{
+		{"second/rotate", url.Values{"auth.token": {secrets["refused staged credential"]}}, 400},
+		{"second/rotate", url.Values{"auth.token": {secrets["staged credential"]}}, 200},
+		{"second/rotate/test", url.Values{"path": {"/canary"}}, 200},
+		{"second/rotate/switch", url.Values{"keep": {"1h"}}, 409},
+		{"second/rotate/discard", url.Values{"reason": {"canary"}}, 200},
+		{"second/rotate", url.Values{"auth.token": {secrets["switched credential"]}}, 200},
+		{"second/rotate/switch", url.Values{"keep": {"1h"}, "anyway": {"on"}, "reason": {"canary"}}, 200},
+		{"second/rotate/rollback", nil, 200},
+		{"second/rotate/switch", url.Values{"keep": {"1h"}, "anyway": {"on"}, "reason": {"canary"}}, 200},
+		{"second/rotate/destroy", url.Values{"reason": {"canary"}}, 200},
+		{"default/rotate", url.Values{"auth.token": {secrets["staged credential"]}}, 200},
+	} {
+		if got := see(owner.post("/connections/orders/accounts/"+step.path, step.form)); got.status != step.status {
+			t.Errorf("%s: %d, want %d", step.path, got.status, step.status)
+		}
+	}
 }
 
 // callWithCanaries makes a connection with two accounts and calls it in the ways that go well and go wrong.

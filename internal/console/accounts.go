@@ -54,7 +54,7 @@ func (p connectionPages) accountsView(r *http.Request, form url.Values, problems
 		if a.Account != view.Form.Account {
 			continue
 		}
-		view.Form.Replace = true
+		view.Form.Replace, view.Form.Rotating = true, a.Rollover != nil
 		if form == nil {
 			view.Form.AuthType, values = a.AuthType, a.Settings
 			view.Form.Expiry = &connectionsview.Expiry{Day: string(a.ExpiresOn)}

@@ -60,6 +60,7 @@ func (c *Console) routes() []route {
 		checklistPages{c}.routes(),
 		tryPages{c}.routes(),
 		connectPages{c}.routes(),
+		rotatePages{c}.routes(),
 		credentialPages{c}.routes(),
 		whatIfPages{c}.routes(),
 		breakerPages{c}.routes(),

@@ -106,6 +106,19 @@ func Accounts(v AccountsView) templ.Component {
 							}()
 						}
 						ctx = templ.InitializeContext(ctx)
+						if v.Form.Rotating {
+							templ_7745c5c3_Err = ui.Notice{
+								Tone: ui.ToneHeld, Title: "This credential is being rotated.", Text: "Until that ends it is not replaced here. When it ends can be noted.",
+								Actions: []templ.Component{ui.Button{Label: "Open the rotation", Small: true, Href: accountAddress(v.Head.Slug, v.Form.Account, "rotate")}},
+							}.Render(ctx, templ_7745c5c3_Buffer)
+							if templ_7745c5c3_Err != nil {
+								return templ_7745c5c3_Err
+							}
+						}
+						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, " ")
+						if templ_7745c5c3_Err != nil {
+							return templ_7745c5c3_Err
+						}
 						templ_7745c5c3_Err = v.form().Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
@@ -117,7 +130,7 @@ func Accounts(v AccountsView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, " ")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " ")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -127,7 +140,7 @@ func Accounts(v AccountsView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " ")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, " ")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -141,7 +154,7 @@ func Accounts(v AccountsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, " ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -153,7 +166,7 @@ func Accounts(v AccountsView) templ.Component {
 							return templ_7745c5c3_Err
 						}
 					}
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, " ")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, " ")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -212,7 +225,7 @@ func (v AccountsView) form() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, " ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -223,7 +236,7 @@ func (v AccountsView) form() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, " ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -231,7 +244,7 @@ func (v AccountsView) form() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, " ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -239,7 +252,7 @@ func (v AccountsView) form() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, " ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -322,10 +335,17 @@ func (v AccountsView) rows() []ui.Row {
 
 // credential is its type, with the fields that are set below it.
 func (c Credential) credential() templ.Component {
-	if len(c.Fields) == 0 {
-		return ui.Text(c.Auth)
+	parts := []templ.Component{ui.Text(c.Auth)}
+	if len(c.Fields) > 0 {
+		parts = append(parts, fieldNames(c.Fields))
 	}
-	return ui.Lines(ui.Text(c.Auth), fieldNames(c.Fields))
+	if text := c.rotation(); text != "" {
+		parts = append(parts, ui.Chip{Label: text, Tone: ui.ToneHeld, Icon: "refresh", Title: "Its rotation is under way."})
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return ui.Lines(parts...)
 }
 
 // lastUsed is when it was, and below it for which key; a key that used it before a person did has a time of its own.
@@ -361,7 +381,11 @@ func (c Credential) revocable() bool {
 func (c Credential) revokeDialog() string { return "d-revoke-account-" + c.Account }
 
 func (c Credential) actions(slug string) templ.Component {
-	parts := []templ.Component{ui.Button{Label: c.change(), Small: true, Href: accountForm(slug, c.Account)}}
+	var parts []templ.Component
+	if c.Rotatable {
+		parts = append(parts, ui.Button{Label: "Rotate", Small: true, Href: accountAddress(slug, c.Account, "rotate")})
+	}
+	parts = append(parts, ui.Button{Label: c.change(), Small: true, Href: accountForm(slug, c.Account)})
 	if t := c.Token; t != nil && t.Connect != "" {
 		connect := ui.Button{Label: "Reconnect", Small: true, Href: t.Connect}
 		if !t.Connected {

@@ -18,7 +18,7 @@ import (
 func Gallery() []ui.State {
 	return slices.Concat(
 		listStates(), chooseStates(), formStates(), whatIfStates(),
-		detailStates(), accountStates(), versionStates(), rollbackStates(), callsStates(),
+		detailStates(), accountStates(), rotateStates(), versionStates(), rollbackStates(), callsStates(),
 		testStates(), confirmStates(), tryStates(), breakerStates(), healthStates(), requirementStates(), checklistStates(),
 	)
 }

@@ -1,6 +1,7 @@
 package connections
 
 import (
+	"slices"
 	"time"
 
 	"switchgear/web/templates/alerts"
@@ -101,8 +102,8 @@ func accountStates() []ui.State {
 	v := AccountsView{
 		Page: frame("Stripe live", "connections"), Now: now(), Head: sampleHead(),
 		Rows: []Credential{
-			{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second), ExpiresOn: now().Add(9 * day), ExpiresSetBy: "ada@example.com", LastKey: KeyUse{"key_1", "billing-worker", ago(3 * time.Second)}},
-			{Account: "acme", Auth: "Basic", State: "needs_reauth", Fields: []string{"password", "username"}, UpdatedAt: ago(40 * day)},
+			{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second), ExpiresOn: now().Add(9 * day), ExpiresSetBy: "ada@example.com", LastKey: KeyUse{"key_1", "billing-worker", ago(3 * time.Second)}, Rotatable: true},
+			{Account: "acme", Auth: "Basic", State: "needs_reauth", Rotatable: true, Fields: []string{"password", "username"}, UpdatedAt: ago(40 * day)},
 		},
 		Form: AccountForm{AuthType: "bearer", AuthTypes: authTypes(), Auth: []AuthField{tokenField()}, Expiry: &Expiry{}},
 		History: CredentialHistory{Total: 4, Number: 1, Limit: 50, Rows: []CredentialEvent{
@@ -141,6 +142,13 @@ func accountStates() []ui.State {
 			Account: row.account, Auth: "OAuth 2, consent in the browser", State: row.state, UpdatedAt: now().Add(-time.Hour), Token: &row.token,
 		})
 	}
+	rotating := replace
+	rotating.Form.Rotating = true
+	rotating.Rows = slices.Clone(rotating.Rows)
+	rotating.Rows[0].Rotation, rotating.Rows[1].Rotation = &Rotation{State: "switched", KeptUntil: now().Add(7 * day)}, &Rotation{State: "staged"}
+	rotating.Rows = append(rotating.Rows, Credential{
+		Account: "globex", Auth: "Basic", State: "active", Rotatable: true, Rotation: &Rotation{State: "switched"}, UpdatedAt: ago(day),
+	})
 	imported, refused, wordy := tokens, tokens, tokens
 	tokens.Import, imported.Import = &ImportForm{Account: "default"}, &ImportForm{Account: "default", Open: true}
 	refused.Import = &ImportForm{
@@ -149,7 +157,7 @@ func accountStates() []ui.State {
 	}
 	wordy.Import = &ImportForm{Account: longSlug(), Ends: "tomorrow", Scopes: longText, Type: longName, Open: true, Errors: Errors{"": longText, "token.scopes": longText}}
 	return []ui.State{
-		whole(group, "two", Accounts(v)), whole(group, "replace", Accounts(replace)), whole(group, "errors", Accounts(wrong)),
+		whole(group, "two", Accounts(v)), whole(group, "replace", Accounts(replace)), whole(group, "being rotated", Accounts(rotating)), whole(group, "errors", Accounts(wrong)),
 		whole(group, "read-only", Accounts(reader)), whole(group, "empty", Accounts(empty)), whole(group, "long text", Accounts(long)),
 		whole(group, "tokens", Accounts(tokens)), whole(group, "import a token", Accounts(imported)),
 		whole(group, "import with errors", Accounts(refused)), whole(group, "import with long text", Accounts(wordy)),

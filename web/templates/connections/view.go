@@ -249,6 +249,9 @@ type Credential struct {
 	ExpiresSetBy string
 	// Token is what is known about the token of OAuth 2; nil for a kind without one.
 	Token *Token
+	// Rotatable says that it can be rotated with overlap, Rotation how far that is; nil when none is under way.
+	Rotatable bool
+	Rotation  *Rotation
 }
 
 // KeyUse is that a credential was used for an API key, which may be gone by now.
@@ -287,7 +290,9 @@ type AccountsView struct {
 // AccountForm adds an account, or replaces the credential of one.
 type AccountForm struct {
 	// Replace is true when Account exists, so that its name is fixed.
-	Replace   bool
+	Replace bool
+	// Rotating says that the credential is being rotated, so that it is not replaced here.
+	Rotating  bool
 	Account   string
 	AuthType  string
 	AuthTypes []Option

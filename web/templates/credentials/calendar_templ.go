@@ -184,7 +184,9 @@ func (v CalendarView) rows() []ui.Row {
 		accounts := "/connections/" + r.Slug + "/accounts"
 		action := ui.Button{Label: "Open", Small: true, Href: accounts}
 		switch {
-		case !v.CanConfigure, r.Kind == KindCertificate, r.Kind == KindOld:
+		case !v.CanConfigure, r.Kind == KindCertificate:
+		case r.Kind == KindOld:
+			action.Href = accounts + "/" + url.PathEscape(r.Account) + "/rotate"
 		case r.Kind == KindSecret:
 			action = ui.Button{Label: "Replace", Small: true, Href: ui.URL(accounts, "account", r.Account) + "#account"}
 		default:

@@ -1,0 +1,209 @@
+package console
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"switchgear/internal/access"
+	"switchgear/internal/connections"
+)
+
+// door is a site with a connection to an upstream that lets in who has one token.
+type door struct {
+	*site
+	t      *testing.T
+	client *http.Client
+	known  atomic.Pointer[string]
+}
+
+const rotatePath = "/connections/door/accounts/default/rotate"
+
+func newRotation(t *testing.T) *door {
+	t.Helper()
+	r := &door{site: newSite(t, "127.0.0.1=127.0.0.0/8:1024-65535"), t: t}
+	r.accept("old-canary-4711")
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if request.Header.Get("Authorization") != "Bearer "+*r.known.Load() {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	t.Cleanup(up.Close)
+	if _, err := r.connections.Create(t.Context(), access.System(), connections.Draft{
+		Name: "Door", Slug: "door", BaseURL: up.URL, Auth: connections.Auth{Type: "bearer", Fields: map[string]string{"token": "old-canary-4711"}},
+	}, ""); err != nil {
+		t.Fatal(err)
+	}
+	r.client = r.signedIn(t, access.RoleOwner)
+	return r
+}
+
+func (r *door) accept(token string) { r.known.Store(&token) }
+
+// page asks for a page, or posts a form to it, and follows what it leads to.
+func (r *door) page(below string, form ...string) (int, string) {
+	r.t.Helper()
+	method, body, values := http.MethodGet, "", url.Values{}
+	header := []string{}
+	for i := 0; i < len(form); i += 2 {
+		values.Set(form[i], form[i+1])
+	}
+	if form != nil {
+		method, body, header = http.MethodPost, values.Encode(), []string{"Content-Type", "application/x-www-form-urlencoded"}
+	}
+	status, got, text := r.do(r.t, r.client, method, rotatePath+below, strings.NewReader(body), header...)
+	if status == http.StatusSeeOther {
+		status, _, text = r.do(r.t, r.client, http.MethodGet, got.Get("Location"), nil)
+	}
+	if strings.Contains(text, "canary-4711") {
+		r.t.Errorf("a secret is on %s", below)
+	}
+	return status, text
+}
+
+func (r *door) want(what string, status int, text string, wantStatus int, says ...string) {
+	r.t.Helper()
+	for _, want := range says {
+		if status != wantStatus || !strings.Contains(text, want) {
+			r.t.Errorf("%s: %d, want %d with %q", what, status, wantStatus, want)
+		}
+	}
+}
+
+func (r *door) token() string {
+	r.t.Helper()
+	target, err := r.connections.Target("door", "")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request := httptest.NewRequestWithContext(r.t.Context(), http.MethodGet, "/", http.NoBody)
+	if err := target.Authorize(r.t.Context(), request); err != nil {
+		r.t.Fatal(err)
+	}
+	return strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer ")
+}
+
+var revisionOf = regexp.MustCompile(`name="revision" value="(\d+)"`)
+
+// A rotation from the first page to the last, with forms only.
+func TestRotateOnThePage(t *testing.T) {
+	t.Parallel()
+	r := newRotation(t)
+	status, text := r.page("")
+	r.want("fresh", status, text, 200, "Stage the new credential", "Bearer token. One credential is in use.", `name="auth.token"`)
+	status, text = r.page("", "auth.token", "")
+	r.want("nothing entered", status, text, 400, "This is the credential in use. Enter the new one.")
+	status, text = r.page("", "auth.token", "new-canary-4711", "reason", "yearly")
+	r.want("staged", status, text, 200, "The new credential is staged.", "The old one is in use; the new one waits.", "Send the test request")
+	_, _, accounts := r.do(t, r.client, http.MethodGet, "/connections/door/accounts?account=default", nil)
+	for _, want := range []string{"new one staged", "This credential is being rotated.", `href="` + rotatePath + `"`, "Next one staged"} {
+		if !strings.Contains(accounts, want) {
+			t.Errorf("the accounts do not say %q", want)
+		}
+	}
+
+	status, text = r.page("/test", "path", "")
+	r.want("test fails", status, text, 200, "The credential was not accepted.", "The last test failed.", "Switch although no test has passed")
+	status, text = r.page("/test", "path", "elsewhere")
+	r.want("test of no path", status, text, 400, "begins with a slash")
+	status, text = r.page("/switch", "keep", "168h")
+	r.want("switch untested", status, text, 409, "has passed no test")
+	status, text = r.page("/switch", "keep", "168h", "anyway", "on")
+	r.want("without a reason", status, text, 400, "Say why it is switched")
+	status, text = r.page("/switch", "keep", "a week", "anyway", "on")
+	r.want("keep for words", status, text, 400, "Choose how long")
+	if got := r.token(); got != "old-canary-4711" {
+		t.Errorf("calls use %q", got)
+	}
+	r.accept("new-canary-4711")
+	// As htmx asks for it, the answer is the part of the page.
+	status, _, text = r.do(t, r.client, http.MethodPost, rotatePath+"/test", strings.NewReader("path=%2Fv1%2Fme"),
+		"Content-Type", "application/x-www-form-urlencoded", "HX-Request", "true", "HX-Target", "rotation")
+	if status != 200 || !strings.Contains(text, "The credential was accepted.") || !strings.Contains(text, "GET /v1/me") || strings.Contains(text, "<html") {
+		t.Errorf("test passes: %d %s", status, text)
+	}
+	seen := revisionOf.FindStringSubmatch(text)
+	if seen == nil {
+		t.Fatal("the form has no revision")
+	}
+	status, text = r.page("/switch", "keep", "168h", "revision", "1")
+	r.want("an old page", status, text, 409, "Somebody took a step in the meantime.")
+	status, text = r.page("/switch", "keep", "168h", "revision", seen[1])
+	r.want("switched", status, text, 200, "The new one is in use; the old one is kept.", "Roll back", "Destroy the old one", "is destroyed by itself on")
+	if got := r.token(); got != "new-canary-4711" {
+		t.Errorf("calls use %q", got)
+	}
+	_, _, calendar := r.do(t, r.client, http.MethodGet, "/credentials", nil)
+	if !strings.Contains(calendar, "Old credential, kept for a rollback") || !strings.Contains(calendar, `href="`+rotatePath+`"`) {
+		t.Error("the calendar does not name the old one")
+	}
+	if _, _, accounts = r.do(t, r.client, http.MethodGet, "/connections/door/accounts", nil); !strings.Contains(accounts, "old one kept until") {
+		t.Error("the account does not name the old one")
+	}
+	// Replacing it in the usual way is refused, and says what to do.
+	status, _, text = r.do(t, r.client, http.MethodPost, "/connections/door/accounts", strings.NewReader("account=default&auth_type=bearer&auth.token=third-canary-4711"),
+		"Content-Type", "application/x-www-form-urlencoded")
+	if status != 409 || !strings.Contains(text, "Destroy the old credential, or roll back to it") || strings.Contains(text, "canary-4711") {
+		t.Errorf("replaced meanwhile: %d", status)
+	}
+
+	status, text = r.page("/rollback", "revision", "")
+	r.want("rolled back", status, text, 200, "The old credential is in use again.", "Rolled back", "Send the test request")
+	if got := r.token(); got != "old-canary-4711" {
+		t.Errorf("calls use %q", got)
+	}
+	status, text = r.page("/switch", "keep", "0s", "anyway", "on", "reason", "mended")
+	r.want("switched again", status, text, 200, "until somebody destroys it", "mended", "Test skipped")
+	status, text = r.page("/destroy")
+	r.want("the question", status, text, 200, "Destroy the old credential of default?", "No rollback brings it back")
+	status, text = r.page("/destroy", "reason", "")
+	r.want("without a reason", status, text, 400, "Say why.")
+	status, text = r.page("/destroy", "reason", "no trouble")
+	r.want("destroyed", status, text, 200, "The old credential is destroyed.", "The rotation has ended.", "Stage the new credential")
+
+	r.page("", "auth.token", "fourth-canary-4711")
+	status, text = r.page("/discard")
+	r.want("the question", status, text, 200, "Discard the staged credential of default?")
+	status, text = r.page("/discard", "reason", "mistyped")
+	r.want("discarded", status, text, 200, "The staged credential is discarded.", "One credential is in use.")
+	if got := r.token(); got != "new-canary-4711" {
+		t.Errorf("calls use %q", got)
+	}
+}
+
+func TestRotatePageOfOthers(t *testing.T) {
+	t.Parallel()
+	r := newRotation(t)
+	// Whoever may only look sees the course and no form.
+	reader := r.signedIn(t, access.RoleViewer)
+	status, _, text := r.do(t, reader, http.MethodGet, rotatePath, nil)
+	if status != 200 || !strings.Contains(text, "Old one destroyed") || strings.Contains(text, "Stage it") {
+		t.Errorf("a viewer: %d", status)
+	}
+	if status, _, _ := r.do(t, r.client, http.MethodGet, "/connections/door/accounts/nobody/rotate", nil); status != 404 {
+		t.Errorf("no such account: %d", status)
+	}
+	if _, err := r.connections.PutAccount(t.Context(), access.System(), "door", "open", connections.Auth{Type: "none"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	status, _, text = r.do(t, r.client, http.MethodGet, "/connections/door/accounts/open/rotate", nil)
+	if status != 200 || !strings.Contains(text, "There is nothing to stage here.") {
+		t.Errorf("an account without a secret: %d", status)
+	}
+	// Settings that are not secret stay, and can be emptied.
+	if _, err := r.connections.PutAccount(t.Context(), access.System(), "door", "named", connections.Auth{
+		Type: "api_key", Fields: map[string]string{"key": "old", "name": "X-Key", "prefix": "Key"},
+	}, ""); err != nil {
+		t.Fatal(err)
+	}
+	const named = "/connections/door/accounts/named/rotate"
+	r.do(t, r.client, http.MethodPost, named, strings.NewReader("auth.key=new&auth.in=header&auth.name=X-Key&auth.prefix="), "Content-Type", "application/x-www-form-urlencoded")
+	o, err := r.connections.Rollover(t.Context(), access.System(), "door", "named")
+	if err != nil || o.Settings["name"] != "X-Key" || o.Settings["prefix"] != "" {
+		t.Errorf("%+v, %v", o.Settings, err)
+	}
+}
