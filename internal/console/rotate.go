@@ -120,6 +120,9 @@ func rotationView(o *credentials.Rollover) *connectionsview.Rotation {
 			shown.Answer = strings.ToLower(outcome.Label())
 		}
 		shown.Message, shown.Hint = testMessage(runtime.ProbeResult{Status: t.Status, Outcome: outcome, Problem: t.Problem})
+		if outcome == runtime.OutcomeUnauthenticated {
+			shown.Hint = "If it is mistyped, discard it and stage the right one. A service may take a moment to know a new one."
+		}
 		view.Test = shown
 	}
 	return view

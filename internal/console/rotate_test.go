@@ -181,7 +181,7 @@ func TestRotatePageOfOthers(t *testing.T) {
 	// Whoever may only look sees the course and no form.
 	reader := r.signedIn(t, access.RoleViewer)
 	status, _, text := r.do(t, reader, http.MethodGet, rotatePath, nil)
-	if status != 200 || !strings.Contains(text, "Old one destroyed") || strings.Contains(text, "Stage it") {
+	if status != 200 || !strings.Contains(text, "Destroy the old one") || strings.Contains(text, "Stage it") {
 		t.Errorf("a viewer: %d", status)
 	}
 	if status, _, _ := r.do(t, r.client, http.MethodGet, "/connections/door/accounts/nobody/rotate", nil); status != 404 {

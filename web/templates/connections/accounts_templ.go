@@ -108,7 +108,7 @@ func Accounts(v AccountsView) templ.Component {
 						ctx = templ.InitializeContext(ctx)
 						if v.Form.Rotating {
 							templ_7745c5c3_Err = ui.Notice{
-								Tone: ui.ToneHeld, Title: "This credential is being rotated.", Text: "Until that ends it is not replaced here. When it ends can be noted.",
+								Tone: ui.ToneHeld, Title: "This credential is being rotated.", Text: "Until that ends, it is not replaced here. The day on which it expires can be set.",
 								Actions: []templ.Component{ui.Button{Label: "Open the rotation", Small: true, Href: accountAddress(v.Head.Slug, v.Form.Account, "rotate")}},
 							}.Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
@@ -340,7 +340,7 @@ func (c Credential) credential() templ.Component {
 		parts = append(parts, fieldNames(c.Fields))
 	}
 	if text := c.rotation(); text != "" {
-		parts = append(parts, ui.Chip{Label: text, Tone: ui.ToneHeld, Icon: "refresh", Title: "Its rotation is under way."})
+		parts = append(parts, ui.Muted(text))
 	}
 	if len(parts) == 1 {
 		return parts[0]

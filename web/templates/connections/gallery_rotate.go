@@ -20,7 +20,7 @@ func rotateStates() []ui.State {
 	}
 	passed := &RotationTest{Passed: true, Request: "GET /v1/balance", Answer: "status 200", Message: "The credential was accepted.", At: ago(4 * time.Minute), By: "ada@example.com"}
 	failed := &RotationTest{
-		Request: "GET /v1/balance", Answer: "status 401", Message: "The credential was not accepted.", Hint: "Check the value and the auth type, then store it again.",
+		Request: "GET /v1/balance", Answer: "status 401", Message: "The credential was not accepted.", Hint: "If it is mistyped, discard it and stage the right one.",
 		At: ago(4 * time.Minute), By: "ada@example.com",
 	}
 	switched := func(v *RotateView, r *Rotation) {

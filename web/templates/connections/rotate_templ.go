@@ -621,7 +621,7 @@ func (v RotateView) switchForm() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = reason(v.reasonOf(RotateSwitch), v.problems(RotateSwitch)["reason"]).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = v.switchReason().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -702,7 +702,7 @@ func (v RotateView) ending() templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<p>A rollback puts the old credential in use again at once; the new one is staged again, to be mended and tested.</p><p>Once the old one is destroyed, nothing brings it back, and end it at the service as well.</p>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<p>A rollback puts the old credential in use again at once; the new one is staged again, to be mended and tested.</p><p>Destroying deletes the old one here for good. End it at the service as well: until then it is good there.</p>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -791,6 +791,13 @@ func (v RotateView) reasonOf(of RotateStep) string {
 	return v.Form.Reason
 }
 
+// switchReason is why; whoever switches without a test that passed has to say so.
+func (v RotateView) switchReason() ui.Field {
+	f := reason(v.reasonOf(RotateSwitch), v.problems(RotateSwitch)["reason"])
+	f.Required, f.Optional = !v.passed(), v.passed()
+	return f
+}
+
 func (v RotateView) keep() string {
 	if v.Form.Keep == "" {
 		return DefaultKeep
@@ -805,21 +812,29 @@ func (v RotateView) steps() []ui.Step {
 		r = &Rotation{}
 	}
 	staged, switched := r.State != "", r.State == "switched"
-	test := ui.Step{Title: "Tested", Text: "One real request is sent with the new one. The one in use is not touched.", Done: v.passed() && staged}
+	test := ui.Step{Title: "Test", Text: "One real request is sent with the new one. The one in use is not touched.", Done: v.passed() && staged}
 	switch {
 	case test.Done:
-		test.Text = r.Test.Request + ": " + r.Test.Answer + "."
+		test.Title, test.Text = "Tested", r.Test.Request+": "+r.Test.Answer+"."
 	case switched:
 		test.Title, test.Text, test.Done = "Test skipped", "It was switched without a test that passed.", true
 	case r.Test != nil:
 		test.Text = "The last test failed. " + r.Test.Request + ": " + r.Test.Answer + "."
 	}
 	return []ui.Step{
-		{Title: "Staged", Text: "The new one is stored beside the one in use. Calls do not notice.", Done: staged},
+		{Title: word(staged, "Staged", "Stage"), Text: "The new one is stored beside the one in use. Calls do not notice.", Done: staged},
 		test,
-		{Title: "Switched", Text: "Calls that begin use the new one. The old one is kept for a rollback.", Done: switched},
-		{Title: "Old one destroyed", Text: "It is deleted for good, and with it the way back."},
+		{Title: word(switched, "Switched", "Switch"), Text: "Calls that begin use the new one. The old one is kept for a rollback.", Done: switched},
+		{Title: "Destroy the old one", Text: "It is deleted for good, and with it the way back."},
 	}
+}
+
+// word names a step that is done, or one that is to be.
+func word(done bool, past, present string) string {
+	if done {
+		return past
+	}
+	return present
 }
 
 func (v RotateView) facts() []ui.Fact {
@@ -845,7 +860,7 @@ func (v RotateView) facts() []ui.Fact {
 	case "switched":
 		until := ui.Text("until somebody destroys it")
 		if !r.KeptUntil.IsZero() {
-			until = ui.Group(ui.Text("until"), ui.Time(r.KeptUntil), ui.RelTime(r.KeptUntil, v.Now))
+			until = ui.Group(ui.Text("until"), ui.Time(r.KeptUntil))
 		}
 		out = append(out, ui.Fact{Key: "Old one kept", Value: until})
 	case "done":
