@@ -23,7 +23,7 @@ func rotateStates() []ui.State {
 		Request: "GET /v1/balance", Answer: "status 401", Message: "The credential was not accepted.", Hint: "If it is mistyped, discard it and stage the right one.",
 		At: ago(4 * time.Minute), By: "ada@example.com",
 	}
-	switched := func(v *RotateView, r *Rotation) {
+	switched := func(_ *RotateView, r *Rotation) {
 		r.State, r.Revision, r.Test, r.SwitchedAt, r.SwitchedBy, r.Reason, r.KeptUntil = "switched", 3, passed, ago(2*time.Minute), "ada@example.com", "yearly rotation", now().Add(7*day)
 	}
 	wrong := fresh

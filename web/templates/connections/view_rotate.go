@@ -82,7 +82,9 @@ const DefaultKeep = "168h"
 // Keeps are the times that may be chosen.
 func Keeps() []Option {
 	return []Option{
-		{Value: "24h", Label: "for a day"}, {Value: DefaultKeep, Label: "for 7 days"}, {Value: "720h", Label: "for 30 days"},
+		{Value: "24h", Label: "for a day"},
+		{Value: DefaultKeep, Label: "for 7 days"},
+		{Value: "720h", Label: "for 30 days"},
 		{Value: "0s", Label: "until somebody destroys it"},
 	}
 }
