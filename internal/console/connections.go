@@ -301,7 +301,7 @@ func credentialRow(slug string, c credentials.Credential) connectionsview.Creden
 	return connectionsview.Credential{
 		Account: c.Account, Auth: authLabel(c.AuthType), State: c.State, Fields: c.Fields, UpdatedAt: c.UpdatedAt, LastUsedAt: c.LastUsedAt,
 		Token: tokenView(slug, c), ExpiresOn: c.ExpiresOn.End(), ExpiresSetBy: c.ExpiresSetBy,
-		LastKey: connectionsview.KeyUse{ID: c.LastKey.ID, Name: c.LastKey.Name, At: c.LastKey.At},
+		LastKey:   connectionsview.KeyUse{ID: c.LastKey.ID, Name: c.LastKey.Name, At: c.LastKey.At},
 		Rotatable: credentials.Rotatable(c.AuthType), Rotation: rotationView(c.Rollover),
 	}
 }
