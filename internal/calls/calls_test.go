@@ -305,3 +305,24 @@ func TestEveryEntryIsAnnounced(t *testing.T) {
 		}
 	}
 }
+
+// An entry that is there already is not stored again, and keeps none of those from being stored that come with it.
+func TestRepeatedEntriesAreStoredOnce(t *testing.T) {
+	t.Parallel()
+	l := open(t, dbtest.New(t), Config{})
+	for _, batch := range [][]int{{1}, {2, 1, 3}, {4, 4}, {5, 6, 7, 8, 9, 10, 11, 12, 13, 5, 14}, {1, 2}} {
+		records := make([]runtime.Record, 0, len(batch))
+		for _, n := range batch {
+			records = append(records, record(n, nil))
+		}
+		l.save(t.Context(), records)
+	}
+	list, err := l.List(t.Context(), Query{Limit: 100}, 1)
+	if err != nil || list.Total != 14 || l.Dropped() != 0 {
+		t.Errorf("%d entries, %d dropped: %v", list.Total, l.Dropped(), err)
+	}
+	totals, err := l.Totals(t.Context(), RollupQuery{From: noon().Add(-time.Hour), To: noon().Add(time.Minute)})
+	if err != nil || totals.Calls != 14 {
+		t.Errorf("%d calls in the figures: %v", totals.Calls, err)
+	}
+}

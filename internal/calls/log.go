@@ -100,7 +100,7 @@ func New(ctx context.Context, deps Deps, cfg Config) (*Log, error) {
 // from anywhere.
 func (l *Log) Record(r runtime.Record) {
 	l.recent.add(r)
-	size := bodyBytes(r)
+	size := bodyBytes(&r)
 	if size > 0 && l.waiting.Add(size) > l.cfg.Bodies {
 		l.waiting.Add(-size)
 		l.bodies.Add(1)
@@ -117,7 +117,7 @@ func (l *Log) Record(r runtime.Record) {
 }
 
 // bodyBytes is what the bodies of an entry weigh.
-func bodyBytes(r runtime.Record) int64 {
+func bodyBytes(r *runtime.Record) int64 {
 	if r.Bodies == nil {
 		return 0
 	}
@@ -227,8 +227,8 @@ func (l *Log) save(ctx context.Context, batch []runtime.Record) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	var size int64
-	for _, r := range batch {
-		size += bodyBytes(r)
+	for i := range batch {
+		size += bodyBytes(&batch[i])
 	}
 	defer l.waiting.Add(-size)
 	l.reopenHours(batch)

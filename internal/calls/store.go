@@ -3,6 +3,7 @@ package calls
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,92 +16,138 @@ import (
 
 // store holds all SQL of the call log.
 type store struct {
-	db            *db.DB
-	fullInsertion string
-	room          *room
+	db         *db.DB
+	insertions map[int]string // the statement that stores so many entries, for each of insertSizes
+	room       *room
 }
 
 // room is what one insertion after the other uses; there is one at a time.
 type room struct {
-	args  arguments
-	text  []byte
-	added map[string]bool
+	args arguments
+	text []byte
 }
 
 func newStore(d *db.DB) store {
-	return store{db: d, fullInsertion: insertion(rowsPerInsert), room: &room{added: map[string]bool{}}}
+	s := store{db: d, insertions: map[int]string{}, room: &room{}}
+	for _, rows := range insertSizes() {
+		s.insertions[rows] = insertion(rows)
+	}
+	return s
 }
 
 const columns = `id, at, connection_id, slug, account, version, method, host, path, query, status, outcome, attempts,
 	duration_us, first_byte_us, request_bytes, response_bytes, error_code, error_text, key_id, key_name, ip, user_id, user_name, operation, cache`
 
-// rowsPerInsert is how many entries one statement stores: most of the work of a small statement is to
-// prepare it.
-const rowsPerInsert = 32
+// insertSizes are how many entries one statement stores, the most first: a batch is made up of them. There are
+// few, so that the database keeps them all prepared.
+func insertSizes() [4]int { return [...]int{128, 32, 8, 1} }
 
+// insert stores a batch with its figures. A call that is in the log already is left out; as there is none mostly,
+// it is looked for only once the database has refused one.
 func (s store) insert(ctx context.Context, batch []runtime.Record, open openMinutes, now time.Time) error {
-	err := s.db.InTx(ctx, func(tx *db.Tx) error {
-		accepted, err := s.insertCalls(ctx, tx, batch)
-		if err != nil {
-			return err
-		}
-		return addRollups(ctx, tx, accepted, open, now)
-	})
-	open.settle(err)
+	insert := func(calls func(context.Context, *db.Tx, []runtime.Record) ([]*runtime.Record, error)) error {
+		err := s.db.InTx(ctx, func(tx *db.Tx) error {
+			accepted, err := calls(ctx, tx, batch)
+			if err != nil {
+				return err
+			}
+			return addRollups(ctx, tx, accepted, open, now)
+		})
+		open.settle(err)
+		return err
+	}
+	err := insert(s.insertCalls)
+	if fault.Is(err, fault.Conflict) {
+		return insert(s.insertMissing)
+	}
 	return err
 }
 
-// insertCalls returns those that were not in the log already.
+// insertCalls stores entries, and returns them. None may be in the log already.
 func (s store) insertCalls(ctx context.Context, tx *db.Tx, batch []runtime.Record) ([]*runtime.Record, error) {
-	accepted := make([]*runtime.Record, 0, len(batch))
-	for part := range slices.Chunk(batch, rowsPerInsert) {
-		var err error
-		if accepted, err = s.insertPart(ctx, tx, part, accepted); err != nil {
-			return nil, err
+	stored := make([]*runtime.Record, 0, len(batch))
+	for _, rows := range insertSizes() {
+		for rows <= len(batch) {
+			part := batch[:rows]
+			batch = batch[rows:]
+			if err := s.insertPart(ctx, tx, part); err != nil {
+				return nil, err
+			}
+			for i := range part {
+				stored = append(stored, &part[i])
+			}
 		}
 	}
-	return accepted, nil
+	return stored, nil
 }
 
-func (s store) insertPart(ctx context.Context, tx *db.Tx, part []runtime.Record, accepted []*runtime.Record) ([]*runtime.Record, error) {
-	args, text := slices.Grow(s.room.args[:0], len(part)*columnCount), s.room.text
-	defer func() {
-		clear(args)
-		s.room.args, s.room.text = args, text
-	}()
+// insertPart stores as many entries as one statement does.
+func (s store) insertPart(ctx context.Context, tx *db.Tx, part []runtime.Record) error {
+	args := slices.Grow(s.room.args[:0], len(part)*columnCount)
 	for i := range part {
-		r := &part[i]
-		text = appendDetail(text[:0], r)
-		args.text(r.ID)
-		args.number(db.Micros(r.StartedAt))
-		args.text(r.ConnectionID, r.Slug, r.Account)
-		args.number(int64(r.Version))
-		args.text(r.Method, r.Host, r.Path, r.Query)
-		args.number(int64(r.Status))
-		args.text(string(r.Outcome))
-		args.number(int64(r.Attempts), r.Duration.Microseconds(), r.FirstByte.Microseconds(), r.RequestBytes, r.ResponseBytes)
-		args.text(r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, r.UserID, r.UserName, r.Operation, r.Cache, string(text))
+		s.room.text = args.entry(&part[i], s.room.text)
 	}
-	added, err := s.insertedIDs(ctx, tx, len(part), args)
+	// As a query, all of its arguments are handed over at once, which costs less than the rest of it.
+	rows, err := tx.Query(ctx, s.insertions[len(part)], args...)
+	clear(args)
+	s.room.args = args
 	if err != nil {
-		return nil, err
+		return err
+	}
+	rows.Next()
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
 	}
 	for i := range part {
-		r := &part[i]
-		if err := insertBodies(ctx, tx, *r); err != nil {
+		if err := insertBodies(ctx, tx, &part[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertMissing stores the entries that are not in the log already, and returns them.
+func (s store) insertMissing(ctx context.Context, tx *db.Tx, batch []runtime.Record) ([]*runtime.Record, error) {
+	var stored []*runtime.Record
+	for i := range batch {
+		r := &batch[i]
+		var args arguments
+		args.entry(r, nil)
+		result, err := tx.Exec(ctx, insertion(1)+` ON CONFLICT (id) DO NOTHING`, args...)
+		if err != nil {
 			return nil, err
 		}
-		if added[r.ID] {
-			delete(added, r.ID) // An id that comes twice was stored once.
-			accepted = append(accepted, r)
+		if n, err := result.RowsAffected(); err != nil {
+			return nil, err
+		} else if n == 0 {
+			continue
 		}
+		if err := insertBodies(ctx, tx, r); err != nil {
+			return nil, err
+		}
+		stored = append(stored, r)
 	}
-	return accepted, nil
+	return stored, nil
 }
 
 // arguments are those of several rows. Neighbours have most of their values in common: what is the same as
 // in the row before is not allocated again.
 type arguments []any
+
+// entry adds those of one row. text is room for its detail, and is returned.
+func (a *arguments) entry(r *runtime.Record, text []byte) []byte {
+	text = appendDetail(text[:0], r)
+	a.text(r.ID)
+	a.number(db.Micros(r.StartedAt))
+	a.text(r.ConnectionID, r.Slug, r.Account)
+	a.number(int64(r.Version))
+	a.text(r.Method, r.Host, r.Path, r.Query)
+	a.number(int64(r.Status))
+	a.text(string(r.Outcome))
+	a.number(int64(r.Attempts), r.Duration.Microseconds(), r.FirstByte.Microseconds(), r.RequestBytes, r.ResponseBytes)
+	a.text(r.ErrorCode, r.ErrorText, r.KeyID, r.KeyName, r.ClientIP, r.UserID, r.UserName, r.Operation, r.Cache, string(text))
+	return text
+}
 
 func (a *arguments) text(values ...string) {
 	for _, v := range values {
@@ -130,36 +177,10 @@ func (a *arguments) above() any {
 	return (*a)[len(*a)-columnCount]
 }
 
-// insertedIDs stores entries and returns the ids that were new.
-func (s store) insertedIDs(ctx context.Context, tx *db.Tx, count int, args []any) (map[string]bool, error) {
-	rows, err := tx.Query(ctx, s.insertion(count), args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	added := s.room.added
-	clear(added)
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		added[id] = true
-	}
-	return added, rows.Err()
-}
-
-// insertion is the statement that stores so many entries.
-func (s store) insertion(rows int) string {
-	if rows == rowsPerInsert {
-		return s.fullInsertion
-	}
-	return insertion(rows)
-}
-
 // columnCount counts columns and detail.
 const columnCount = 27
 
+// insertion is the statement that stores so many entries.
 func insertion(rows int) string {
 	var b strings.Builder
 	b.WriteString(`INSERT INTO calls (` + columns + `, detail) VALUES `)
@@ -174,7 +195,7 @@ func insertion(rows int) string {
 		}
 		b.WriteString(strconv.Itoa(n + 1))
 	}
-	b.WriteString(`) ON CONFLICT (id) DO NOTHING RETURNING id`)
+	b.WriteByte(')')
 	return b.String()
 }
 

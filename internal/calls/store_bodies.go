@@ -9,7 +9,7 @@ import (
 	"switchgear/internal/runtime"
 )
 
-func insertBodies(ctx context.Context, tx *db.Tx, r runtime.Record) error {
+func insertBodies(ctx context.Context, tx *db.Tx, r *runtime.Record) error {
 	if r.Bodies == nil {
 		return nil
 	}

@@ -76,8 +76,8 @@ func path(q Query) *statement {
 		s.and(`id = ` + s.param(q.RequestID))
 	case q.Connection != "":
 		s.and(`slug = ` + s.param(q.Connection))
-	case q.Outcome != "":
-		s.and(`outcome = ` + s.param(q.Outcome))
+	case unlikeMost(q.Outcome):
+		s.and(`outcome = ` + s.param(q.Outcome) + ` AND outcome <> 'success'`)
 	case q.Status >= firstError || q.Class*100 >= firstError:
 		s.and(`status >= 400`)
 	}
@@ -93,6 +93,12 @@ func path(q Query) *statement {
 	return s
 }
 
+// unlikeMost reports whether the calls of an outcome are in an index of their own. Those that succeed are found
+// along the time.
+func unlikeMost(outcome string) bool {
+	return outcome != "" && outcome != string(runtime.OutcomeSuccess)
+}
+
 // firstError is the first status in the index of what was refused or failed.
 const firstError = 400
 
@@ -100,7 +106,7 @@ const firstError = 400
 // so that no index of theirs is taken instead of the one that the walk goes along.
 func filters(q Query, s *statement) bool {
 	n := len(s.parts)
-	if q.Outcome != "" && (q.Connection != "" || q.RequestID != "") {
+	if q.Outcome != "" && (q.Connection != "" || q.RequestID != "" || !unlikeMost(q.Outcome)) {
 		s.and(`outcome || '' = ` + s.param(q.Outcome))
 	}
 	if q.Connection != "" && q.RequestID != "" {
