@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -106,18 +107,9 @@ func splitPaths(machine, people http.Handler, paths ...string) http.Handler {
 // address past the reverse proxies that are configured.
 func (a *App) wrap(h http.Handler) http.Handler {
 	h = a.metrics.Middleware(routePattern)(h)
-	direct := middleware.ClientIPFromRemoteAddr(h)
 	if n := a.cfg.TrustedProxies; n > 0 {
-		proxied := h
-		h = middleware.ClientIPFromXFFTrustedProxies(n)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if middleware.GetClientIP(r.Context()) == "" { // it came past the proxies, or they say nothing usable
-				direct.ServeHTTP(w, r)
-				return
-			}
-			proxied.ServeHTTP(w, r)
-		}))
-	} else {
-		h = direct
+		// A request that came past the proxies, or of which they say nothing usable, keeps the address of its connection.
+		h = middleware.ClientIPFromXFFTrustedProxies(n)(h)
 	}
 	noSniff := []string{"nosniff"}
 	return telemetry.AssignRequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -125,8 +117,34 @@ func (a *App) wrap(h http.Handler) http.Handler {
 		h.ServeHTTP(w, r)
 	}), func(ctx context.Context) context.Context {
 		// The routers further in fill this in, so that the metrics know the pattern afterwards.
-		return context.WithValue(ctx, chi.RouteCtxKey, chi.NewRouteContext())
+		return &routeContext{Context: ctx}
 	})
+}
+
+// withPeer notes the address of who connected as that of the client. It is the same for all requests of the
+// connection.
+func withPeer(ctx context.Context, conn net.Conn) context.Context {
+	noted := ctx
+	note := middleware.ClientIPFromRemoteAddr(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		noted = r.Context() //nolint:fatcontext // Once.
+	}))
+	note.ServeHTTP(nil, (&http.Request{RemoteAddr: conn.RemoteAddr().String()}).WithContext(ctx))
+	return noted
+}
+
+// routeContext carries what the routers find out about a request.
+type routeContext struct {
+	context.Context //nolint:containedctx // It is one.
+
+	route chi.Context
+}
+
+// Value implements context.Context.
+func (c *routeContext) Value(key any) any {
+	if key == chi.RouteCtxKey {
+		return &c.route
+	}
+	return c.Context.Value(key)
 }
 
 func routePattern(r *http.Request) string { return chi.RouteContext(r.Context()).RoutePattern() }

@@ -76,7 +76,7 @@ type callerKey struct{}
 
 // WithCaller returns a context that carries the caller of a gateway request.
 func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+	return &callerContext{Context: ctx, caller: c}
 }
 
 // CallingKey is the API key that a call is made with, from the context of its request; both are empty when a
@@ -86,7 +86,25 @@ func CallingKey(ctx context.Context) (id, name string) {
 	return c.KeyID, c.KeyName
 }
 
-func callerOf(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
+// callerContext is what context.WithValue makes, in one piece: every call has one.
+type callerContext struct {
+	context.Context //nolint:containedctx // It is one.
+
+	caller Caller
+}
+
+// Value implements context.Context.
+func (c *callerContext) Value(key any) any {
+	if key == (callerKey{}) {
+		return &c.caller
+	}
+	return c.Context.Value(key)
+}
+
+// callerOf is the caller of a call; it is read only.
+func callerOf(ctx context.Context) *Caller {
+	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
+		return c
+	}
+	return &Caller{}
 }

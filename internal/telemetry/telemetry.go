@@ -82,11 +82,28 @@ func NewRequestID() string {
 
 // WithRequestID returns a context that carries the id.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
+	return &requestContext{Context: ctx, id: id}
+}
+
+// requestContext is what context.WithValue makes, in one piece: every request has one.
+type requestContext struct {
+	context.Context //nolint:containedctx // It is one.
+
+	id string
+}
+
+// Value implements context.Context.
+func (c *requestContext) Value(key any) any {
+	if key == (requestIDKey{}) {
+		return &c.id
+	}
+	return c.Context.Value(key)
 }
 
 // RequestID returns the id that WithRequestID stored, or nothing.
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	if id, ok := ctx.Value(requestIDKey{}).(*string); ok {
+		return *id
+	}
+	return ""
 }
