@@ -22,7 +22,11 @@ const (
 // medians over the rounds. It runs once, whatever -benchtime says.
 func BenchmarkGatewayBesideProxies(b *testing.B) {
 	upstream := startUpstream(b)
-	systems := []system{upstream, startNginxProxy(b, upstream.address), startCaddy(b, upstream.address), startGateway(b, upstream.address)}
+	at := upstream.address
+	systems := []system{
+		upstream, startNginxProxy(b, at), startCaddy(b, at), startGateway(b, at),
+		startFloor(b, floorSockets, at), startFloor(b, floorServer, at), startFloor(b, floorLibrary, at),
+	}
 	full, steady := make([][]sample, len(systems)), make([][]sample, len(systems))
 	for n := range rounds {
 		for i := range systems {
@@ -47,6 +51,10 @@ func BenchmarkGatewayBesideProxies(b *testing.B) {
 	b.ReportMetric(rate(3), "req/s")
 	b.ReportMetric(rate(3)/rate(2), "x-caddy")
 	b.ReportMetric(rate(3)/rate(1), "x-nginx")
+	spent := func(i int) float64 {
+		return float64(median(column(full[i], func(s sample) time.Duration { return s.cpu })))
+	}
+	b.ReportMetric(spent(2)/spent(3), "cpu-x-caddy") // how many calls for the processor time of one of Caddy's
 }
 
 func column[T any](samples []sample, of func(sample) T) []T {
