@@ -89,6 +89,34 @@ func (s *Service) EditRule(ctx context.Context, a access.Actor, id string, d Rul
 	return out, err
 }
 
+// TellSilent lets every enabled rule that tells no enabled channel tell all of these, and returns how many rules
+// it changed. It needs configure. Without an enabled channel it changes none.
+func (s *Service) TellSilent(ctx context.Context, a access.Actor) (int, error) {
+	if err := a.Require(access.PermissionConfigure); err != nil {
+		return 0, err
+	}
+	set := s.set.Load()
+	var on []string
+	for _, c := range set.channels {
+		if c.Enabled {
+			on = append(on, c.ID)
+		}
+	}
+	n := 0
+	for _, r := range set.rules {
+		if len(on) == 0 || !r.Enabled || slices.ContainsFunc(r.Channels, func(id string) bool { return slices.Contains(on, id) }) {
+			continue
+		}
+		d := r.Draft()
+		d.Channels = append(slices.Clone(d.Channels), on...)
+		if _, err := s.EditRule(ctx, a, r.ID, d); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 // SwitchRule switches a rule on or off. It needs configure.
 func (s *Service) SwitchRule(ctx context.Context, a access.Actor, id string, on bool, reason string) error {
 	reason, err := checkText("reason", reason, "")

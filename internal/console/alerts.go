@@ -28,6 +28,7 @@ func (p alertPages) routes() []route {
 		{http.MethodGet, "/alerts/rules", read, p.rules},
 		{http.MethodGet, "/alerts/rules/new", configure, p.newRule},
 		{http.MethodPost, "/alerts/rules/new", configure, p.createRule},
+		{http.MethodPost, "/alerts/rules/tell", configure, p.tellSilent},
 		{http.MethodGet, "/alerts/rules/{id}/edit", configure, p.editRule},
 		{http.MethodPost, "/alerts/rules/{id}/edit", configure, p.updateRule},
 		{http.MethodPost, "/alerts/rules/{id}/enable", configure, p.enableRule},

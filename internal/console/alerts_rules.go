@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -299,6 +300,27 @@ func (p alertPages) updateRule(w http.ResponseWriter, r *http.Request) error {
 		return p.ruleForm(w, r, status, rule.ID, form, messages)
 	}
 	p.Access.PutFlash(r.Context(), "ok", "Saved. The rule watches by what it says now.")
+	seeOther(w, r, alertsview.RulesPath)
+	return nil
+}
+
+// tellSilent lets the rules that tell nobody tell every channel that is switched on.
+func (p alertPages) tellSilent(w http.ResponseWriter, r *http.Request) error {
+	if _, err := parseForm(w, r); err != nil {
+		return err
+	}
+	n, err := p.Alerts.TellSilent(r.Context(), actor(r))
+	if err != nil {
+		return err
+	}
+	text := strconv.Itoa(n) + " rules tell somebody now."
+	switch n {
+	case 0:
+		text = "No rule had to be changed."
+	case 1:
+		text = "1 rule tells somebody now."
+	}
+	p.Access.PutFlash(r.Context(), "ok", text)
 	seeOther(w, r, alertsview.RulesPath)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"switchgear/internal/access"
+	"switchgear/internal/alerts"
 )
 
 // firing makes an alert of a rule on a connection as it is stored while it fires.
@@ -407,7 +408,7 @@ func TestAlertChannels(t *testing.T) {
 	s.post(t, admin, path+"/edit", edit, http.StatusSeeOther)
 	edit.Set("name", "")
 	s.post(t, admin, path+"/edit", edit, http.StatusBadRequest)
-	says(t, "the form to edit", s.get(t, admin, path+"/edit"), `value="Ops"`, "stored; leave empty to keep")
+	says(t, "the form to edit", s.get(t, admin, path+"/edit"), `value="Ops"`, "One is stored, and never shown. Leave the field empty to keep it.")
 	says(t, "the question", s.get(t, admin, path+"/rotate"), "Rotate the signing secret of Ops?")
 	s.post(t, admin, path+"/rotate", url.Values{"grace": {"9000h"}}, http.StatusBadRequest)
 	_, text = s.post(t, admin, path+"/rotate", url.Values{"grace": {"24h"}}, http.StatusOK)
@@ -457,4 +458,50 @@ func TestDurationText(t *testing.T) {
 			t.Errorf("%s is written %q, want %q", d, got, want)
 		}
 	}
+}
+
+// Channels that no rule names are said to be there, and one button lets the silent rules tell them.
+func TestSilentRules(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	owner := s.signedIn(t, access.RoleOwner)
+	viewer := s.signedIn(t, access.RoleViewer)
+	silent(t, "without a channel", s.get(t, owner, "/alerts"), "/alerts/rules/tell")
+	add := func(name string, enabled bool) alerts.Channel {
+		t.Helper()
+		c, _, err := s.alerts.CreateChannel(t.Context(), access.System(), alerts.ChannelDraft{
+			Name: name, Kind: "webhook", Enabled: enabled, Settings: map[string]string{"url": "https://hooks.example.com/" + name},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	add("Operations", true)
+	off := add("Old", false)
+	rules, err := s.alerts.Rules(t.Context(), access.System())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := rules[0].Draft()
+	d.Channels = []string{off.ID}
+	if _, err := s.alerts.EditRule(t.Context(), access.System(), rules[0].ID, d); err != nil {
+		t.Fatal(err)
+	}
+	page := s.get(t, owner, "/alerts")
+	says(t, "the warning", page, "6 rules", "tell nobody.", rules[0].Name+", ", "and 3 more: 1 channel is switched on, but 5 rules name none, and 1 only such that are switched off.",
+		`action="/alerts/rules/tell"`, "Let them tell Operations")
+	silent(t, "the warning", page, "Without a channel that is switched on")
+	silent(t, "the warning for a viewer", s.get(t, viewer, "/alerts"), "/alerts/rules/tell")
+	s.post(t, viewer, "/alerts/rules/tell", url.Values{}, http.StatusForbidden)
+	if to, _ := s.post(t, owner, "/alerts/rules/tell", url.Values{}, http.StatusSeeOther); to != "/alerts/rules" {
+		t.Errorf("leads to %s", to)
+	}
+	page = s.get(t, owner, "/alerts/rules")
+	says(t, "the rules", page, "6 rules tell somebody now.", "Operations")
+	silent(t, "the rules", page, "tell nobody", "/alerts/rules/tell")
+
+	// What is stored of a channel can be kept by leaving its field empty, and the form says so.
+	says(t, "the form", s.get(t, owner, "/alerts/channels/"+off.ID+"/edit"), "One is stored, and never shown. Leave the field empty to keep it.")
+	silent(t, "the form", s.get(t, owner, "/alerts/channels/"+off.ID+"/edit"), "to have one made")
 }

@@ -106,6 +106,7 @@ func (p alertPages) told(r *http.Request) (alertsview.Told, error) {
 		on[channels[i].ID] = channels[i].Enabled
 		if channels[i].Enabled {
 			out.Channels++
+			out.Channel = channels[i].Name
 		}
 	}
 	for i := range rules {
@@ -115,6 +116,10 @@ func (p alertPages) told(r *http.Request) (alertsview.Told, error) {
 		out.Rules++
 		if !slices.ContainsFunc(rules[i].Channels, func(id string) bool { return on[id] }) {
 			out.Silent++
+			out.Names = append(out.Names, rules[i].Name)
+			if len(rules[i].Channels) > 0 {
+				out.Off++
+			}
 		}
 	}
 	dead, err := p.deadNotifications(r)

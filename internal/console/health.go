@@ -49,6 +49,9 @@ func (p healthPages) show(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		out := connectionsview.HealthCourse{Label: t.label, Step: t.span / time.Duration(t.steps), Up: course.Up, Known: course.Known}
+		for _, o := range course.Outages {
+			out.Outages = append(out.Outages, connectionsview.HealthOutage{State: healthview.State(o.State), From: o.From, To: o.To})
+		}
 		for _, s := range course.States {
 			out.States = append(out.States, healthview.State(s))
 		}

@@ -118,8 +118,9 @@ func (p overviewPages) impactRow(r *http.Request, c *health.Item) overviewview.R
 	for m, n := range traffic.PerMinute {
 		row.Minutes = append(row.Minutes, overviewview.Minute{Calls: n, Failed: traffic.FailedPerMinute[m]})
 	}
-	for _, s := range c.States {
+	for i, s := range c.States {
 		row.States = append(row.States, overviewview.State(s))
+		row.Spans = append(row.Spans, overviewview.Span(c.Spans[i]))
 	}
 	state, ok := p.Protections.State(c.ID)
 	if !ok {

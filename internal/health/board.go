@@ -37,6 +37,8 @@ type Item struct {
 	Traffic calls.Weight
 	// States are the worst of each of the last minutes, oldest first; empty where none is known.
 	States [Minutes]State
+	// Spans are when within each minute it was so; several such times are one.
+	Spans [Minutes]Span
 	// Trip is what opened the breaker of Status first, nil where that is not known.
 	Trip *Trip
 	// Since counts the calls since the status began to need attention.
@@ -50,9 +52,10 @@ func (b *Board) item(i int) Item {
 	f := it.facts
 	f.words, f.told = true, b.At
 	out := Item{
-		Standing: &it.standing, Status: it.status, Traffic: f.traffic, States: it.minutes.until(minuteOf(b.At)), Trip: it.trip, Since: it.since, Breakers: len(f.breakers),
+		Standing: &it.standing, Status: it.status, Traffic: f.traffic, Trip: it.trip, Since: it.since, Breakers: len(f.breakers),
 	}
 	out.Status.Why = f.status().Why
+	out.States, out.Spans = it.minutes.until(minuteOf(b.At))
 	return out
 }
 

@@ -126,6 +126,14 @@ type Course struct {
 	// connection is idle, paused or not set up. What takes part counts as up: degraded is, held and a credential problem
 	// are not.
 	Up, Known time.Duration
+	// Outages are when calls could not, to the microsecond, the oldest first; the state does not change within one.
+	Outages []Outage
+}
+
+// Outage is a time in which calls could not get what they wanted.
+type Outage struct {
+	State    State
+	From, To time.Time
 }
 
 // Course returns how a connection was for a time until now, in so many steps. It needs system:read. While
@@ -157,6 +165,7 @@ func (s *Service) Course(ctx context.Context, a access.Actor, connectionID strin
 			c.Known += to.Sub(from)
 		case StateDown, StateHeld, StateCredential:
 			c.Known += to.Sub(from)
+			c.Outages = append(c.Outages, Outage{state, from, to})
 		case StateNotSetUp, StateIdle, StatePaused:
 		}
 		step := span / time.Duration(steps)
@@ -166,16 +175,16 @@ func (s *Service) Course(ctx context.Context, a access.Actor, connectionID strin
 			}
 		}
 	}
+	// What is not read because there are too many changes is not known.
+	if len(changes) > 0 && len(changes) < maxCourse {
+		fill(changes[0].From, begin, changes[0].At)
+	}
 	for i, change := range changes {
 		end := now
 		if i+1 < len(changes) {
 			end = changes[i+1].At
 		}
 		fill(change.To, change.At, end)
-	}
-	// What is not read because there are too many changes is not known.
-	if len(changes) > 0 && len(changes) < maxCourse {
-		fill(changes[0].From, begin, changes[0].At)
 	}
 	return c, nil
 }

@@ -121,6 +121,7 @@ func TestCourseOverDays(t *testing.T) {
 	want := Course{
 		States: []State{StateHealthy, StateDown, StateDegraded, StateDegraded, StateDegraded, StateDegraded, StateIdle, StateHeld},
 		Up:     (4 + 12 + 1) * time.Hour, Known: (4 + 2 + 12 + 1 + 1) * time.Hour,
+		Outages: []Outage{{StateDown, ago(20 * time.Hour), ago(18 * time.Hour)}, {StateHeld, ago(2 * time.Hour), ago(time.Hour)}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("a day (-want +got):\n%s", diff)
@@ -134,6 +135,14 @@ func TestCourseOverDays(t *testing.T) {
 	}
 	if c := course("quiet", 24*time.Hour, 2); c.Known != 0 || c.States[0] != "" || c.States[1] != "" {
 		t.Errorf("never changed: %+v", c)
+	}
+	// An outage of seconds is the state of its step, and has its exact times.
+	w.keep("quiet", Change{At: ago(30 * time.Hour), To: StateHealthy}, Change{At: ago(7 * time.Hour), From: StateHealthy, To: StateDown}, Change{At: ago(7*time.Hour - 4*time.Second), From: StateDown, To: StateHealthy})
+	if diff := cmp.Diff(Course{
+		States: []State{StateHealthy, StateHealthy, StateDown, StateHealthy}, Up: 24*time.Hour - 4*time.Second, Known: 24 * time.Hour,
+		Outages: []Outage{{StateDown, ago(7 * time.Hour), ago(7*time.Hour - 4*time.Second)}},
+	}, course("quiet", 24*time.Hour, 4)); diff != "" {
+		t.Errorf("an outage of seconds (-want +got):\n%s", diff)
 	}
 	if _, err := w.Course(t.Context(), access.Actor{}, "stripe", time.Hour, 1); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("nobody: %v", err)

@@ -261,8 +261,7 @@ func (s *Service) follow(it *item) {
 		m.trip = &Trip{At: l.At, Counts: l.Counts, Window: b.Config.Window}
 	}
 	m.last = f.traffic.Sum
-	minute := minuteOf(f.now)
-	m.minutes.note(minute, levelOf(st.State), minute == s.ledger.minute)
+	m.minutes.note(f.now, levelOf(st.State), minuteOf(f.now) == s.ledger.minute)
 	st.Since, it.trip, it.minutes = m.since, m.trip, m.minutes
 	it.since = minus(m.last, m.base)
 }

@@ -270,29 +270,62 @@ func TestBoardsAreMadeAheadWhileSomebodyLooks(t *testing.T) {
 func TestCourse(t *testing.T) {
 	t.Parallel()
 	var c course
-	if got := c.until(100); got != ([Minutes]State{}) {
+	if got, _ := c.until(100); got != ([Minutes]State{}) {
 		t.Errorf("before anything: %v", got)
 	}
-	c.note(100, levelOf(StateHealthy), false)
-	c.note(102, levelOf(StateDown), true)
-	c.note(102, levelOf(StateHealthy), true)
-	c.note(105, levelOf(StateIdle), false)
-	c.note(90, levelOf(StateIdle), false) // the clock was set back
+	c.note(clockAt(100, 0), levelOf(StateHealthy), false)
+	c.note(clockAt(102, 0), levelOf(StateDown), true)
+	c.note(clockAt(102, 0), levelOf(StateHealthy), true)
+	c.note(clockAt(105, 0), levelOf(StateIdle), false)
+	c.note(clockAt(90, 0), levelOf(StateIdle), false) // the clock was set back
 	want := [Minutes]State{6: StateHealthy, 7: StateHealthy, 8: StateDown, 9: StateHealthy, 10: StateHealthy, 11: StateIdle, 12: StateIdle, 13: StateIdle, 14: StateIdle}
-	if diff := cmp.Diff(want, c.until(108)); diff != "" {
+	if diff := cmp.Diff(want, states(c.until(108))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := c.until(1000); got != [Minutes]State(filled(StateIdle)) {
+	if got, _ := c.until(1000); got != [Minutes]State(filled(StateIdle)) {
 		t.Errorf("long after: %v", got)
 	}
 	// A state that reaches into a minute counts there; one that ended when the minute began does not.
-	c.note(1000, levelOf(StateHeld), false)
-	c.note(1001, levelOf(StateHealthy), true)
-	c.note(1002, levelOf(StatePaused), false)
-	got := c.until(1002)
+	c.note(clockAt(1000, 0), levelOf(StateHeld), false)
+	c.note(clockAt(1001, 0), levelOf(StateHealthy), true)
+	c.note(clockAt(1002, 0), levelOf(StatePaused), false)
+	got, _ := c.until(1002)
 	if diff := cmp.Diff([]State{StateHeld, StateHeld, StatePaused}, got[Minutes-3:]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+func clockAt(minute, second int64) time.Time { return time.Unix(60*minute+second, 0) }
+
+func states(s [Minutes]State, _ [Minutes]Span) [Minutes]State { return s }
+
+// A state of seconds is that of its minute when it is the worst, with when it was so.
+func TestCourseOfSeconds(t *testing.T) {
+	t.Parallel()
+	var c course
+	note := func(second int64, s State) { c.note(clockAt(100, second), levelOf(s), true) }
+	want := func(what string, minute int64, state State, from, to int64) {
+		t.Helper()
+		got, spans := c.until(minute)
+		last := spans[Minutes-1]
+		if got[Minutes-1] != state || !last.From.Equal(clockAt(100, from)) || !last.To.Equal(clockAt(100, to)) {
+			t.Errorf("%s: %s from %s to %s", what, got[Minutes-1], last.From, last.To)
+		}
+	}
+	c.note(clockAt(99, 0), levelOf(StateHealthy), false)
+	note(12, StateDown)
+	want("it began", 100, StateDown, 12, 60)
+	note(16, StateHealthy)
+	want("it ended", 100, StateDown, 12, 16)
+	note(30, StateDegraded)
+	want("something better", 100, StateDown, 12, 16)
+	note(40, StateDown)
+	note(45, StateHealthy)
+	want("once more", 100, StateDown, 12, 45)
+	want("the next minute", 101, StateHealthy, 60, 120)
+	c.note(clockAt(101, 50), levelOf(StateDown), true)
+	c.note(clockAt(102, 7), levelOf(StateHealthy), true)
+	want("over the end of a minute", 102, StateDown, 120, 127)
 }
 
 func filled(s State) []State {

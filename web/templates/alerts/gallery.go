@@ -128,7 +128,7 @@ func listStates() []ui.State {
 	reader.CanOperate, reader.CanConfigure, reader.Told = false, false, Told{Rules: 5}
 	idle, silent := calm, many
 	idle.Told = Told{Channels: 1}
-	silent.Told, silent.CanConfigure, silent.CanOperate = Told{Channels: 1, Rules: 5, Silent: 2, Dead: 3}, true, false
+	silent.Told, silent.CanConfigure, silent.CanOperate = Told{Channels: 1, Channel: "Operations", Rules: 5, Silent: 2, Names: []string{"Expires within 14 days", "Expires within a day"}, Dead: 3}, true, false
 	more := many
 	more.FiringTotal, more.Total, more.Number, more.Limit, more.Status = 1204, 10000, 3, 10, StatusFiring
 	searched, wrong, past, long := calm, calm, calm, many

@@ -18,7 +18,7 @@ func sampleRules() []Rule {
 
 func ruleStates() []ui.State {
 	const group, kinds, form, question = "Alert rules page", "New alert rule page", "Alert rule form", "Alert questions"
-	many := RulesView{Page: frame("Rules"), Now: now(), Rules: sampleRules(), Told: Told{Channels: 2, Rules: 3, Silent: 1}, CanConfigure: true}
+	many := RulesView{Page: frame("Rules"), Now: now(), Rules: sampleRules(), Told: Told{Channels: 2, Rules: 3, Silent: 1, Off: 1, Names: []string{"Held by vendor"}}, CanConfigure: true}
 	empty, reader, one, long := many, many, many, many
 	empty.Rules, empty.Told = nil, Told{Channels: 1}
 	reader.CanConfigure = false

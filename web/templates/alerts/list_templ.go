@@ -10,6 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"switchgear/web/templates/ui"
@@ -358,7 +359,7 @@ func (r Row) state(now time.Time) templ.Component {
 			var templ_7745c5c3_Var12 string
 			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs("Acknowledged by " + r.Ack.said() + " (")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `alerts/list.templ`, Line: 79, Col: 45}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `alerts/list.templ`, Line: 80, Col: 45}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var12))
 			if templ_7745c5c3_Err != nil {
@@ -371,7 +372,7 @@ func (r Row) state(now time.Time) templ.Component {
 			var templ_7745c5c3_Var13 string
 			templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(")")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `alerts/list.templ`, Line: 81, Col: 8}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `alerts/list.templ`, Line: 82, Col: 8}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 			if templ_7745c5c3_Err != nil {
@@ -390,7 +391,7 @@ func (r Row) state(now time.Time) templ.Component {
 			var templ_7745c5c3_Var14 string
 			templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs("Not told by itself: ")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `alerts/list.templ`, Line: 86, Col: 27}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `alerts/list.templ`, Line: 87, Col: 27}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var14))
 			if templ_7745c5c3_Err != nil {
@@ -403,7 +404,7 @@ func (r Row) state(now time.Time) templ.Component {
 			var templ_7745c5c3_Var15 string
 			templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(" tells of the same incident.")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `alerts/list.templ`, Line: 88, Col: 35}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `alerts/list.templ`, Line: 89, Col: 35}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var15))
 			if templ_7745c5c3_Err != nil {
@@ -505,8 +506,8 @@ func (t Told) gaps(canConfigure bool) templ.Component {
 		case t.Channels > 0 && t.Silent > 0:
 			templ_7745c5c3_Err = ui.Notice{
 				Tone: ui.ToneWarn, Subject: plural(t.Silent, "rule"), Title: verb(t.Silent, "tells", "tell") + " nobody.",
-				Text:    "Without a channel that is switched on, an alert is only shown here.",
-				Actions: t.add(canConfigure, "Choose channels", RulesPath),
+				Text:    t.silence(),
+				Actions: t.mend(canConfigure),
 			}.Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -523,6 +524,45 @@ func (t Told) gaps(canConfigure bool) templ.Component {
 		}
 		return nil
 	})
+}
+
+// mostNames is how many rules that tell nobody are named.
+const mostNames = 3
+
+// silence says which rules tell nobody, and why.
+func (t Told) silence() string {
+	names := strings.Join(t.Names[:min(len(t.Names), mostNames)], ", ")
+	if rest := t.Silent - mostNames; rest > 0 {
+		names += " and " + strconv.Itoa(rest) + " more"
+	}
+	if names != "" {
+		names += ":"
+	}
+	there := plural(t.Channels, "channel") + " " + verb(t.Channels, "is", "are") + " switched on"
+	switch t.Off {
+	case 0:
+		return sentence(names, there+", but "+verb(t.Silent, "the rule names", "the rules name")+" none.")
+	case t.Silent:
+		return sentence(names, there+", but "+verb(t.Silent, "the rule names", "the rules name")+" only such that are switched off.")
+	}
+	return sentence(names, there+", but "+plural(t.Silent-t.Off, "rule")+" "+verb(t.Silent-t.Off, "names", "name")+" none, and "+strconv.Itoa(t.Off)+" only such that are switched off.")
+}
+
+// mend lets those rules tell what is switched on.
+func (t Told) mend(canConfigure bool) []templ.Component {
+	if !canConfigure {
+		return nil
+	}
+	who := "all " + plural(t.Channels, "channel")
+	switch {
+	case t.Channels == 1 && t.Channel != "":
+		who = t.Channel
+	case t.Channels == 2:
+		who = "both channels"
+	}
+	return []templ.Component{ui.PostButton{
+		Action: RulesPath + "/tell", Button: ui.Button{Label: "Let " + verb(t.Silent, "it", "them") + " tell " + who, Icon: "bell", Small: true, Kind: ui.ButtonPrimary},
+	}}
 }
 
 func (t Told) add(canConfigure bool, label, href string) []templ.Component {

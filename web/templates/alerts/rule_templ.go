@@ -552,7 +552,7 @@ func (p Param) field(problems Errors) ui.Field {
 		f.Mono = true
 	}
 	if p.Stored {
-		f.Placeholder = "stored; leave empty to keep"
+		f.Hint = "One is stored, and never shown. Leave the field empty to keep it."
 	}
 	return f
 }

@@ -138,7 +138,7 @@ func RulesPart(v RulesView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = v.Told.gaps(false).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = v.Told.gaps(v.CanConfigure).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

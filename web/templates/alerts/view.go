@@ -68,9 +68,12 @@ type Mute struct {
 
 // Told says whether anybody would hear of an alert.
 type Told struct {
-	// Channels counts those that are switched on, Rules the rules that are, and Silent those of them without
-	// a channel.
-	Channels, Rules, Silent int
+	// Channels counts those that are switched on, Rules the rules that are, and Silent those of them that tell
+	// none of these channels; of those, Off name only channels that are switched off.
+	Channels, Rules, Silent, Off int
+	// Channel is the name of the one that is switched on, where there is one. Names are those of silent rules.
+	Channel string
+	Names   []string
 	// Dead counts the notifications of the last day that could not be delivered.
 	Dead int
 }

@@ -17,7 +17,11 @@ func sampleHealth() HealthView {
 			states[steps-1-i] = last
 		}
 		known := time.Duration(steps-1) * step
-		return HealthCourse{Label: label, States: states, Step: step, Known: known, Up: known - time.Duration(n)*step}
+		var outages []HealthOutage
+		if last == health.StateDown {
+			outages = []HealthOutage{{last, ago(5*time.Hour + 8*time.Second), ago(5 * time.Hour)}, {last, ago(14 * time.Minute), now()}}
+		}
+		return HealthCourse{Outages: outages, Label: label, States: states, Step: step, Known: known, Up: known - time.Duration(n)*step}
 	}
 	return HealthView{
 		Page: frame("Stripe live", "connections", "health"), Now: now(), Head: sampleHead(), Number: 1, Limit: 50, Total: 4,
@@ -44,7 +48,7 @@ func healthStates() []ui.State {
 	one.Status = HealthStatus{State: health.StateHealthy, Since: ago(3 * day), Why: "60 calls in the last 5 minutes, none failed.", Request: "HEAD /"}
 	empty.Rows, empty.Total, empty.Status = nil, 0, HealthStatus{State: health.StateIdle, Why: "No call in the last 15 minutes. Nothing is known about it."}
 	for i := range empty.Courses {
-		empty.Courses[i].States, empty.Courses[i].Up, empty.Courses[i].Known = make([]health.State, 48), 0, 0
+		empty.Courses[i].States, empty.Courses[i].Up, empty.Courses[i].Known, empty.Courses[i].Outages = make([]health.State, 48), 0, 0, nil
 	}
 	filtered.Rows, filtered.Total, filtered.State, filtered.From = nil, 0, "held", "2026-03-01"
 	wrong.From, wrong.Errors = "yesterday", Errors{"from": "Write a date as 2026-01-31."}

@@ -154,7 +154,7 @@ func HealthPart(v HealthView) templ.Component {
 					ctx = templ.InitializeContext(ctx)
 					templ_7745c5c3_Err = ui.Table{
 						ID: "health-course", Caption: "How it was", Rows: v.courses(), Roomy: true,
-						Columns: []ui.Column{{Label: "Last"}, {Label: "Status", Wrap: true}, {Label: "Up", Numeric: true}, {Label: "Of what is known", Numeric: true}},
+						Columns: []ui.Column{{Label: "Last"}, {Label: "Status", Wrap: true}, {Label: "Up", Numeric: true}, {Label: "Of what is known", Numeric: true}, {Label: "Outages", Wrap: true}},
 					}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -292,7 +292,7 @@ func (v HealthView) courses() []ui.Row {
 		if c.Known > 0 {
 			known = ui.Text(breakers.Span(c.Known.Round(time.Minute)))
 		}
-		out[i] = ui.Row{ID: "course-" + strconv.Itoa(i), Cells: []templ.Component{ui.Strong(c.Label), c.ribbon(v.Now), ui.Text(c.share()), known}}
+		out[i] = ui.Row{ID: "course-" + strconv.Itoa(i), Cells: []templ.Component{ui.Strong(c.Label), c.ribbon(v.Now), ui.Text(c.share()), known, c.outages(v.Now)}}
 	}
 	return out
 }
@@ -305,7 +305,65 @@ func (c HealthCourse) share() string {
 	return strconv.FormatFloat(math.Floor(10000*float64(c.Up)/float64(c.Known))/100, 'f', -1, 64) + " %"
 }
 
-// ribbon draws the states; those that last are one slice.
+// outages says in words what the ribbon shows: how many, how long in all, and exactly when the last one was.
+func (c HealthCourse) outages(now time.Time) templ.Component {
+	if len(c.Outages) == 0 {
+		if c.Known <= 0 {
+			return ui.Text("")
+		}
+		return ui.Muted("none")
+	}
+	all := time.Duration(0)
+	for _, o := range c.Outages {
+		all += o.To.Sub(o.From)
+	}
+	last := c.Outages[len(c.Outages)-1]
+	return ui.Lines(ui.Text(strconv.Itoa(len(c.Outages))+" "+plural(len(c.Outages), "outage", "outages")+", "+lasting(all)), ui.Muted("the last: "+last.text(now)))
+}
+
+// text is what it was, and exactly when.
+func (o HealthOutage) text(now time.Time) string {
+	text := strings.ToLower(o.State.Chip().Label) + " " + o.From.UTC().Format("2 Jan 15:04:05")
+	if !o.To.Before(now) {
+		return text + " UTC, since then"
+	}
+	layout := "15:04:05"
+	if o.From.UTC().YearDay() != o.To.UTC().YearDay() {
+		layout = "2 Jan 15:04:05"
+	}
+	return text + "–" + o.To.UTC().Format(layout) + " UTC (" + lasting(o.To.Sub(o.From)) + ")"
+}
+
+// lasting is a time that is never zero: what is shorter than a second is said to be.
+func lasting(d time.Duration) string {
+	if d < time.Second {
+		return "under 1 s"
+	}
+	return breakers.Span(d.Round(time.Second))
+}
+
+// mostOutages is how many the title of one slice names.
+const mostOutages = 4
+
+// title is what a slice shows, with the exact times of the outages in it.
+func (c HealthCourse) title(label string, from, to, now time.Time) string {
+	out := label + ": from " + from.UTC().Format("2006-01-02 15:04 UTC") + " for " + breakers.Span(to.Sub(from))
+	n := 0
+	for _, o := range c.Outages {
+		if !o.From.Before(to) || !o.To.After(from) {
+			continue
+		}
+		if n++; n <= mostOutages {
+			out += "\n" + o.text(now)
+		}
+	}
+	if n > mostOutages {
+		out += "\nand " + strconv.Itoa(n-mostOutages) + " more"
+	}
+	return out
+}
+
+// ribbon draws the states; those that last are one slice. The worst of each step wins, however short it was.
 func (c HealthCourse) ribbon(now time.Time) ui.Ribbon {
 	out := ui.Ribbon{Wide: true, Label: "Up for " + c.share() + " of the time in which that is known"}
 	if c.Known <= 0 {
@@ -322,7 +380,7 @@ func (c HealthCourse) ribbon(now time.Time) ui.Ribbon {
 			chip.Tone, chip.Label = ui.ToneIdle, "Not known"
 		}
 		out.Slices = append(out.Slices, ui.Slice{
-			Tone: chip.Tone, Wide: n, Title: chip.Label + ": from " + from.UTC().Format("2006-01-02 15:04 UTC") + " for " + breakers.Span(time.Duration(n)*c.Step),
+			Tone: chip.Tone, Wide: n, Title: c.title(chip.Label, from, from.Add(time.Duration(n)*c.Step), now),
 		})
 		i += n
 	}

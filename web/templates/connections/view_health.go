@@ -56,6 +56,14 @@ type HealthCourse struct {
 	Step   time.Duration
 	// Up is how long calls could get what they wanted, of Known.
 	Up, Known time.Duration
+	// Outages are when they could not, the oldest first.
+	Outages []HealthOutage
+}
+
+// HealthOutage is a time in which calls could not get what they wanted.
+type HealthOutage struct {
+	State    health.State
+	From, To time.Time
 }
 
 // HealthChange is one change of the status.

@@ -43,6 +43,13 @@ func impactSample() Impact {
 	}
 }
 
+// shortly is an outage of four seconds in one of the last minutes.
+func shortly(at time.Time, minute int) []Span {
+	out := make([]Span, 15)
+	out[minute] = Span{at, at.Add(4 * time.Second)}
+	return out
+}
+
 func rowSamples() []Row {
 	at := func(ago time.Duration) time.Time { return now().Add(-ago) }
 	minutes := func(state State, last int) []State {
@@ -60,6 +67,7 @@ func rowSamples() []Row {
 			Done: 9, Items: 12, Slug: "stripe", Name: "Stripe live", Kind: "rest", Auth: "Bearer token", Version: 18, Calls: 60, Failed: 60, Minutes: quarter(4, 15, 4),
 			State: StateDown, Why: "Open because 38 of 60 calls failed: 63 % of 50 %.", Since: at(14 * time.Minute), States: minutes(StateDown, 14),
 			Breaker: &breakers.Status{State: breakers.StateOpen, Since: at(14 * time.Minute), Until: at(-22 * time.Second)},
+			Spans:   shortly(at(8*time.Minute).Add(12*time.Second), 6),
 			Limit:   breakers.Meter{Label: "90 per 1 s", Value: 90, Max: 90, Text: "90 of 90 per 1 s"}, InFlight: 25, MaxInFlight: 25, Repeats: 12, MostRepeats: 12, Stale: 390,
 			P50: 5300 * time.Millisecond, P95: 8100 * time.Millisecond, P99: 10 * time.Second, Slow: 41, Judged: 60, LastSuccess: at(44 * time.Minute), LastFailure: at(2 * time.Second), LastError: "Unavailable",
 		},

@@ -310,7 +310,7 @@ func (r Row) course() ui.Ribbon {
 		ago := strconv.Itoa(len(r.Minutes)-1-i) + " min ago: "
 		if state := r.stateAt(i); state == StateDown || state == StateHeld || state == StateCredential {
 			bad++
-			s.Tone, s.Title = state.chip().Tone, ago+strings.ToLower(state.chip().Label)+", "+ui.Thousands(int64(m.Calls))+" calls, "+ui.Thousands(int64(m.Failed))+" failed"
+			s.Tone, s.Title = state.chip().Tone, ago+strings.ToLower(state.chip().Label)+r.exactly(i)+", "+ui.Thousands(int64(m.Calls))+" calls, "+ui.Thousands(int64(m.Failed))+" failed"
 			continue
 		}
 		switch {
@@ -329,6 +329,18 @@ func (r Row) course() ui.Ribbon {
 		out.Label = "Trouble in " + strconv.Itoa(bad) + " of the last " + strconv.Itoa(len(r.Minutes)) + " minutes"
 	}
 	return out
+}
+
+// exactly is when within a minute its state was so; nothing for all of it, and where that is not known.
+func (r Row) exactly(minute int) string {
+	if minute >= len(r.Spans) {
+		return ""
+	}
+	s := r.Spans[minute]
+	if s.From.IsZero() || s.To.Sub(s.From) >= time.Minute {
+		return ""
+	}
+	return " " + s.From.UTC().Format("15:04:05") + "–" + s.To.UTC().Format("15:04:05") + " UTC"
 }
 
 func (r Row) stateAt(minute int) State {

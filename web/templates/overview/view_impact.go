@@ -116,6 +116,8 @@ type Row struct {
 	Operation string
 	// States are the worst of each minute, oldest first; empty where none is known.
 	States []State
+	// Spans are when within each minute it was so, to the second.
+	Spans []Span
 	// Limit is the fullest of the rate limits, empty without any; Pace says what slows calls down beyond it.
 	Limit breakers.Meter
 	Pace  string
@@ -137,6 +139,9 @@ type Row struct {
 	// Done and Items are of the checklist; no items before the connection was judged.
 	Done, Items int
 }
+
+// Span is a time, to the second.
+type Span struct{ From, To time.Time }
 
 // Minute is what happened in one of the last minutes.
 type Minute struct{ Calls, Failed int }
