@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -70,16 +71,26 @@ func (p connectionPages) rollbackWith(w http.ResponseWriter, r *http.Request, st
 	if err != nil {
 		return err
 	}
-	c, head, err := p.find(r)
+	view, err := p.rollbackView(r, n)
 	if err != nil {
 		return err
+	}
+	view.Reason, view.Errors = why, problems
+	return p.render(w, r, status, connectionsview.Rollback(view))
+}
+
+// rollbackView is what bringing a version back would change. Where that is the policy, it can be tried first.
+func (p connectionPages) rollbackView(r *http.Request, n int) (connectionsview.RollbackView, error) {
+	c, head, err := p.find(r)
+	if err != nil {
+		return connectionsview.RollbackView{}, err
 	}
 	preview, err := p.Connections.Preview(r.Context(), actor(r), c.Slug, n)
 	if err != nil {
-		return err
+		return connectionsview.RollbackView{}, err
 	}
 	view := connectionsview.RollbackView{
-		Page: p.frame(r, c.Name), Now: p.Now(), Head: head, Version: versionRow(preview.Version), Changes: changeRows(preview.Changes), Reason: why, Errors: problems,
+		Page: p.frame(r, c.Name), Now: p.Now(), Head: head, Version: versionRow(preview.Version), Changes: changeRows(preview.Changes),
 	}
 	if preview.Problem != nil {
 		view.Problem = fault.PublicMessage(preview.Problem)
@@ -87,7 +98,8 @@ func (p connectionPages) rollbackWith(w http.ResponseWriter, r *http.Request, st
 			view.Problem += " " + e.Details.Suggestion
 		}
 	}
-	return p.render(w, r, status, connectionsview.Rollback(view))
+	view.CanTry = slices.ContainsFunc(preview.Changes, func(c connections.Change) bool { return strings.HasPrefix(c.Field, "policy") })
+	return view, nil
 }
 
 func (p connectionPages) activate(w http.ResponseWriter, r *http.Request) error {

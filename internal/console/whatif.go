@@ -27,11 +27,12 @@ type replays interface {
 type whatIfPages struct{ *Console }
 
 func (p whatIfPages) routes() []route {
-	configure := needs(access.PermissionConfigure)
+	configure, operate := needs(access.PermissionConfigure), needs(access.PermissionOperate)
 	return []route{
 		{http.MethodPost, "/connections/{slug}/what-if", configure, p.ask},
-		{http.MethodGet, "/connections/{slug}/what-if/{job}", configure, p.follow},
-		{http.MethodPost, "/connections/{slug}/what-if/{job}/cancel", configure, p.cancel},
+		{http.MethodGet, "/connections/{slug}/what-if/{job}", operate, p.follow},
+		{http.MethodPost, "/connections/{slug}/what-if/{job}/cancel", operate, p.cancel},
+		{http.MethodPost, "/connections/{slug}/versions/{version}/what-if", operate, p.askVersion},
 	}
 }
 
@@ -83,6 +84,46 @@ func (p whatIfPages) ask(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return p.render(w, r, status, connectionsview.Form(pages.complete(r, view, provider, values, c.AuthSecrets)))
+}
+
+// askVersion tries the policy of a version before it is brought back.
+func (p whatIfPages) askVersion(w http.ResponseWriter, r *http.Request) error {
+	if _, err := parseForm(w, r); err != nil {
+		return err
+	}
+	n, err := versionParam(r)
+	if err != nil {
+		return err
+	}
+	slug := chi.URLParam(r, "slug")
+	preview, err := p.Connections.Preview(r.Context(), actor(r), slug, n)
+	if err != nil {
+		return err
+	}
+	q := whatif.Question{Slug: slug, Policy: preview.Version.Definition.Policy, Of: n}
+	if isFragment(r) {
+		job, err := p.WhatIf.Start(r.Context(), actor(r), q)
+		return p.part(w, r, slug, job, 0, err)
+	}
+	view := connectionsview.WhatIf{Slug: slug}
+	result, err := p.WhatIf.Ask(r.Context(), actor(r), q)
+	status := http.StatusOK
+	switch {
+	case err == nil:
+		view.Result = p.result(result)
+	case fault.Is(err, fault.Unavailable):
+		status, view.Problem = http.StatusServiceUnavailable, fault.PublicMessage(err)
+	case fault.Is(err, fault.Invalid): // this release does not take its policy
+		status, view.Problem = http.StatusBadRequest, fault.PublicMessage(err)
+	default:
+		return err
+	}
+	rollback, err := connectionPages(p).rollbackView(r, n)
+	if err != nil {
+		return err
+	}
+	rollback.WhatIf = view
+	return p.render(w, r, status, connectionsview.Rollback(rollback))
 }
 
 // part answers with the region alone; its status is 200 also when the policy is wrong, because htmx shows
@@ -149,7 +190,7 @@ func (p whatIfPages) cancel(w http.ResponseWriter, r *http.Request) error {
 
 func (p whatIfPages) result(r whatif.Result) *connectionsview.WhatIfResult {
 	out := &connectionsview.WhatIfResult{
-		Now: p.Now(), Summary: r.Summary(), Empty: r.Empty(), From: r.From, Until: r.Until, Calls: r.Sample.Calls, Unknown: r.Sample.Refused,
+		Now: p.Now(), Summary: r.Summary(), Version: r.Of, Empty: r.Empty(), From: r.From, Until: r.Until, Calls: r.Sample.Calls, Unknown: r.Sample.Refused,
 		Present: whatIfOpenings(r.Now), Edited: whatIfOpenings(r.Edited), Caveats: r.Caveats,
 	}
 	row := func(label string, of func(f *whatif.Figures) string) {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"switchgear/internal/access"
+	"switchgear/internal/connections"
 	"switchgear/internal/runtime"
 )
 
@@ -93,5 +95,49 @@ func TestWhatIfOfTheForm(t *testing.T) {
 	// Who may not edit is not offered it.
 	if status, _, _ = s.submit(t, s.signedIn(t, access.RoleViewer), path, edit); status != http.StatusForbidden {
 		t.Errorf("a viewer: %d", status)
+	}
+}
+
+// Before a policy is brought back it can be tried on the recorded calls; where it is the same, there is nothing
+// to try.
+func TestWhatIfOfARollback(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	owner, operator, viewer := s.signedIn(t, access.RoleOwner), s.signedIn(t, access.RoleOperator), s.signedIn(t, access.RoleViewer)
+	s.create(t, "orders", "Orders")
+	update := func(d connections.Draft) {
+		t.Helper()
+		if _, err := s.connections.Update(t.Context(), access.System(), "orders", d, "", 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update(connections.Draft{Policy: json.RawMessage(`{"breaker":{"min_calls":4,"failure_ratio":1,"open_for":"10s","half_open_calls":1,"ramp":"0s"}}`)})
+	update(connections.Draft{Policy: json.RawMessage(`{}`)})
+	update(connections.Draft{Name: "Orders, renamed"})
+	s.past(t, "orders", strings.Repeat("f", 10)+strings.Repeat("s", 9))
+	const offer = `action="/connections/orders/versions/2/what-if#what-if"`
+	if _, _, page := s.do(t, operator, http.MethodGet, "/connections/orders/versions/2/rollback", nil); !strings.Contains(page, offer) {
+		t.Errorf("another policy cannot be tried: %s", page)
+	}
+	if _, _, page := s.do(t, owner, http.MethodGet, "/connections/orders/versions/3/rollback", nil); strings.Contains(page, "/what-if") {
+		t.Error("the same policy can be tried")
+	}
+	const path, sentence = "/connections/orders/versions/2/what-if", "The settings of v2 would have opened once for 10 s, saved 6 failing calls, rejected 4 good ones. Those in force would never have opened."
+	status, _, page := s.submit(t, operator, path, url.Values{})
+	if status != http.StatusOK || !strings.Contains(page, sentence) || !strings.Contains(page, "Roll back to v2") || !strings.Contains(page, `name="reason"`) {
+		t.Errorf("without JavaScript: %d %s", status, page)
+	}
+	status, _, page = s.do(t, operator, http.MethodPost, path, nil, "HX-Request", "true")
+	if status != http.StatusOK || !strings.HasPrefix(strings.TrimSpace(page), `<div id="what-if"`) || !strings.Contains(page, sentence) {
+		t.Errorf("the part: %d %s", status, page)
+	}
+	if status, _, _ = s.submit(t, viewer, path, url.Values{}); status != http.StatusForbidden {
+		t.Errorf("a viewer: %d", status)
+	}
+	if status, _, _ = s.submit(t, owner, "/connections/orders/versions/99/what-if", url.Values{}); status != http.StatusNotFound {
+		t.Errorf("a version that does not exist: %d", status)
+	}
+	if c, _ := s.connections.Peek("orders"); c.Version != 4 {
+		t.Errorf("something was saved: version %d", c.Version)
 	}
 }

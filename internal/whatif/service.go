@@ -84,6 +84,8 @@ type Question struct {
 	Slug string
 	// Policy would be the whole policy of the connection's own.
 	Policy json.RawMessage
+	// Of is the version whose policy that is, 0 for an edit.
+	Of int
 	// Since is how far back to look, 0 stands for DefaultWindow.
 	Since time.Duration
 }
@@ -93,6 +95,8 @@ type Result struct {
 	Slug string
 	// Version is whose policy is in force.
 	Version int
+	// Of is the version that the policy was of, 0 for an edit.
+	Of int
 	// Since and Until are what was asked for, From what was replayed: later than Since where calls were too many.
 	Since, From, Until time.Time
 	Sample             Sample
@@ -114,7 +118,13 @@ func (r *Result) Summary() string {
 	case r.Empty():
 		return "No calls were recorded in this time, so there is nothing to try the settings on."
 	case r.Same:
+		if r.Of > 0 {
+			return fmt.Sprintf("Going back to v%d changes neither breakers nor limits: both %s.", r.Of, r.Now.Sentence())
+		}
 		return "The edit changes neither breakers nor limits: both " + r.Now.Sentence() + "."
+	}
+	if r.Of > 0 {
+		return fmt.Sprintf("The settings of v%d %s. Those in force %s.", r.Of, r.Edited.Sentence(), r.Now.Sentence())
 	}
 	return "The edited settings " + r.Edited.Sentence() + ". Those in force " + r.Now.Sentence() + "."
 }
@@ -124,6 +134,7 @@ type prepared struct {
 	connection   connections.Connection
 	now, edited  runtime.PolicySet
 	since, until time.Time
+	of           int
 }
 
 // prepare checks a question. It needs the permission to read connections; what is wrong with the policy is
@@ -136,7 +147,7 @@ func (s *Service) prepare(ctx context.Context, a access.Actor, q Question) (prep
 	if err != nil {
 		return prepared{}, err
 	}
-	p := prepared{connection: c, until: s.deps.Now()}
+	p := prepared{connection: c, until: s.deps.Now(), of: q.Of}
 	p.since = p.until.Add(-q.Since)
 	if p.edited, err = s.deps.Connections.PolicySet(c, q.Policy); err != nil {
 		return prepared{}, err
@@ -231,7 +242,7 @@ func (s *Service) replay(ctx context.Context, p prepared, part calls.Stretch, be
 
 func (s *Service) result(p prepared, part calls.Stretch, r *replay) Result {
 	out := Result{
-		Slug: p.connection.Slug, Version: p.connection.Version, Since: part.Since, From: part.From, Until: part.Until, Older: part.Older,
+		Slug: p.connection.Slug, Version: p.connection.Version, Of: p.of, Since: part.Since, From: part.From, Until: part.Until, Older: part.Older,
 		Sample: r.sample, Now: r.now.finish(part.Until), Edited: r.edited.finish(part.Until),
 	}
 	out.Same = sameProtections(&p.now, &p.edited)

@@ -218,11 +218,17 @@ func rollbackStates() []ui.State {
 	}
 	v := RollbackView{Page: frame("Roll back to v17"), Now: now(), Head: sampleHead(), Version: sampleVersions().Rows[1], Changes: sampleDiff()}
 	same, wrong, long := v, v, v
+	offered := v
+	offered.CanTry = true
+	tried := offered
+	tried.WhatIf = WhatIf{Slug: "stripe", Result: whatIfResult()}
+	tried.WhatIf.Result.Version, tried.WhatIf.Result.Summary = 17, "The settings of v17 would have opened once for 10 s, saved 6 failing calls. Those in force would never have opened."
 	same.Changes = nil
 	wrong.Errors = Errors{"": "v17 is not valid any more.", "base_url": "The host is not allowed.", "reason": "Say why, for whoever asks later."}
 	long.Head, long.Version.Reason, long.Reason = longHead(), longText, longText
 	return []ui.State{
 		whole(group, "preview", Rollback(v)), whole(group, "no difference", Rollback(same)),
+		whole(group, "its policy can be tried", Rollback(offered)), whole(group, "its policy was tried", Rollback(tried)),
 		whole(group, "refused", Rollback(refused)),
 		whole(group, "errors", Rollback(wrong)), whole(group, "long text", Rollback(long)),
 	}

@@ -421,6 +421,24 @@ func Rollback(v RollbackView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
+				if v.CanTry {
+					templ_7745c5c3_Err = ui.Actions(ui.PostButton{Action: v.tryAddress(), Button: ui.Button{Label: whatIfTitle, Icon: "history", Region: RegionWhatIf, Action: v.tryAddress()}}).Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, " ")
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+					templ_7745c5c3_Err = WhatIfPart(v.WhatIf).Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, " ")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
 				if v.Problem != "" {
 					templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneBad, Title: version(v.Version.Number) + " cannot be brought back.", Text: v.Problem}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
@@ -431,7 +449,7 @@ func Rollback(v RollbackView) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, " ")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, " ")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -454,6 +472,11 @@ func Rollback(v RollbackView) templ.Component {
 		}
 		return nil
 	})
+}
+
+// tryAddress asks what the policy of the version would have done.
+func (v RollbackView) tryAddress() string {
+	return address(v.Head.Slug, tabVersions, strconv.Itoa(v.Version.Number), "what-if#"+RegionWhatIf)
 }
 
 func (v RollbackView) form() templ.Component {

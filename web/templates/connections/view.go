@@ -350,6 +350,9 @@ type RollbackView struct {
 	Problem string
 	Reason  string
 	Errors  Errors
+	// CanTry offers to try its policy on the recorded calls, WhatIf is the answer.
+	CanTry bool
+	WhatIf WhatIf
 }
 
 // CallsView is the tab of the calls. Address of Calls has to be /connections/{slug}/calls.

@@ -19,7 +19,9 @@ type WhatIf struct {
 type WhatIfResult struct {
 	Now time.Time
 	// Summary is the answer in a sentence, Better whether it deserves attention.
-	Summary     string
+	Summary string
+	// Version is the one whose settings were tried, 0 for edited ones.
+	Version     int
 	Empty       bool
 	From, Until time.Time
 	// Calls were replayed, Unknown of them had been refused at the time.

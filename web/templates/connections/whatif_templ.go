@@ -10,6 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"switchgear/web/templates/calls"
@@ -48,7 +49,7 @@ func WhatIfPart(v WhatIf) templ.Component {
 		var templ_7745c5c3_Var2 string
 		templ_7745c5c3_Var2, templ_7745c5c3_Err = templ.ResolveAttributeValue(RegionWhatIf)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `connections/whatif.templ`, Line: 16, Col: 23}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `connections/whatif.templ`, Line: 17, Col: 23}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var2)
 		if templ_7745c5c3_Err != nil {
@@ -260,7 +261,7 @@ func (r *WhatIfResult) card() templ.Component {
 					}
 					templ_7745c5c3_Err = ui.Table{
 						ID: "what-if-figures", Caption: "The same calls under both policies", Rows: r.rows(),
-						Columns: []ui.Column{{Label: "Figure", Wrap: true}, {Label: "In force", Numeric: true}, {Label: "Edited", Numeric: true}},
+						Columns: []ui.Column{{Label: "Figure", Wrap: true}, {Label: "In force", Numeric: true}, {Label: r.tried(), Numeric: true}},
 					}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -321,7 +322,7 @@ func (r *WhatIfResult) timeline() templ.Component {
 		ctx = templ.ClearChildren(ctx)
 		templ_7745c5c3_Err = ui.KeyValue{Wide: true, Items: []ui.Fact{
 			{Key: "Open, in force", Value: r.ribbon(r.Present, "In force")},
-			{Key: "Open, edited", Value: r.ribbon(r.Edited, "Edited"), Hint: r.From.UTC().Format(whatIfTime) + " to " + r.Until.UTC().Format(whatIfTime) + " UTC"},
+			{Key: "Open, " + strings.ToLower(r.tried()), Value: r.ribbon(r.Edited, r.tried()), Hint: r.From.UTC().Format(whatIfTime) + " to " + r.Until.UTC().Format(whatIfTime) + " UTC"},
 		}}.Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
@@ -353,7 +354,7 @@ func (r *WhatIfResult) openings() templ.Component {
 		ctx = templ.ClearChildren(ctx)
 		if len(r.Edited) > 0 {
 			templ_7745c5c3_Err = ui.Table{
-				ID: "what-if-openings", Caption: "When the edited settings would have opened a breaker", Rows: r.openingRows(), Roomy: true,
+				ID: "what-if-openings", Caption: "When " + r.settings() + " would have opened a breaker", Rows: r.openingRows(), Roomy: true,
 				Columns: []ui.Column{{Label: "It would have opened"}, {Label: "For", Numeric: true}, {Label: "Breaker"}, {Label: "Because", Wrap: true}},
 			}.Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
@@ -407,7 +408,7 @@ func (r *WhatIfResult) caveats() templ.Component {
 			var templ_7745c5c3_Var13 string
 			templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(text)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `connections/whatif.templ`, Line: 92, Col: 14}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `connections/whatif.templ`, Line: 93, Col: 14}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 			if templ_7745c5c3_Err != nil {
@@ -431,6 +432,21 @@ const (
 	whatIfSlices = 84
 	whatIfTime   = "2006-01-02 15:04"
 )
+
+// tried names the settings that were tried.
+func (r *WhatIfResult) tried() string {
+	if r.Version > 0 {
+		return version(r.Version)
+	}
+	return "Edited"
+}
+
+func (r *WhatIfResult) settings() string {
+	if r.Version > 0 {
+		return "the settings of " + version(r.Version)
+	}
+	return "the edited settings"
+}
 
 func (r *WhatIfResult) sample() string {
 	text := strconv.Itoa(r.Calls) + " recorded calls"
