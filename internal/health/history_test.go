@@ -10,6 +10,7 @@ import (
 
 	"switchgear/db"
 	"switchgear/internal/access"
+	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/dbtest"
 	"switchgear/internal/fault"
@@ -172,5 +173,25 @@ func TestCourseIsBounded(t *testing.T) {
 	must(t, err)
 	if c.Known != maxCourse*time.Second || c.States[0] != "" || c.States[23] != StateDown {
 		t.Errorf("%+v", c)
+	}
+}
+
+// Whoever is told of a change finds it in the history.
+func TestChangeIsStoredBeforeItIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dbtest.New(t), "stripe")
+	w.at = start()
+	found := -1
+	w.deps.Notify = func(topic string) {
+		if topic == Topic {
+			h, err := w.History(t.Context(), access.System(), "stripe", HistoryQuery{})
+			must(t, err)
+			found = h.Total
+		}
+	}
+	w.called("stripe", calls.Weight{Calls: 5, Failed: 5, Lately: 5, LatelyFailed: 5})
+	must(t, w.look(t.Context()))
+	if found != 1 {
+		t.Errorf("%d changes are in the history when one is told", found)
 	}
 }

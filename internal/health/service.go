@@ -189,13 +189,14 @@ func (s *Service) look(ctx context.Context) error {
 		return err
 	}
 	changed, fresh := s.lookAt(all)
-	if changed {
-		s.deps.Notify(Topic)
-	}
 	if fresh {
 		s.deps.Notify(BoardTopic)
 	}
-	return s.save(ctx)
+	err = s.save(ctx)
+	if changed { // whoever hears of it may read it in the history
+		s.deps.Notify(Topic)
+	}
+	return err
 }
 
 // lookAt brings everything up to date and, while somebody looks, makes a Board. It reports what to announce.
