@@ -58,7 +58,7 @@ func (s Scope) Grants(p Permission) bool {
 		return s.Covers(ScopeAPIRead)
 	case PermissionOperate, PermissionConfigure:
 		return s.Covers(ScopeAPIWrite)
-	case PermissionUsersRead, PermissionUsersWrite, PermissionKeysRead, PermissionKeysWrite, PermissionAuditRead, PermissionRotate:
+	case PermissionUsersRead, PermissionUsersWrite, PermissionKeysRead, PermissionKeysWrite, PermissionAuditRead, PermissionRotate, PermissionReveal:
 	}
 	return false
 }

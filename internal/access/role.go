@@ -37,7 +37,7 @@ func (r Role) Description() string {
 	case RoleOwner:
 		return "Everything, including other owners."
 	case RoleAdmin:
-		return "Everything except touching owners and the encryption keys."
+		return "Everything except touching owners, the encryption keys, and having secrets shown."
 	case RoleOperator:
 		return "Trip, reset, replay and roll back. Sees API keys, not users."
 	case RoleViewer:
@@ -63,6 +63,8 @@ const (
 	PermissionConfigure  Permission = "configure"
 	// PermissionRotate is about the keys that everything is encrypted with.
 	PermissionRotate Permission = "keys:rotate"
+	// PermissionReveal has the secrets of accounts shown, once that is allowed.
+	PermissionReveal Permission = "secrets:show"
 )
 
 // Permissions returns every permission.
@@ -70,7 +72,7 @@ func Permissions() []Permission {
 	return []Permission{
 		PermissionUsersRead, PermissionUsersWrite, PermissionKeysRead, PermissionKeysWrite,
 		PermissionAuditRead, PermissionSystemRead, PermissionOperate, PermissionConfigure,
-		PermissionRotate,
+		PermissionRotate, PermissionReveal,
 	}
 }
 
@@ -83,7 +85,7 @@ func (r Role) Can(p Permission) bool {
 	case RoleOwner:
 		return true
 	case RoleAdmin:
-		return p != PermissionRotate
+		return p != PermissionRotate && p != PermissionReveal
 	case RoleOperator:
 		return p == PermissionOperate || p == PermissionKeysRead || p == PermissionSystemRead
 	case RoleViewer:

@@ -46,6 +46,7 @@ func TestBrowser(t *testing.T) {
 		{"connect", connectJourney},
 		{"rotate", rotateJourney},
 		{"credentials", credentialsJourney},
+		{"reveal", revealJourney},
 		{"sessions", sessionsJourney},
 		{"hostile text", hostileTextJourney},
 		{"without scripts", scriptlessJourney},

@@ -36,6 +36,12 @@ func TestCanaryOfCredentials(t *testing.T) {
 			t.Errorf("rotate %s: status %d, %s is not said", what, got.status, says)
 		}
 	}
+	// A secret that was shown is on that one page, and nowhere else.
+	see(owner.post("/settings/reveal/allow", url.Values{"reason": {"canary"}, "password": {ownerPassword}}))
+	if shown := owner.post("/connections/orders/accounts/default/reveal", url.Values{"field": {"token"}, "reason": {"canary"}, "password": {ownerPassword}}); shown.status != 200 ||
+		!strings.Contains(shown.body, upstreamSecret) || shown.header.Get("Cache-Control") != "no-store" || strings.Contains(shown.body, secrets["credential of an account"]) {
+		t.Errorf("the page of a secret: status %d", shown.status)
+	}
 	key, err := os.ReadFile(p.cfg.EffectiveKeyFile())
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +54,7 @@ func TestCanaryOfCredentials(t *testing.T) {
 	for _, path := range []string{
 		"/settings/keys", "/", "/connections", "/connections/orders", "/connections/orders/accounts", "/connections/orders/accounts/default/rotate",
 		"/connections/orders/accounts/second/rotate", "/credentials", "/connections/orders/edit", "/connections/orders/versions",
-		"/connections/orders/calls", "/calls", "/audit?limit=200", "/keys", "/about",
+		"/connections/orders/calls", "/calls", "/audit?limit=200", "/keys", "/about", "/settings/reveal", "/connections/orders/accounts/default/reveal",
 	} {
 		if got := see(owner.get(path)); got.status != 200 {
 			t.Errorf("%s: status %d", path, got.status)

@@ -28,6 +28,7 @@ const (
 	actionCredentialDelete  = "credential.delete"  //nolint:gosec // the name of an action, not a secret.
 	actionCredentialConnect = "credential.connect" //nolint:gosec // the name of an action, not a secret.
 	actionCredentialExpiry  = "credential.expiry"  //nolint:gosec // the name of an action, not a secret.
+	actionCredentialReveal  = "credential.reveal"  //nolint:gosec // the name of an action, not a secret.
 	actionCredentialRevoke  = "credential.revoke"  //nolint:gosec // the name of an action, not a secret.
 )
 

@@ -213,6 +213,22 @@ func (store) role(ctx context.Context, tx *db.Tx, userID string) (access.Role, e
 	return role, err
 }
 
+// revealSetting is who allowed that secrets are shown; a fault.NotFound while nobody did.
+func (store) revealSetting(ctx context.Context, q reader) (text string, err error) {
+	err = q.QueryRow(ctx, `SELECT value FROM meta WHERE key = 'reveal'`).Scan(&text)
+	return text, err
+}
+
+// setRevealSetting stores it; an empty text takes it back.
+func (store) setRevealSetting(ctx context.Context, tx *db.Tx, text string) error {
+	if text == "" {
+		_, err := tx.Exec(ctx, `DELETE FROM meta WHERE key = 'reveal'`)
+		return err
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO meta (key, value) VALUES ('reveal', $1) ON CONFLICT (key) DO UPDATE SET value = $1`, text)
+	return err
+}
+
 // keyUsable reports whether an API key is neither revoked nor expired. Its scopes never change.
 func (store) keyUsable(ctx context.Context, tx *db.Tx, keyID string, now time.Time) (bool, error) {
 	var n int

@@ -9,6 +9,7 @@ import (
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	connectionsview "switchgear/web/templates/connections"
+	revealview "switchgear/web/templates/reveal"
 )
 
 func (p connectionPages) accounts(w http.ResponseWriter, r *http.Request) error {
@@ -48,9 +49,17 @@ func (p connectionPages) accountsView(r *http.Request, form url.Values, problems
 		view.Form.Expiry = &connectionsview.Expiry{Day: form.Get("expires_on")}
 		values = authValues(form)
 	}
+	reveals, err := p.reveals(r)
+	if err != nil {
+		return connectionsview.AccountsView{}, err
+	}
 	var secrets []string
 	for _, a := range stored {
-		view.Rows = append(view.Rows, credentialRow(c.Slug, a))
+		row := credentialRow(c.Slug, a)
+		if reveals && len(a.Revealable()) > 0 {
+			row.Reveal = revealview.AskPath(c.Slug, a.Account)
+		}
+		view.Rows = append(view.Rows, row)
 		if a.Account != view.Form.Account {
 			continue
 		}

@@ -19,6 +19,7 @@ import (
 	"switchgear/web/templates/gallery"
 	"switchgear/web/templates/layout"
 	overviewview "switchgear/web/templates/overview"
+	revealview "switchgear/web/templates/reveal"
 	rotationview "switchgear/web/templates/rotation"
 )
 
@@ -34,7 +35,7 @@ func (p galleryPages) routes() []route {
 
 func (p galleryPages) show(w http.ResponseWriter, r *http.Request) error {
 	//nolint:contextcheck // Components get their context when they are rendered.
-	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), connectview.Gallery(), credentialsview.Gallery(), breakersview.Gallery(), alertsview.Gallery(), callsview.Gallery(), checklistview.Gallery(), accessview.Gallery(), auditview.Gallery(), rotationview.Gallery(), aboutview.Gallery(), apidocsview.Gallery(), errorsview.Gallery())
+	groups := gallery.Groups(gallery.States(), overviewview.Gallery(), connectionsview.Gallery(), connectview.Gallery(), credentialsview.Gallery(), breakersview.Gallery(), alertsview.Gallery(), callsview.Gallery(), checklistview.Gallery(), accessview.Gallery(), auditview.Gallery(), rotationview.Gallery(), revealview.Gallery(), aboutview.Gallery(), apidocsview.Gallery(), errorsview.Gallery())
 	q := r.URL.Query()
 	if name := q.Get("state"); name != "" {
 		state, ok := gallery.Find(groups, q.Get("group"), name)

@@ -10,6 +10,7 @@ import (
 	alertsview "switchgear/web/templates/alerts"
 	credentialsview "switchgear/web/templates/credentials"
 	"switchgear/web/templates/layout"
+	revealview "switchgear/web/templates/reveal"
 	rotationview "switchgear/web/templates/rotation"
 	"switchgear/web/templates/ui"
 )
@@ -34,6 +35,7 @@ func sections() []section {
 		{"Govern", "keys", "API keys", "/keys", "key", needs(access.PermissionKeysRead)},
 		{"Govern", "audit", "Audit", "/audit", "file", needs(access.PermissionAuditRead)},
 		{"Govern", "encryption", "Encryption keys", rotationview.Path, "lock", needs(access.PermissionRotate)},
+		{"Govern", "reveal", "Reveal of secrets", revealview.Path, "eye", needs(access.PermissionReveal)},
 		{"Govern", "about", "About", "/about", "info", needs(access.PermissionSystemRead)},
 	}
 }

@@ -74,6 +74,7 @@ func (c *Console) routes() []route {
 		keyPages{c}.routes(),
 		auditPages{c}.routes(),
 		encryptionPages{c}.routes(),
+		revealPages{c}.routes(),
 		aboutPages{c}.routes(),
 		livePages{c}.routes(),
 		galleryPages{c}.routes(),

@@ -54,6 +54,6 @@
 //   - A credential is bound to its connection, account, row and version in the same way: a value that was
 //     moved does not open, and says so instead of going to the wrong place.
 //
-//   - Secrets go in and are put on requests. No function returns one; they are decrypted at the moment of
-//     use and in no snapshot, message or record.
+//   - Secrets go in and are put on requests. They are decrypted at the moment of use and are in no snapshot,
+//     message or record. [Vault.Reveal] alone returns what a person entered, and nothing of OAuth.
 package credentials

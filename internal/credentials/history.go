@@ -15,6 +15,7 @@ const (
 	EventConnected     = "connected"      // a person consented
 	EventImported      = "imported"       // a token from elsewhere
 	EventExpirySet     = "expiry_set"     // a person said when the secret ends, or that it does not
+	EventRevealed      = "revealed"       // a secret was shown to a person
 	EventRenewed       = "renewed"        // a new token
 	EventRenewalFailed = "renewal_failed" // none came; the first of a row
 	EventNeedsReauth   = "needs_reauth"   // only a person can bring it back

@@ -80,7 +80,7 @@ type VaultDeps struct {
 	Now    func() time.Time
 }
 
-// Vault keeps the credentials of connections. Secrets go in and are put on requests; no method returns
+// Vault keeps the credentials of connections. Secrets go in and are put on requests; only Reveal returns
 // one. Changes run in the caller's transaction; the caller also checks permission and records.
 type Vault struct {
 	store    vaultStore

@@ -399,6 +399,9 @@ func (c Credential) actions(slug string) templ.Component {
 	if c.revocable() {
 		parts = append(parts, ui.Button{Label: "Revoke", Small: true, Href: accountAddress(slug, c.Account, "revoke"), Opens: c.revokeDialog()})
 	}
+	if c.Reveal != "" {
+		parts = append(parts, ui.Button{Label: "Reveal", Small: true, Icon: "eye", Href: c.Reveal})
+	}
 	if c.deletable() {
 		parts = append(parts, ui.Button{Label: "Delete", Small: true, Href: accountAddress(slug, c.Account, "delete"), Opens: c.dialog()})
 	}

@@ -102,7 +102,7 @@ func accountStates() []ui.State {
 	v := AccountsView{
 		Page: frame("Stripe live", "connections"), Now: now(), Head: sampleHead(),
 		Rows: []Credential{
-			{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second), ExpiresOn: now().Add(9 * day), ExpiresSetBy: "ada@example.com", LastKey: KeyUse{"key_1", "billing-worker", ago(3 * time.Second)}, Rotatable: true},
+			{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second), ExpiresOn: now().Add(9 * day), ExpiresSetBy: "ada@example.com", Reveal: "/connections/stripe/accounts/default/reveal", LastKey: KeyUse{"key_1", "billing-worker", ago(3 * time.Second)}, Rotatable: true},
 			{Account: "acme", Auth: "Basic", State: "needs_reauth", Rotatable: true, Fields: []string{"password", "username"}, UpdatedAt: ago(40 * day)},
 		},
 		Form: AccountForm{AuthType: "bearer", AuthTypes: authTypes(), Auth: []AuthField{tokenField()}, Expiry: &Expiry{}},

@@ -110,6 +110,8 @@ func (e CredentialEvent) chip() ui.Chip {
 		return ui.Chip{Label: "Connected", Tone: ui.ToneOK}
 	case "imported":
 		return ui.Chip{Label: "Imported", Tone: ui.ToneOK}
+	case "revealed":
+		return ui.Chip{Label: "Revealed", Tone: ui.ToneWarn, Icon: "eye"}
 	case "expiry_set":
 		return ui.Chip{Label: "End set", Tone: ui.ToneIdle}
 	case "renewed":

@@ -242,6 +242,8 @@ type Credential struct {
 	// Fields are the names of the fields that are set.
 	Fields                []string
 	UpdatedAt, LastUsedAt time.Time
+	// Reveal is where a secret of it can be asked for; empty where none is shown.
+	Reveal string
 	// LastKey is the API key that it was last used for; the zero KeyUse when none is known.
 	LastKey KeyUse
 	// ExpiresOn is the end of the last day of its secret, zero when none is set; ExpiresSetBy is who set it.
