@@ -23,7 +23,7 @@ type CredentialEvent struct {
 	ID      string    `json:"id"`
 	At      time.Time `json:"at"`
 	Account string    `json:"account"`
-	Kind    string    `json:"kind" doc:"stored, connected, imported, expiry_set, revealed, renewed, renewal_failed, needs_reauth, revoked, not_revoked or deleted; of a rotation staged, tested, test_failed, switched, rolled_back, old_destroyed or discarded."`
+	Kind    string    `json:"kind" doc:"stored, client_replaced, connected, imported, expiry_set, revealed, renewed, renewal_failed, needs_reauth, revoked, not_revoked or deleted; of a rotation staged, tested, test_failed, switched, rolled_back, old_destroyed or discarded."`
 	Code    string    `json:"code,omitempty" doc:"Of a failure."`
 	Detail  string    `json:"detail,omitempty"`
 	Actor   string    `json:"actor"`

@@ -108,7 +108,7 @@ func (s *Service) putAccount(ctx context.Context, tx *db.Tx, a access.Actor, r r
 		done, err = s.advance(ctx, tx, a, r, next, Version{Cause: CauseCredential, Reason: reason}, diff(r.def, next.def))
 		return stored, done, err
 	}
-	return stored, effect{slug: r.Slug, accounts: []string{account}}, s.recordCredential(ctx, tx, a, r, account, kind, reason)
+	return stored, effect{slug: r.Slug, accounts: []string{account}}, s.recordCredential(ctx, tx, a, r, account, kind, reason, authOf(before))
 }
 
 // DeleteAccount forgets the credential of an account for good. It needs configure. Calls of the account

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 
 	"switchgear/db"
@@ -135,16 +136,17 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, a access.Actor, r row, v
 	}, more...)
 	err := s.record(ctx, tx, a, audit.Entry{Action: action, Target: r.target(), Reason: v.Reason, Details: details(nil, facts...)})
 	if err == nil && len(r.def.Auth.Marks) > 0 {
-		err = s.recordCredential(ctx, tx, a, r, credentials.DefaultAccount, r.def.Auth.Type, v.Reason)
+		err = s.recordCredential(ctx, tx, a, r, credentials.DefaultAccount, r.def.Auth.Type, v.Reason, DefinitionAuth{})
 	}
 	return effect{slug: r.Slug, accounts: []string{credentials.DefaultAccount}}, err
 }
 
-// recordCredential notes that a credential was stored, in the audit log and in its own history.
-func (s *Service) recordCredential(ctx context.Context, tx *db.Tx, a access.Actor, r row, account, kind, reason string) error {
+// recordCredential notes that a credential was stored in place of what was before, in the audit log and in its own
+// history.
+func (s *Service) recordCredential(ctx context.Context, tx *db.Tx, a access.Actor, r row, account, kind, reason string, before DefinitionAuth) error {
 	stored, err := s.vault.Find(ctx, tx, r.ID, account)
 	if err == nil {
-		err = s.vault.Record(ctx, tx, stored, credentials.EventStored, "", eventActor(a), reason)
+		err = s.vault.Record(ctx, tx, stored, storedEvent(before, authOf(stored)), "", eventActor(a), reason)
 	}
 	if err != nil {
 		return err
@@ -153,6 +155,19 @@ func (s *Service) recordCredential(ctx context.Context, tx *db.Tx, a access.Acto
 		Action: actionCredentialSet, Target: r.target(), Reason: reason,
 		Details: map[string]string{"account": account, "auth.type": kind},
 	})
+}
+
+// storedEvent is what happened to a credential: the client of an OAuth account is told apart, because its tokens may
+// be another client's now.
+func storedEvent(before, after DefinitionAuth) string {
+	t, err := authtype.Lookup(after.Type)
+	if _, granted := t.(authtype.Granted); err != nil || !granted || before.CredentialID == "" || before.Type != after.Type {
+		return credentials.EventStored
+	}
+	if before.Fields["client_id"] == after.Fields["client_id"] && maps.Equal(before.Marks, after.Marks) {
+		return credentials.EventStored
+	}
+	return credentials.EventClientReplaced
 }
 
 // Update replaces the definition of a connection. It needs configure. ifVersion is the version that the
@@ -303,7 +318,7 @@ func (s *Service) advance(ctx context.Context, tx *db.Tx, a access.Actor, old, n
 	if before, after := old.def.Auth, next.def.Auth; before.CredentialID != after.CredentialID || before.CredentialVersion != after.CredentialVersion {
 		done.accounts = []string{credentials.DefaultAccount}
 		if after.CredentialID != "" {
-			return done, s.recordCredential(ctx, tx, a, next, credentials.DefaultAccount, after.Type, v.Reason)
+			return done, s.recordCredential(ctx, tx, a, next, credentials.DefaultAccount, after.Type, v.Reason, before)
 		}
 	}
 	return done, nil

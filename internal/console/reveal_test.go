@@ -33,10 +33,10 @@ func revealSite(t *testing.T) (*site, *http.Client) {
 
 const revealPath = "/connections/stripe/accounts/default/reveal"
 
-// answers are what can be sent to the page that shows a secret.
-func (s *site) reveal(t *testing.T, client *http.Client, path string, pairs ...string) (int, http.Header, string) {
+// reveal sends a whole answer to the page that shows a secret.
+func (s *site) reveal(t *testing.T, client *http.Client, pairs ...string) (int, http.Header, string) {
 	t.Helper()
-	return s.form(t, client, path, append(pairs, "field", "password", "password", password, "reason", "moved")...)
+	return s.form(t, client, revealPath, append(pairs, "field", "password", "password", password, "reason", "moved")...)
 }
 
 // Until an owner allows it, nothing answers with a secret, whoever asks in whatever way.
@@ -48,7 +48,7 @@ func TestRevealIsOff(t *testing.T) {
 		if status, _, text := s.do(t, owner, http.MethodGet, revealPath, nil); status != http.StatusNotFound {
 			t.Errorf("%s, the question: %d\n%s", when, status, text)
 		}
-		if status, _, text := s.reveal(t, owner, revealPath); status != http.StatusNotFound || strings.Contains(text, revealed) {
+		if status, _, text := s.reveal(t, owner); status != http.StatusNotFound || strings.Contains(text, revealed) {
 			t.Errorf("%s, the answer: %d", when, status)
 		}
 		if page := s.get(t, owner, "/connections/stripe/accounts"); strings.Contains(page, revealPath) {
@@ -102,11 +102,11 @@ func TestRevealToAnOwner(t *testing.T) {
 			t.Errorf("%s: %d", name, status)
 		}
 	}
-	status, header, page := s.reveal(t, owner, revealPath, "once", once)
+	status, header, page := s.reveal(t, owner, "once", once)
 	if status != http.StatusOK || header.Get("Cache-Control") != "no-store" || !strings.Contains(page, revealed) || strings.Contains(page, "user-of-it") {
 		t.Fatalf("%d %v", status, header)
 	}
-	if status, _, text := s.reveal(t, owner, revealPath, "once", once); status != http.StatusConflict || strings.Contains(text, revealed) {
+	if status, _, text := s.reveal(t, owner, "once", once); status != http.StatusConflict || strings.Contains(text, revealed) {
 		t.Errorf("the same form again: %d", status)
 	}
 	accounts := s.get(t, owner, "/connections/stripe/accounts")
@@ -131,7 +131,7 @@ func TestRevealToAnOwner(t *testing.T) {
 	}
 
 	s.post(t, owner, "/settings/reveal/forbid", map[string][]string{"reason": {"done"}}, http.StatusSeeOther)
-	if status, _, text := s.reveal(t, owner, revealPath); status != http.StatusNotFound || strings.Contains(text, revealed) {
+	if status, _, text := s.reveal(t, owner); status != http.StatusNotFound || strings.Contains(text, revealed) {
 		t.Errorf("switched off again: %d", status)
 	}
 }
@@ -147,7 +147,7 @@ func TestRevealIsThrottled(t *testing.T) {
 			if header.Get("Retry-After") == "" {
 				t.Error("no Retry-After")
 			}
-			if status, _, text := s.reveal(t, owner, revealPath); status != http.StatusTooManyRequests || strings.Contains(text, revealed) {
+			if status, _, text := s.reveal(t, owner); status != http.StatusTooManyRequests || strings.Contains(text, revealed) {
 				t.Errorf("with the right password while it is slowed down: %d", status)
 			}
 			return

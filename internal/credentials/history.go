@@ -11,17 +11,18 @@ import (
 
 // The kinds of events in the life of a credential.
 const (
-	EventStored        = "stored"         // entered or replaced by a person
-	EventConnected     = "connected"      // a person consented
-	EventImported      = "imported"       // a token from elsewhere
-	EventExpirySet     = "expiry_set"     // a person said when the secret ends, or that it does not
-	EventRevealed      = "revealed"       // a secret was shown to a person
-	EventRenewed       = "renewed"        // a new token
-	EventRenewalFailed = "renewal_failed" // none came; the first of a row
-	EventNeedsReauth   = "needs_reauth"   // only a person can bring it back
-	EventRevoked       = "revoked"        // at the service
-	EventNotRevoked    = "not_revoked"    // the service was to, and did not
-	EventDeleted       = "deleted"
+	EventStored         = "stored"          // entered or replaced by a person
+	EventClientReplaced = "client_replaced" // a person entered another OAuth client, or another secret of it
+	EventConnected      = "connected"       // a person consented
+	EventImported       = "imported"        // a token from elsewhere
+	EventExpirySet      = "expiry_set"      // a person said when the secret ends, or that it does not
+	EventRevealed       = "revealed"        // a secret was shown to a person
+	EventRenewed        = "renewed"         // a new token
+	EventRenewalFailed  = "renewal_failed"  // none came; the first of a row
+	EventNeedsReauth    = "needs_reauth"    // only a person can bring it back
+	EventRevoked        = "revoked"         // at the service
+	EventNotRevoked     = "not_revoked"     // the service was to, and did not
+	EventDeleted        = "deleted"
 
 	// Of a rotation with overlap.
 	EventStaged       = "staged"        // the next one waits

@@ -31,8 +31,15 @@ func TestReveal(t *testing.T) {
 		t.Errorf("%v, %v", value, err)
 	}
 	for _, c := range [][3]string{
-		{"con_1", "basic", "nothing"}, {"con_1", "basic", ""}, {"con_1", "one", "token_secret"}, {"con_1", "one", "consumer_secret"},
-		{"con_1", "two", "client_secret"}, {"con_1", "two", "access"}, {"con_1", "open", "token"}, {"con_1", "nobody", "password"}, {"con_2", "basic", "password"},
+		{"con_1", "basic", "nothing"},
+		{"con_1", "basic", ""},
+		{"con_1", "one", "token_secret"},
+		{"con_1", "one", "consumer_secret"},
+		{"con_1", "two", "client_secret"},
+		{"con_1", "two", "access"},
+		{"con_1", "open", "token"},
+		{"con_1", "nobody", "password"},
+		{"con_2", "basic", "password"},
 	} {
 		value, err := reveal(c[0], c[1], c[2])
 		if code := fault.CodeOf(err); code != "NOT_REVEALABLE" && code != "ACCOUNT_NOT_FOUND" || value.Reveal() != "" {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -91,6 +92,14 @@ func (f *file) checkPreset(at, key, value string) {
 	case key == "issuer" || strings.HasSuffix(key, "_url"):
 		// An endpoint may have placeholders of its own, such as the tenant.
 		f.link(at, value, true)
+	case key == "token_lifetime":
+		if n, err := strconv.Atoi(value); err != nil || n < 60 || strconv.Itoa(n) != value {
+			f.addf(at, "is not a number of seconds, 60 at least")
+		}
+	case key == "token_path":
+		if slices.Contains(strings.Split(value, "."), "") || strings.ContainsAny(value, " /$[]") {
+			f.addf(at, "is not names joined by dots")
+		}
 	case key == "scopes":
 		if strings.Contains(value, ",") || strings.Join(strings.Fields(value), " ") != value {
 			f.addf(at, "scopes are separated by single spaces")

@@ -81,7 +81,7 @@ func categories() []string {
 
 // oauthFields are the presets that every OAuth 2 grant shares.
 func oauthFields(more ...string) []string {
-	return slices.Concat([]string{"token_url", "revoke_url", "issuer", "scopes", "auth_style", "token_params"}, more)
+	return slices.Concat([]string{"token_url", "revoke_url", "issuer", "scopes", "auth_style", "token_params", "token_lifetime", "token_path"}, more)
 }
 
 // presets says, for each auth type, which of its fields a provider may preset. Secret fields are in no
@@ -104,7 +104,7 @@ func presets(authType string) ([]string, bool) {
 	case "oauth2_client_credentials":
 		return oauthFields(), true
 	case "oauth2_jwt_bearer":
-		return []string{"token_url", "revoke_url", "scopes", "audience", "token_params"}, true
+		return []string{"token_url", "revoke_url", "scopes", "audience", "token_params", "token_lifetime", "token_path"}, true
 	case "oauth2_device_code":
 		return oauthFields("device_authorization_url"), true
 	case "aws_sigv4":

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"switchgear/internal/fault"
@@ -39,10 +40,45 @@ func oauth2Fields(own ...Field) []Field {
 			Key: "token_params", Label: "Extra token parameters", Type: FieldText, Rare: true,
 			Help: "Sent with every request to the token URL, such as audience=https://api.example.com&resource=x.",
 		},
-	}, rare(keyFields("Of private_key_jwt.")), []Field{
+	}, answerFields(), rare(keyFields("Of private_key_jwt.")), []Field{
 		{Key: "client_certificate", Label: "Client certificate", Type: FieldPEM, Rare: true, Help: "Of mutual_tls. PEM, with the chain."},
 		{Key: "client_key", Label: "Client certificate key", Type: FieldPEM, Secret: true, Rare: true, Help: "Of mutual_tls. PEM."},
 	})
+}
+
+// answerFields say what the answers of a token URL do not, or where they say it.
+func answerFields() []Field {
+	return []Field{
+		{
+			Key: "token_lifetime", Label: "Token lifetime in seconds", Type: FieldText, Rare: true,
+			Help: "Of an access token, where it ends although the answer does not say when.",
+		},
+		{
+			Key: "token_path", Label: "Place of the token", Type: FieldText, Rare: true,
+			Help: "In the answer, where it is not access_token at the top, such as authed_user.access_token. What belongs to it is beside it.",
+		},
+	}
+}
+
+// maxTokenLifetime is longer than any access token lives.
+const maxTokenLifetime = 10 * 365 * 24 * 60 * 60
+
+// checkAnswerFields refuses what is no lifetime and no place.
+func checkAnswerFields(t Type, values map[string]string) error {
+	if text := values["token_lifetime"]; text != "" {
+		if n, err := strconv.Atoi(text); err != nil || n < 60 || n > maxTokenLifetime {
+			return field(t, "token_lifetime").invalid("must be a number of seconds, from 60 to ten years.")
+		}
+	}
+	if text := values["token_path"]; text != "" {
+		parts := strings.Split(text, ".")
+		for _, part := range parts {
+			if part == "" || len(part) > 64 || len(parts) > 8 || strings.ContainsFunc(part, func(r rune) bool { return r <= ' ' || r > '~' }) {
+				return field(t, "token_path").invalid("must be names, joined by dots, such as authed_user.access_token.")
+			}
+		}
+	}
+	return nil
 }
 
 func rare(fields []Field) []Field {
@@ -86,6 +122,9 @@ func checkOAuth2(t Type, values map[string]string) error {
 		}
 	}
 	if err := checkScopes(field(t, "scopes"), values["scopes"]); err != nil {
+		return err
+	}
+	if err := checkAnswerFields(t, values); err != nil {
 		return err
 	}
 	for _, p := range []struct{ style, key string }{

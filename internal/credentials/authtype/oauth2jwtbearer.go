@@ -33,7 +33,7 @@ func (oauth2JWTBearer) Fields() []Field {
 			Key: "token_params", Label: "Extra token parameters", Type: FieldText, Rare: true,
 			Help: "Sent with every request to the token URL, such as resource=https://api.example.com.",
 		},
-	}, signed)
+	}, answerFields(), signed)
 }
 
 func (t oauth2JWTBearer) check(values map[string]string) error {
@@ -51,6 +51,9 @@ func (t oauth2JWTBearer) check(values map[string]string) error {
 		if err := checkParams(field(t, "token_params"), values["token_params"]); err != nil {
 			return err
 		}
+	}
+	if err := checkAnswerFields(t, values); err != nil {
+		return err
 	}
 	if _, err := parseClaims(field(t, "claims"), values["claims"]); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/http/httptrace"
@@ -142,7 +143,35 @@ func (c *Client) token(ctx context.Context, cfg Config, form url.Values) (Token,
 	if err != nil {
 		return Token{}, err
 	}
-	return answer.token(StepToken)
+	token, err := answer.below(cfg.TokenPath, form.Get("grant_type") == "refresh_token").token(StepToken)
+	if err == nil && token.ExpiresIn == 0 {
+		token.ExpiresIn = cfg.TokenLifetime
+	}
+	return token, err
+}
+
+// below is the part of an answer that the path to an access token leads to, with the token where it mostly is. An
+// answer that has no such part holds no token, because one at the top would be somebody else's; except when a token is
+// renewed: the refresh token says whose it is, and then servers answer with that one alone. Errors are at the top.
+func (a answer) below(path []string, renewing bool) answer {
+	if len(path) == 0 || a.status/100 != 2 {
+		return a
+	}
+	fields, last := a.fields, path[len(path)-1]
+	for _, name := range path[:len(path)-1] {
+		fields, _ = fields[name].(map[string]any)
+	}
+	if text, _ := fields[last].(string); text != "" {
+		inner := maps.Clone(fields)
+		inner["access_token"] = text
+		return answer{status: a.status, fields: inner}
+	}
+	if renewing {
+		return a
+	}
+	outer := maps.Clone(a.fields)
+	delete(outer, "access_token")
+	return answer{status: a.status, fields: outer}
 }
 
 // answer is what came back: a status and the fields of a JSON object or a form.

@@ -22,6 +22,10 @@ type Config struct {
 	Scopes    []string
 	// AuthorizeParams and TokenParams are sent beside those of the protocol.
 	AuthorizeParams, TokenParams url.Values
+	// TokenLifetime is how long an access token lives whose answer does not say it; 0 is not known.
+	TokenLifetime time.Duration
+	// TokenPath is where the access token is in an answer; nil is at the top.
+	TokenPath []string
 	// PrivateKey, KeyID and Algorithm sign assertions: of the client, or of the grant.
 	PrivateKey, KeyID, Algorithm string
 	// Subject, Audience and Claims are those of the assertion of a JWT bearer grant. Claims is a JSON object.
@@ -36,12 +40,18 @@ func ConfigOf(values map[string]string) Config {
 		parsed, _ := url.ParseQuery(values[key]) // Checked before it was stored.
 		return parsed
 	}
+	lifetime, _ := strconv.Atoi(values["token_lifetime"]) // Likewise.
+	var path []string
+	if values["token_path"] != "" {
+		path = strings.Split(values["token_path"], ".")
+	}
 	return Config{
 		AuthorizeURL: values["authorize_url"], DeviceURL: values["device_authorization_url"],
 		TokenURL: values["token_url"], RevokeURL: values["revoke_url"], Issuer: values["issuer"],
 		ClientID: values["client_id"], ClientSecret: values["client_secret"], AuthStyle: values["auth_style"],
 		Scopes:          strings.Fields(values["scopes"]),
 		AuthorizeParams: params("authorize_params"), TokenParams: params("token_params"),
+		TokenLifetime: time.Duration(lifetime) * time.Second, TokenPath: path,
 		PrivateKey: values["private_key"], KeyID: values["key_id"], Algorithm: values["algorithm"],
 		Subject: values["subject"], Audience: values["audience"], Claims: values["claims"],
 		ClientCertificate: values["client_certificate"], ClientKey: values["client_key"],

@@ -106,6 +106,8 @@ func (e CredentialEvent) chip() ui.Chip {
 	switch e.Kind {
 	case "stored":
 		return ui.Chip{Label: "Stored", Tone: ui.ToneIdle}
+	case "client_replaced":
+		return ui.Chip{Label: "Client replaced", Tone: ui.ToneIdle}
 	case "connected":
 		return ui.Chip{Label: "Connected", Tone: ui.ToneOK}
 	case "imported":
