@@ -55,6 +55,8 @@ func TestBrowser(t *testing.T) {
 		{"live tail", tailJourney},
 		{"breaker", breakerJourney},
 		{"alerts", alertsJourney},
+		{"health", healthJourney},
+		{"what if", whatIfJourney},
 		{"overview", overviewJourney},
 		{"invite", inviteJourney},
 		{"set up", setUpJourney},

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -145,6 +146,9 @@ func (p whatIfPages) part(w http.ResponseWriter, r *http.Request, slug string, j
 		case <-r.Context().Done():
 			return nil
 		}
+	}
+	if errors.Is(err, context.Canceled) { // it was stopped while its end was waited for
+		return p.render(w, r, http.StatusOK, connectionsview.WhatIfPart(connectionsview.WhatIf{Slug: slug}))
 	}
 	if err != nil {
 		messages, _, ok := formErrors(r, err)
