@@ -312,7 +312,7 @@ func accountForm(slug, account string) string {
 }
 
 func (v AccountsView) columns() []ui.Column {
-	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Credential", Wrap: true}, {Label: "Ends", Wrap: true}, {Label: "Changed"}, {Label: "Last used", Desktop: true}}
+	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Credential", Wrap: true}, {Label: "Ends", Wrap: true}, {Label: "Changed"}, {Label: "Last used"}}
 	if v.Head.CanConfigure {
 		out = append(out, ui.Column{Label: "Actions", Action: true})
 	}

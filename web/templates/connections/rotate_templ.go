@@ -152,9 +152,11 @@ func RotateState(v RotateView) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.KeyValue{Items: v.facts()}.Render(ctx, templ_7745c5c3_Buffer)
-						if templ_7745c5c3_Err != nil {
-							return templ_7745c5c3_Err
+						if v.Rotation != nil {
+							templ_7745c5c3_Err = ui.KeyValue{Items: v.facts()}.Render(ctx, templ_7745c5c3_Buffer)
+							if templ_7745c5c3_Err != nil {
+								return templ_7745c5c3_Err
+							}
 						}
 					}
 					return nil
@@ -839,9 +841,6 @@ func word(done bool, past, present string) string {
 
 func (v RotateView) facts() []ui.Fact {
 	r := v.Rotation
-	if r == nil {
-		return []ui.Fact{{Key: "Under way", Value: ui.Text("nothing yet")}}
-	}
 	by := func(at time.Time, who string) templ.Component {
 		return ui.Group(ui.RelTime(at, v.Now), ui.Muted("by "+who))
 	}

@@ -233,7 +233,7 @@ func (v CalendarView) empty() ui.EmptyState {
 	if v.Search != "" || v.Group != "" || v.Number > 1 {
 		return ui.EmptyState{Icon: "search", Title: "Nothing here.", Text: "No credential matches.", Actions: []templ.Component{ui.Button{Label: "Show all", Href: Path}}}
 	}
-	return ui.EmptyState{Icon: "check", Title: "Nothing ends.", Text: "Every credential is renewed by itself or has no known end."}
+	return ui.EmptyState{Icon: "check", Title: "Nothing ends.", Text: "Every credential is renewed by itself or has no known end. The day on which a key ends is set on the accounts of its connection."}
 }
 
 var _ = templruntime.GeneratedTemplate
