@@ -15,7 +15,8 @@ import (
 type Account struct {
 	Name       string     `json:"name" example:"default"`
 	Auth       Auth       `json:"auth"`
-	State      string     `json:"state" example:"active" doc:"active, needs_reauth, revoked or corrupt. Only an active credential is used."`
+	State      string     `json:"state" example:"active" doc:"active, needs_reauth, revoked, corrupt or other_origin (what is secret was entered for another scheme, host or port than the connection goes to now). Only an active credential is used."`
+	Origin     string     `json:"origin,omitempty" example:"https://api.stripe.com" doc:"The scheme, host and port that what is secret was entered, or consented to, for. It is sent nowhere else."`
 	Version    int64      `json:"version" doc:"Of the credential; it moves when a value changes."`
 	CreatedAt  time.Time  `json:"created_at"`
 	UpdatedAt  time.Time  `json:"updated_at"`
@@ -66,7 +67,7 @@ func accountOf(c credentials.Credential) Account {
 	auth := authOf(c.AuthType, c.Settings, sortedKeys(c.Marks))
 	auth.ExpiresOn = string(c.ExpiresOn)
 	return Account{
-		Name: c.Account, Auth: auth, State: c.State, Version: c.Version,
+		Name: c.Account, Auth: auth, State: c.State, Origin: c.Origin, Version: c.Version,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, LastUsedAt: optionalTime(c.LastUsedAt),
 		LastKey: keyUseOf(c.LastKey), Token: tokenOf(c.Token), Rotation: underWay(c.Rollover),
 	}
@@ -113,7 +114,7 @@ func (v *version) accountRoutes() {
 	}, v.getAccount)
 	register(v, route{
 		method: http.MethodPut, path: "/connections/{slug}/accounts/{account}", id: "put-account", tag: tag, summary: "Store the credential of an account",
-		description: "Makes the account if there is none of that name. Fields that are left out keep their value while the auth type stays the same. The credential of the account default is part of the definition: changing it makes a version.",
+		description: "Makes the account if there is none of that name. Fields that are left out keep their value while the auth type stays the same. After the connection moved to another scheme, host or port, every secret has to be sent again before it is used there. The credential of the account default is part of the definition: changing it makes a version.",
 	}, v.putAccount)
 	register(v, route{
 		method: http.MethodDelete, path: "/connections/{slug}/accounts/{account}", id: "delete-account", tag: tag, summary: "Forget the credential of an account for good",
@@ -127,10 +128,10 @@ func (v *version) listAccounts(ctx context.Context, in *struct {
 	BySlug
 	Paging
 
-	State string `query:"filter[state]" doc:"active, needs_reauth, revoked or corrupt."`
+	State string `query:"filter[state]" doc:"active, needs_reauth, revoked, corrupt or other_origin."`
 },
 ) (*accountList, error) {
-	known := []string{credentials.StateActive, credentials.StateNeedsReauth, credentials.StateRevoked, credentials.StateCorrupt}
+	known := []string{credentials.StateActive, credentials.StateNeedsReauth, credentials.StateRevoked, credentials.StateCorrupt, credentials.StateOtherOrigin}
 	if err := oneOf("filter[state]", in.State, known); err != nil {
 		return nil, err
 	}

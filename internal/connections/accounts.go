@@ -23,6 +23,9 @@ func (s *Service) Accounts(ctx context.Context, a access.Actor, slug string) ([]
 	if err != nil {
 		return nil, fmt.Errorf("connections: accounts of %s: %w", slug, err)
 	}
+	for i := range list {
+		list[i] = list[i].At(r.origin())
+	}
 	return list, nil
 }
 
@@ -57,7 +60,7 @@ func (s *Service) PutAccount(ctx context.Context, a access.Actor, slug, account 
 		if err != nil || !news {
 			return done, err
 		}
-		stored = dated
+		stored = dated.At(r.origin())
 		return effect{slug: r.Slug, accounts: done.accounts}, nil
 	})
 	if err != nil {
@@ -95,10 +98,11 @@ func (s *Service) putAccount(ctx context.Context, tx *db.Tx, a access.Actor, r r
 			return stored, effect{}, err
 		}
 	}
-	stored, err = s.vault.Put(ctx, tx, r.ID, account, kind, fields)
+	stored, err = s.vault.Put(ctx, tx, r.holder(account), kind, fields)
 	if err != nil {
 		return stored, effect{}, err
 	}
+	stored = stored.At(r.origin())
 	if stored.ID == before.ID && stored.Version == before.Version {
 		return stored, effect{}, nil
 	}

@@ -67,7 +67,7 @@ func (s *Service) ConnectAccount(ctx context.Context, a access.Actor, slug, acco
 		if err := s.ensureAccount(ctx, tx, r, account); err != nil {
 			return effect{}, err
 		}
-		if stored, err = s.vault.PutToken(ctx, tx, r.ID, account, token); err != nil {
+		if stored, err = s.vault.PutToken(ctx, tx, r.holder(account), token); err != nil {
 			return effect{}, err
 		}
 		if err := s.vault.Record(ctx, tx, stored, event, "", eventActor(a), detail); err != nil {
@@ -104,7 +104,7 @@ func (s *Service) ensureAccount(ctx context.Context, tx *db.Tx, r row, account s
 		return fault.New(fault.Conflict, "CLIENT_MISSING", "The connection has no OAuth client yet.").
 			WithSuggestion("Enter client ID and secret on its configuration first.")
 	}
-	_, err = s.vault.Put(ctx, tx, r.ID, account, r.AuthType, nil)
+	_, err = s.vault.Put(ctx, tx, r.holder(account), r.AuthType, nil)
 	return err
 }
 

@@ -50,7 +50,7 @@ func (s *Service) Create(ctx context.Context, a access.Actor, d Draft, reason st
 		if err := s.insert(ctx, tx, r); err != nil {
 			return effect{}, err
 		}
-		c, err := s.vault.Put(ctx, tx, r.ID, credentials.DefaultAccount, p.Auth.Type, p.fields)
+		c, err := s.vault.Put(ctx, tx, r.holder(credentials.DefaultAccount), p.Auth.Type, p.fields)
 		if err != nil {
 			return effect{}, err
 		}
@@ -239,7 +239,8 @@ func (s *Service) putDefault(ctx context.Context, tx *db.Tx, id string, before D
 			return before, nil
 		}
 	}
-	c, err := s.vault.Put(ctx, tx, id, credentials.DefaultAccount, p.Auth.Type, p.fields)
+	h := credentials.Holder{ConnectionID: id, Account: credentials.DefaultAccount, Origin: credentials.OriginOf(p.BaseURL)}
+	c, err := s.vault.Put(ctx, tx, h, p.Auth.Type, p.fields)
 	return authOf(c), err
 }
 

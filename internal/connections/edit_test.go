@@ -185,13 +185,13 @@ func TestUpdate(t *testing.T) {
 	w := newWorld(t)
 	w.create("stripe")
 	c := w.update("stripe", func(d *Draft) {
-		d.BaseURL, d.Policy = "https://eu.example.com", json.RawMessage(`{"retry":{"max_attempts":1},"cache":null}`)
+		d.BaseURL, d.Policy = "https://api.example.com/eu", json.RawMessage(`{"retry":{"max_attempts":1},"cache":null}`)
 	})
 	if c.Version != 2 || string(c.Policy) != `{"retry":{"max_attempts":1}}` {
 		t.Errorf("%+v", c)
 	}
 	got, target, err := w.call("stripe", "")
-	if err != nil || got != "Bearer first" || host(target.BaseURL) != "eu.example.com" || target.Policy.Retry.MaxAttempts != 1 || target.Version != 2 {
+	if err != nil || got != "Bearer first" || target.BaseURL.Path != "/eu" || target.Policy.Retry.MaxAttempts != 1 || target.Version != 2 {
 		t.Errorf("%q, %+v, %v", got, target, err)
 	}
 	w.announced()
@@ -208,7 +208,7 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("recorded %s", got)
 	}
 	e := w.entries()[2]
-	want := map[string]string{"base_url": "https://api.example.com → https://eu.example.com", "policy.retry.max_attempts": " → 1", "version": "2"}
+	want := map[string]string{"base_url": "https://api.example.com → https://api.example.com/eu", "policy.retry.max_attempts": " → 1", "version": "2"}
 	if diff := cmp.Diff(want, e.Details); diff != "" {
 		t.Error(diff)
 	}

@@ -111,6 +111,7 @@ type world struct {
 	db     *db.DB
 	log    *audit.Log
 	vault  *credentials.Vault
+	sealer *credentials.Sealer
 	guard  *guarded
 	shield *shields
 	logs   *bytes.Buffer
@@ -144,6 +145,7 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	sealer, err := ring.Sealer(credentials.PurposeCredential)
 	must(t, err)
+	w.sealer = sealer
 	w.vault = vaulttest.Open(t, w.db, sealer, w.clock)
 	w.log, err = audit.New(audit.Deps{DB: w.db, Now: w.clock, MAC: func(message []byte) []byte {
 		h := hmac.New(sha256.New, []byte("audit"))

@@ -89,7 +89,7 @@ func (s *Service) Stage(ctx context.Context, a access.Actor, slug, account strin
 			return effect{}, fault.Field("AUTH_TYPE_CHANGED", "auth.type", "A rotation keeps the auth type of the account: "+present.AuthType+".").
 				WithSuggestion("Replace the credential to change its type.")
 		}
-		o, err = s.vault.Stage(ctx, tx, r.ID, account, auth.Fields, eventActor(a))
+		o, err = s.vault.Stage(ctx, tx, r.holder(account), auth.Fields, eventActor(a))
 		return effect{slug: r.Slug}, err
 	})
 	return o, err
@@ -164,6 +164,7 @@ func (s *Service) trial(ctx context.Context, slug, account, path string, revisio
 	if err != nil {
 		return trial{}, err
 	}
+	set = set.At(credentials.OriginOf(e.BaseURL))
 	authorize, _, err := set.Authorizer(account)
 	if err != nil {
 		return trial{}, err

@@ -111,6 +111,9 @@ func New(ctx context.Context, d Deps) (*Service, error) {
 		notify: d.Notify, logger: d.Logger, now: d.Now, changing: make(chan struct{}, 1),
 	}
 	s.snapshot.Store(&snapshot{})
+	if err := s.bind(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.Refresh(ctx); err != nil {
 		return nil, err
 	}

@@ -166,6 +166,7 @@ func (s *Service) load(ctx context.Context, tx *db.Tx, done effect) (*entry, err
 
 // newEntry never fails: a connection that cannot be used says so when it is called.
 func (s *Service) newEntry(r row, set *credentials.Set, old *entry) *entry {
+	set = set.At(r.origin())
 	e := &entry{Connection: r.Connection, set: set, nameKey: nameKey(r.def)}
 	var kept transports
 	if old != nil && old.Version == r.Version {

@@ -14,6 +14,7 @@ import (
 
 	"switchgear/db"
 	"switchgear/internal/access"
+	"switchgear/internal/credentials"
 	"switchgear/internal/fault"
 )
 
@@ -149,6 +150,29 @@ func (s store) lastRollback(ctx context.Context, id string) (out Rollback, err e
 		return err
 	}, `SELECT version, copied_from, created_at FROM connection_versions
 		WHERE connection_id = $1 AND copied_from IS NOT NULL ORDER BY version DESC LIMIT 1`, id)
+	return out, err
+}
+
+// origins returns where a connection went to with each version of the credential of its default account: the
+// newest definition that used it decides. 0 is where it goes to now.
+func (s store) origins(ctx context.Context, q reader, id string) (map[int64]string, error) {
+	out := map[int64]string{}
+	err := each(ctx, q, func(rows scanner) error {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		var d Definition
+		if err := json.Unmarshal([]byte(text), &d); err != nil {
+			return nil //nolint:nilerr // A definition that is not readable cannot be brought back either.
+		}
+		origin := credentials.OriginOf(d.BaseURL)
+		out[0] = origin
+		if d.Auth.CredentialVersion > 0 {
+			out[d.Auth.CredentialVersion] = origin
+		}
+		return nil
+	}, `SELECT definition FROM connection_versions WHERE connection_id = $1 ORDER BY version`, id)
 	return out, err
 }
 

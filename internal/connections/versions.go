@@ -120,7 +120,7 @@ func (s *Service) back(ctx context.Context, tx *db.Tx, r row, v Version) (row, e
 	r.def = v.Definition
 	r.def.State, r.def.Slug, r.def.RequireChecklist = present.State, present.Slug, present.RequireChecklist
 	var err error
-	r.def.Auth, err = s.restore(ctx, tx, r.ID, present.Auth, v.Definition.Auth)
+	r.def.Auth, err = s.restore(ctx, tx, r.ID, present.Auth, v.Definition)
 	return r, err
 }
 
@@ -129,6 +129,8 @@ type Preview struct {
 	Version Version
 	// Changes lead from the active version to what would become the next.
 	Changes []Change
+	// Move is what it does to accounts whose secrets are for another address.
+	Move Move
 	// Problem is why it would be refused, nil when it would not: Activate runs the same checks.
 	Problem error
 }
@@ -148,6 +150,10 @@ func (s *Service) Preview(ctx context.Context, a access.Actor, slug string, vers
 		if out.Version, err = s.version(ctx, tx, r, version); err != nil {
 			return err
 		}
+		before, err := s.vault.Within(ctx, tx, r.ID)
+		if err != nil {
+			return err
+		}
 		next, err := s.back(ctx, tx, r, out.Version)
 		switch {
 		case fault.Is(err, fault.Invalid), fault.Is(err, fault.Conflict):
@@ -157,6 +163,9 @@ func (s *Service) Preview(ctx context.Context, a access.Actor, slug string, vers
 			return err
 		}
 		out.Changes = diff(r.def, next.def)
+		if out.Move, err = s.moveOf(ctx, tx, r, before, next.def); err != nil {
+			return err
+		}
 		return undo
 	})
 	if !errors.Is(err, undo) {
@@ -165,10 +174,14 @@ func (s *Service) Preview(ctx context.Context, a access.Actor, slug string, vers
 	return out, nil
 }
 
-// restore brings back the credential that a definition names.
-func (s *Service) restore(ctx context.Context, tx *db.Tx, id string, present, wanted DefinitionAuth) (DefinitionAuth, error) {
+// restore brings back the credential that a definition names, for the origin that it was entered for.
+func (s *Service) restore(ctx context.Context, tx *db.Tx, id string, present DefinitionAuth, to Definition) (DefinitionAuth, error) {
+	wanted := to.Auth
 	if present.sameCredential(wanted) {
-		return present, nil
+		elsewhere, err := s.elsewhere(ctx, tx, id, present, to)
+		if err != nil || !elsewhere {
+			return present, err
+		}
 	}
 	err := error(fault.New(fault.Conflict, "CREDENTIAL_GONE", "The credential of that version is no longer stored.").
 		WithSuggestion("Edit the connection instead and enter the credential."))

@@ -55,7 +55,7 @@ func (p connectionPages) accountsView(r *http.Request, form url.Values, problems
 	}
 	var secrets []string
 	for _, a := range stored {
-		row := credentialRow(c.Slug, a)
+		row := credentialRow(c, a)
 		if reveals && len(a.Revealable()) > 0 {
 			row.Reveal = revealview.AskPath(c.Slug, a.Account)
 		}
@@ -73,6 +73,9 @@ func (p connectionPages) accountsView(r *http.Request, form url.Values, problems
 		}
 	}
 	view.Form.Auth = authFields(view.Form.AuthType, provider, values, secrets)
+	if view.Form.Shares = sharesClient(view.Form.Account, view.Form.AuthType, stored); view.Form.Shares {
+		view.Form.Auth = sharedFields(view.Form.Auth, values)
+	}
 	view.Form.Expiry = expiryField(view.Form.AuthType, view.Form.Expiry)
 	view.Import = importForm(c)
 	return view, nil

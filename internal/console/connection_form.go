@@ -295,6 +295,9 @@ func (p connectionPages) edit(w http.ResponseWriter, r *http.Request) error {
 	if view.Expiry, err = p.expiryOf(r, c.Slug); err != nil {
 		return err
 	}
+	if view.BoundTo, err = p.boundTo(r, c); err != nil {
+		return err
+	}
 	splitPolicy(&view, c.Policy)
 	view.Health.Checkable, view.Health.Check = true, healthPages(p).lastCheck(c.ID)
 	return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, c.AuthFields, c.AuthSecrets)))
@@ -314,6 +317,9 @@ func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	view := connectionsview.FormView{Mode: connectionsview.ModeEdit, From: c.Slug}
+	if view.BoundTo, err = p.boundTo(r, c); err != nil {
+		return err
+	}
 	values, draft, err := p.entered(r, form, &view)
 	view.Slug, draft.Slug, draft.Provider = c.Slug, c.Slug, c.Provider
 	before, readErr := p.expiryOf(r, c.Slug)
@@ -329,6 +335,12 @@ func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
 	}
 	if form.Get("change") != "" {
 		return p.changed(w, r, form, view, provider, values, c.AuthSecrets)
+	}
+	if err == nil {
+		view.Move, err = p.unagreed(r, c, draft, form.Get("moves"))
+	}
+	if err == nil && len(view.Move.Refused) > 0 {
+		return p.render(w, r, http.StatusUnprocessableEntity, connectionsview.Form(p.complete(r, view, provider, values, c.AuthSecrets)))
 	}
 	if err == nil {
 		_, err = p.Connections.Update(r.Context(), actor(r), c.Slug, draft, view.Reason, view.Version)

@@ -262,7 +262,7 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, a := range accounts {
 		if a.Account == credentials.DefaultAccount {
-			view.Credential = credentialRow(c.Slug, a)
+			view.Credential = credentialRow(c, a)
 		}
 	}
 	if view.Alerts, err = alertPages(p).firingFor(r, c.Slug); err != nil {
@@ -297,10 +297,11 @@ func (p connectionPages) paused(r *http.Request, slug string) (by, why string, e
 	return by, why, nil
 }
 
-func credentialRow(slug string, c credentials.Credential) connectionsview.Credential {
+func credentialRow(of connections.Connection, c credentials.Credential) connectionsview.Credential {
 	return connectionsview.Credential{
 		Account: c.Account, Auth: authLabel(c.AuthType), State: c.State, Fields: c.Fields, UpdatedAt: c.UpdatedAt, LastUsedAt: c.LastUsedAt,
-		Token: tokenView(slug, c), ExpiresOn: c.ExpiresOn.End(), ExpiresSetBy: c.ExpiresSetBy,
+		EnteredFor: c.Origin, GoesTo: credentials.OriginOf(of.BaseURL),
+		Token: tokenView(of.Slug, c), ExpiresOn: c.ExpiresOn.End(), ExpiresSetBy: c.ExpiresSetBy,
 		LastKey:   connectionsview.KeyUse{ID: c.LastKey.ID, Name: c.LastKey.Name, At: c.LastKey.At},
 		Rotatable: credentials.Rotatable(c.AuthType), Rotation: rotationView(c.Rollover),
 	}

@@ -79,3 +79,42 @@ func TestRollbackOfWhatWasSeen(t *testing.T) {
 		t.Error("the page offers to bring back the active version")
 	}
 }
+
+// Before a connection is led to where its secrets are not for, whoever saves it is told what that does.
+func TestAnotherAddressIsAskedAbout(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client := s.signedIn(t, access.RoleOwner)
+	s.create(t, "stripe", "Stripe")
+	c, _ := s.connections.Peek("stripe")
+	d := c.Draft()
+	d.Auth = connections.Auth{Type: "bearer", Fields: map[string]string{"token": "entered-for-home"}}
+	if _, err := s.connections.Update(t.Context(), access.System(), "stripe", d, "", 0); err != nil {
+		t.Fatal(err)
+	}
+	home := strings.TrimSuffix(c.BaseURL, "/")
+	says(t, "the form", s.get(t, client, "/connections/stripe/edit"), "Stored secrets are for "+home)
+	form := url.Values{
+		"name": {"Stripe"}, "environment": {c.Environment}, "kind": {c.Kind}, "base_url": {"https://other.example.net"}, "auth_type": {"bearer"}, "version": {"2"},
+	}
+	_, page := s.post(t, client, "/connections/stripe/edit", form, http.StatusUnprocessableEntity)
+	says(t, "the question", page, "Not saved yet", "https://other.example.net", home, "the account default", `name="moves"`, "Save all the same")
+	if c, _ := s.connections.Peek("stripe"); c.Version != 2 {
+		t.Fatal("it was saved")
+	}
+	// Agreeing to one address is not agreeing to another.
+	form.Set("moves", "https://third.example.net")
+	s.post(t, client, "/connections/stripe/edit", form, http.StatusUnprocessableEntity)
+	form.Set("moves", "https://other.example.net")
+	s.post(t, client, "/connections/stripe/edit", form, http.StatusSeeOther)
+	says(t, "the overview", s.get(t, client, "/connections/stripe"), "What is stored was entered for "+home, "Enter the credential")
+	says(t, "the accounts", s.get(t, client, "/connections/stripe/accounts"), "The connection goes to https://other.example.net now.", "For another address", "for "+home)
+	says(t, "the rollback", s.get(t, client, "/connections/stripe/versions/2/rollback"), "Calls of the account default work again.")
+	// With the secret there is nothing to ask.
+	form.Set("moves", "")
+	form.Set("version", "3")
+	form.Set("base_url", "https://third.example.net")
+	form.Set("auth.token", "entered-for-third")
+	s.post(t, client, "/connections/stripe/edit", form, http.StatusSeeOther)
+	says(t, "a rollback to where the secret is not for", s.get(t, client, "/connections/stripe/versions/3/rollback"), "Calls of the account default will be refused.")
+}

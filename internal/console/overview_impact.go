@@ -13,6 +13,7 @@ import (
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
+	"switchgear/internal/credentials/authtype"
 	"switchgear/internal/fault"
 	"switchgear/internal/health"
 	"switchgear/internal/runtime"
@@ -204,6 +205,10 @@ func mend(c *health.Item) overviewview.Mend {
 		return overviewview.Mend{Label: "Connect account", Href: connect}
 	case code == "CREDENTIAL_NEEDS_REAUTH", code == "CREDENTIAL_NOT_CONNECTED":
 		return overviewview.Mend{Label: "Reconnect", Href: connect}
+	case code == "CREDENTIAL_OTHER_ORIGIN":
+		if t, err := authtype.Lookup(c.AuthType); err == nil && authtype.Interactive(t) {
+			return overviewview.Mend{Label: "Reconnect", Href: connect}
+		}
 	}
 	return overviewview.Mend{Label: "Enter a credential", Href: accounts + "?account=" + url.QueryEscape(c.Status.Account) + "#account"}
 }

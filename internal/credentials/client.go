@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/url"
 
 	"switchgear/db"
 	"switchgear/internal/credentials/authtype"
@@ -40,23 +39,15 @@ func sameServer(t authtype.Type, before, values map[string]string) error {
 	endpoints := []string{"token_url", "revoke_url", "device_authorization_url"}
 	known := map[string]bool{}
 	for _, key := range endpoints {
-		known[hostOf(before[key])] = true
+		known[OriginOf(before[key])] = true
 	}
 	for _, key := range endpoints {
-		if f, ok := authtype.Find(t, key); ok && values[key] != "" && !known[hostOf(values[key])] {
+		if f, ok := authtype.Find(t, key); ok && values[key] != "" && !known[OriginOf(values[key])] {
 			return fault.Field("AUTH_FIELD_REQUIRED", authtype.FieldPath("client_secret"),
 				f.Label+" leads to another server now. Enter the client secret again.")
 		}
 	}
 	return nil
-}
-
-func hostOf(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
 }
 
 // clientOf returns the values of the default account where another account shares its client: kinds that a

@@ -71,6 +71,7 @@ type rolloverRow struct {
 	Rollover
 	version int64
 	marks   map[string]string
+	origin  string // that what waits was entered for
 	sealed  string
 	keyID   uint32
 }
@@ -78,7 +79,9 @@ type rolloverRow struct {
 // waiting is the staged credential in the form of one that is in use.
 func (o rolloverRow) waiting(of Credential) sealedRow {
 	of.AuthType, of.Settings, of.Marks, of.Version, of.State, of.UpdatedAt = o.AuthType, o.Settings, o.marks, o.version, StateActive, o.StagedAt
-	return sealedRow{Credential: of, sealed: o.sealed, keyID: o.keyID, rollover: o.ID}
+	r := sealedRow{Credential: of, origin: o.origin, sealed: o.sealed, keyID: o.keyID, rollover: o.ID}
+	r.Origin = r.boundTo()
+	return r
 }
 
 // Rotatable reports whether credentials of a kind can be rotated with overlap: those that a person enters.
@@ -101,11 +104,12 @@ func rotatable(t authtype.Type) error {
 }
 
 // Stage stores the next credential of an account within tx, beside the one that calls go on using. It is of
-// the same auth type; fields that values leaves out are as they are in the one in use.
+// the same auth type; fields that values leaves out are as they are in the one in use. It is bound to the
+// origin of the connection, as Put binds.
 //
 // Errors: ACCOUNT_NOT_FOUND, NOT_ROTATABLE, ROTATION_UNDER_WAY, and those of Put about auth.fields.<key>.
-func (v *Vault) Stage(ctx context.Context, tx *db.Tx, connectionID, account string, values map[string]string, by Actor) (Rollover, error) {
-	r, err := v.store.current(ctx, tx, connectionID, account)
+func (v *Vault) Stage(ctx context.Context, tx *db.Tx, h Holder, values map[string]string, by Actor) (Rollover, error) {
+	r, err := v.store.current(ctx, tx, h.ConnectionID, h.Account)
 	if err != nil {
 		return Rollover{}, noAccount(err)
 	}
@@ -142,12 +146,16 @@ func (v *Vault) Stage(ctx context.Context, tx *db.Tx, connectionID, account stri
 	if maps.Equal(before, after) {
 		return Rollover{}, nothingNew(t)
 	}
+	origin, err := rebound(t, r, before, given, h.Origin)
+	if err != nil {
+		return Rollover{}, err
+	}
 	o := rolloverRow{
 		Rollover: Rollover{
-			ID: db.NewID("rol"), CredentialID: r.ID, Account: account, Revision: 1, State: RolloverStaged, AuthType: r.AuthType,
+			ID: db.NewID("rol"), CredentialID: r.ID, Account: h.Account, Revision: 1, State: RolloverStaged, AuthType: r.AuthType,
 			StagedAt: v.moment(), StagedBy: by.Name,
 		},
-		version: 1,
+		version: 1, origin: origin,
 	}
 	o.Settings, o.marks = described(t, r.Marks, before, after)
 	o.Fields = fieldsOf(o.Settings, o.marks)

@@ -70,7 +70,7 @@ func (v *Vault) Switch(ctx context.Context, tx *db.Tx, connectionID, account str
 		return Credential{}, Rollover{}, err
 	}
 	next := r
-	next.AuthType, next.Settings, next.Marks = o.AuthType, o.Settings, o.marks
+	next.AuthType, next.Settings, next.Marks, next.origin = o.AuthType, o.Settings, o.marks, o.origin
 	next.expiryOf(r)
 	o.State, o.OldVersion, o.SwitchedAt, o.SwitchedBy, o.Reason = RolloverSwitched, r.Version, v.moment(), by.Name, s.Reason
 	o.DestroyAt, o.RolledBackAt, o.RolledBackBy = time.Time{}, time.Time{}, ""
@@ -85,7 +85,7 @@ func (v *Vault) Switch(ctx context.Context, tx *db.Tx, connectionID, account str
 	if opened, err := v.open(r); err == nil {
 		before = opened
 	}
-	stored, err := v.replace(ctx, tx, t, r.AuthType, before, next, values)
+	stored, err := v.replace(ctx, tx, t, r, before, next, values)
 	if err != nil {
 		return Credential{}, Rollover{}, err
 	}
@@ -115,7 +115,7 @@ func (r Rollover) kept() string {
 
 // empty forgets what waits.
 func (o *rolloverRow) empty() {
-	o.Settings, o.marks, o.Fields, o.sealed, o.keyID = map[string]string{}, map[string]string{}, nil, "", 0
+	o.Settings, o.marks, o.Fields, o.origin, o.sealed, o.keyID = map[string]string{}, map[string]string{}, nil, "", "", 0
 }
 
 // RollBack puts the old credential of an account in use again within tx. The new one waits as before.
@@ -146,6 +146,7 @@ func (v *Vault) waitAgain(ctx context.Context, tx *db.Tx, was sealedRow, values 
 	}
 	o.State, o.AuthType, o.Settings, o.marks, o.Fields = RolloverStaged, was.AuthType, was.Settings, was.Marks, was.Fields
 	o.version++
+	o.origin = was.origin
 	o.Test, o.OldVersion, o.SwitchedAt, o.SwitchedBy, o.Reason, o.DestroyAt = nil, 0, time.Time{}, "", "", time.Time{}
 	o.RolledBackAt, o.RolledBackBy = v.moment(), by
 	if err := v.sealWaiting(&o, was.Credential, values); err != nil {

@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -20,6 +21,8 @@ type sealedColumn struct {
 	// row, owner, account and version are expressions for the parts of the place (see AAD). row and version
 	// together name one row of the table.
 	row, owner, account, version string
+	// origin is likewise; empty where values have none.
+	origin string
 }
 
 func sealedColumns() []sealedColumn {
@@ -31,15 +34,15 @@ func sealedColumns() []sealedColumn {
 	return []sealedColumn{
 		{
 			label: "Credentials", table: "credential_versions", value: "sealed", key: "key_id", join: join,
-			row: "s.credential_id", owner: owner, account: account, version: "s.version",
+			row: "s.credential_id", owner: owner, account: account, version: "s.version", origin: "s.origin",
 		},
 		{
 			label: "Tokens", table: "credential_tokens", value: "sealed", key: "key_id", join: join,
-			row: "s.credential_id", owner: owner, account: account, version: "s.version",
+			row: "s.credential_id", owner: owner, account: account, version: "s.version", origin: "s.origin",
 		},
 		{
 			label: "Tokens before the present ones", table: "credential_tokens", value: "previous", key: "previous_key_id", join: join,
-			row: "s.credential_id", owner: owner, account: account, version: "s.previous_version",
+			row: "s.credential_id", owner: owner, account: account, version: "s.previous_version", origin: "s.origin",
 		},
 		{
 			label: "Alert channels", table: "alert_channels", value: "sealed", key: "key_id",
@@ -55,7 +58,7 @@ func sealedColumns() []sealedColumn {
 		},
 		{
 			label: "Staged credentials", table: "credential_rollovers", value: "sealed", key: "key_id", join: join,
-			row: "s.id", owner: owner, account: account, version: "s.version",
+			row: "s.id", owner: owner, account: account, version: "s.version", origin: "s.origin",
 		},
 	}
 }
@@ -63,21 +66,21 @@ func sealedColumns() []sealedColumn {
 // place is where a value of the column belongs. The name of the column in it is always "sealed": a token
 // moves from one column to the other as it is.
 func (c sealedColumn) place(v sealedValue) AAD {
-	return AAD{Table: c.table, Row: v.row, Column: "sealed", Owner: v.owner, Account: v.account, Version: v.version}
+	return AAD{Table: c.table, Row: v.row, Column: "sealed", Owner: v.owner, Account: v.account, Origin: v.origin, Version: v.version}
 }
 
 // sealedValue is one value of a sealedColumn.
 type sealedValue struct {
-	row, owner, account string
-	version             int64
-	sealed              string
+	row, owner, account, origin string
+	version                     int64
+	sealed                      string
 	// again is the same plaintext under another key.
 	again string
 }
 
 // after returns up to limit values that are sealed with another key than keyID, behind a row and version.
 func (c sealedColumn) after(ctx context.Context, q reader, keyID uint32, row string, version int64, limit int) ([]sealedValue, error) {
-	rows, err := q.Query(ctx, `SELECT `+c.row+`, `+c.owner+`, `+c.account+`, `+c.version+`, s.`+c.value+`
+	rows, err := q.Query(ctx, `SELECT `+c.row+`, `+c.owner+`, `+c.account+`, `+cmp.Or(c.origin, "''")+`, `+c.version+`, s.`+c.value+`
 		FROM `+c.table+` s`+c.join+`
 		WHERE s.`+c.key+` <> $1 AND s.`+c.value+` <> '' AND (`+c.row+` > $2 OR `+c.row+` = $2 AND `+c.version+` > $3)
 		ORDER BY `+c.row+`, `+c.version+` LIMIT $4`, int64(keyID), row, version, limit)
@@ -88,7 +91,7 @@ func (c sealedColumn) after(ctx context.Context, q reader, keyID uint32, row str
 	var out []sealedValue
 	for rows.Next() {
 		var v sealedValue
-		if err := rows.Scan(&v.row, &v.owner, &v.account, &v.version, &v.sealed); err != nil {
+		if err := rows.Scan(&v.row, &v.owner, &v.account, &v.origin, &v.version, &v.sealed); err != nil {
 			return nil, fmt.Errorf("credentials: read what is sealed in %s: %w", c.table, err)
 		}
 		out = append(out, v)

@@ -20,13 +20,18 @@ type AAD struct {
 	Table, Row, Column string
 	// Owner and Account are whose value it is: the connection and the account under it.
 	Owner, Account string
-	Version        int64
+	// Origin is where the value may be sent to; empty for what is not bound to one.
+	Origin  string
+	Version int64
 }
 
 // Encode is the injective binary form: two places that differ in any part have different bytes, because
 // every part is preceded by its length.
 func (a AAD) Encode() []byte {
 	parts := []string{"switchgear/v1", a.Table, a.Row, a.Column, a.Owner, a.Account}
+	if a.Origin != "" { // What was sealed before there were origins opens as it was.
+		parts = append(parts, a.Origin)
+	}
 	size := 8
 	for _, p := range parts {
 		size += 8 + len(p)

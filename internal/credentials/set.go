@@ -24,6 +24,7 @@ type Renew = func(ctx context.Context) (func(ctx context.Context, r *http.Reques
 // Set is an immutable snapshot of the credentials of one connection. Values stay sealed in it and are
 // decrypted for each use.
 type Set struct {
+	origin   string // where the connection goes to
 	accounts map[string]account
 	damaged  []Credential
 	mended   []Credential
@@ -35,6 +36,8 @@ type Set struct {
 type account struct {
 	id        string
 	version   int64
+	origin    string // that its secrets are bound to, empty without any
+	consent   bool   // what is bound is the consent of a person
 	authorize Authorize
 	token     *tokenUser  // in place of authorize, for a kind with a token that can be renewed
 	ready     func() bool // with token
@@ -46,12 +49,15 @@ type account struct {
 
 // Authorizer returns what authorizes one call of an account, and what gets it another token after the service
 // refused the present one, which is nil where there is nothing to renew. It reads memory only. It fails with
-// CREDENTIAL_MISSING, _REVOKED, _CORRUPT, _NEEDS_REAUTH, _NOT_CONNECTED or ACCOUNT_NOT_FOUND.
+// CREDENTIAL_MISSING, _REVOKED, _CORRUPT, _NEEDS_REAUTH, _NOT_CONNECTED, _OTHER_ORIGIN or ACCOUNT_NOT_FOUND.
 func (s *Set) Authorizer(name string) (Authorize, Renew, error) {
 	a, ok := s.accounts[name]
+	if ok {
+		if err := a.refusal(s.origin); err != nil {
+			return nil, nil, err
+		}
+	}
 	switch {
-	case ok && a.problem != nil:
-		return nil, nil, a.problem
 	case ok && a.token != nil:
 		authorize, renew := a.token.call()
 		return authorize, renew, nil
@@ -73,6 +79,24 @@ func (s *Set) Authorizer(name string) (Authorize, Renew, error) {
 func (s *Set) Token(name string) (ready func() bool, obtain func(ctx context.Context) error) {
 	a := s.accounts[name]
 	return a.ready, a.obtain
+}
+
+// refusal is why an account cannot be used where the connection goes to.
+func (a account) refusal(origin string) error {
+	if a.problem == nil && a.origin != "" && a.origin != origin {
+		return otherOrigin(a.origin, origin, a.consent)
+	}
+	return a.problem
+}
+
+// At is the Set of a connection that goes to an origin. Without one, no secret can be used.
+func (s *Set) At(origin string) *Set {
+	if s.origin == origin {
+		return s
+	}
+	next := *s
+	next.origin = origin
+	return &next
 }
 
 // SignsBody returns what says whether the credential of an account needs the body of a content type. It is
@@ -106,7 +130,7 @@ func (s *Set) Problem() (account string, err error) {
 	unfinished, works := "", false
 	for _, name := range append([]string{DefaultAccount}, slices.Sorted(maps.Keys(s.accounts))...) {
 		a, ok := s.accounts[name]
-		switch err := a.problem; {
+		switch err := a.refusal(s.origin); {
 		case !ok:
 		case err == nil:
 			works = true
@@ -152,7 +176,7 @@ func (v *Vault) lookBack(ctx context.Context, tx *db.Tx, connectionID string, s 
 // LoadAccounts returns old with the named accounts read again, as tx sees them. It costs the same however
 // many accounts the connection has.
 func (v *Vault) LoadAccounts(ctx context.Context, tx *db.Tx, old *Set, connectionID string, accounts ...string) (*Set, error) {
-	next := &Set{accounts: maps.Clone(old.accounts)}
+	next := &Set{origin: old.origin, accounts: maps.Clone(old.accounts)}
 	if next.accounts == nil {
 		next.accounts = map[string]account{}
 	}
@@ -204,8 +228,9 @@ func (v *Vault) newSet(rows []sealedRow) *Set {
 
 // add is for a Set that nobody else has yet.
 func (s *Set) add(v *Vault, r sealedRow) {
-	a := account{id: r.ID, version: db.Micros(r.UpdatedAt), problem: stateProblem(r.State)}
+	a := account{id: r.ID, version: db.Micros(r.UpdatedAt), origin: r.Origin, problem: stateProblem(r.State)}
 	t, typeErr := authtype.Lookup(r.AuthType)
+	a.consent = typeErr == nil && authtype.Interactive(t)
 	_, openErr := v.open(r)
 	switch {
 	case openErr != nil:

@@ -13,6 +13,7 @@ import (
 // tokenRow is the row of a token. Version 0 is none yet.
 type tokenRow struct {
 	version         int64
+	origin          string // that it may be sent to
 	sealed          string // empty when there is none
 	keyID           uint32
 	previousVersion int64
@@ -33,7 +34,7 @@ type tokenRow struct {
 
 //nolint:gosec // columns, no credentials.
 const (
-	tokenColumns = `t.version, t.sealed, t.key_id, t.previous_version, t.previous, t.previous_key_id, t.renewable, t.scopes,
+	tokenColumns = `t.version, t.origin, t.sealed, t.key_id, t.previous_version, t.previous, t.previous_key_id, t.renewable, t.scopes,
 	t.obtained_at, t.expires_at, t.renew_at, t.lease_token, t.lease_until, t.asked_at, t.failures, t.retry_at, t.error_code`
 	joinToken = ` LEFT JOIN credential_tokens t ON t.credential_id = c.id`
 )
@@ -41,12 +42,12 @@ const (
 // tokenScan reads the columns of a token that may not be there.
 type tokenScan struct {
 	version, keyID, previousVersion, previousKeyID, renewable, obtained, expires, renew, until, asked, failures, retry sql.NullInt64
-	sealed, previous, scopes, lease, code                                                                              sql.NullString
+	origin, sealed, previous, scopes, lease, code                                                                      sql.NullString
 }
 
 func (s *tokenScan) into() []any {
 	return []any{
-		&s.version, &s.sealed, &s.keyID, &s.previousVersion, &s.previous, &s.previousKeyID, &s.renewable, &s.scopes,
+		&s.version, &s.origin, &s.sealed, &s.keyID, &s.previousVersion, &s.previous, &s.previousKeyID, &s.renewable, &s.scopes,
 		&s.obtained, &s.expires, &s.renew, &s.lease, &s.until, &s.asked, &s.failures, &s.retry, &s.code,
 	}
 }
@@ -56,7 +57,7 @@ func (s *tokenScan) row() tokenRow {
 		return tokenRow{}
 	}
 	return tokenRow{
-		version: s.version.Int64, sealed: s.sealed.String, keyID: uint32(s.keyID.Int64), //nolint:gosec // written from a uint32.
+		version: s.version.Int64, origin: s.origin.String, sealed: s.sealed.String, keyID: uint32(s.keyID.Int64), //nolint:gosec // written from a uint32.
 		previousVersion: s.previousVersion.Int64, previous: s.previous.String, previousKeyID: uint32(s.previousKeyID.Int64), //nolint:gosec // likewise.
 		renewable: s.renewable.Int64 != 0, scopes: strings.Fields(s.scopes.String), obtainedAt: db.NullTime(s.obtained),
 		expiresAt: db.NullTime(s.expires), renewAt: db.NullTime(s.renew), leaseToken: s.lease.String, leaseUntil: db.NullTime(s.until),
@@ -74,14 +75,14 @@ func boolean(b bool) int {
 // replaceToken stores the next token if the row still has the version before it. It reports whether it did.
 func (vaultStore) replaceToken(ctx context.Context, tx *db.Tx, id string, before int64, r tokenRow) (bool, error) {
 	result, err := tx.Exec(ctx, `INSERT INTO credential_tokens (credential_id, version, sealed, key_id, previous_version, previous, previous_key_id,
-			renewable, scopes, obtained_at, expires_at, renew_at, lease_token, lease_until, asked_at, failures, retry_at, error_code)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '', 0, NULL, 0, NULL, '')
+			renewable, scopes, obtained_at, expires_at, renew_at, origin, lease_token, lease_until, asked_at, failures, retry_at, error_code)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, '', 0, NULL, 0, NULL, '')
 		ON CONFLICT (credential_id) DO UPDATE SET version = $2, sealed = $3, key_id = $4, previous_version = $5, previous = $6,
-			previous_key_id = $7, renewable = $8, scopes = $9, obtained_at = $10, expires_at = $11, renew_at = $12,
+			previous_key_id = $7, renewable = $8, scopes = $9, obtained_at = $10, expires_at = $11, renew_at = $12, origin = $14,
 			lease_token = '', lease_until = 0, asked_at = NULL, failures = 0, retry_at = NULL, error_code = ''
 		WHERE credential_tokens.version = $13`,
 		id, r.version, r.sealed, int64(r.keyID), r.previousVersion, r.previous, int64(r.previousKeyID), boolean(r.renewable),
-		strings.Join(r.scopes, " "), db.Micros(r.obtainedAt), db.NullMicros(r.expiresAt), db.NullMicros(r.renewAt), before)
+		strings.Join(r.scopes, " "), db.Micros(r.obtainedAt), db.NullMicros(r.expiresAt), db.NullMicros(r.renewAt), before, r.origin)
 	if err != nil {
 		return false, err
 	}

@@ -21,7 +21,7 @@ type reader interface {
 }
 
 const vaultColumns = `c.id, c.connection_id, c.account, c.state, c.created_at, c.updated_at, c.last_used_at,
-	c.used_by, c.used_by_name, c.used_by_at, v.version, v.auth_type, v.settings, v.marks, v.sealed, v.key_id, v.expires_on, v.expires_set_by, ` + tokenColumns
+	c.used_by, c.used_by_name, c.used_by_at, v.version, v.auth_type, v.settings, v.marks, v.origin, v.sealed, v.key_id, v.expires_on, v.expires_set_by, ` + tokenColumns
 
 const (
 	fromCurrent = ` FROM credentials c JOIN credential_versions v ON v.credential_id = c.id AND v.version = c.version` + joinToken
@@ -38,7 +38,7 @@ func scanCredential(row interface{ Scan(dest ...any) error }) (sealedRow, error)
 	token := tokenScan{}
 	err := row.Scan(append([]any{
 		&r.ID, &r.ConnectionID, &r.Account, &r.State, &created, &updated, &used, &r.LastKey.ID, &r.LastKey.Name, &keyUsed,
-		&r.Version, &r.AuthType, &settings, &marks, &r.sealed, &r.keyID, &r.ExpiresOn, &r.ExpiresSetBy,
+		&r.Version, &r.AuthType, &settings, &marks, &r.origin, &r.sealed, &r.keyID, &r.ExpiresOn, &r.ExpiresSetBy,
 	}, token.into()...)...)
 	if err != nil {
 		return sealedRow{}, err
@@ -52,6 +52,7 @@ func scanCredential(row interface{ Scan(dest ...any) error }) (sealedRow, error)
 	r.Fields = fieldsOf(r.Settings, r.Marks)
 	r.token = token.row()
 	r.Token = r.token.info()
+	r.Origin = r.boundTo()
 	r.CreatedAt, r.UpdatedAt, r.LastUsedAt = db.Time(created), db.Time(updated), db.NullTime(used)
 	r.LastKey.At = db.NullTime(keyUsed)
 	return r, nil
@@ -119,10 +120,10 @@ func (vaultStore) insertVersion(ctx context.Context, tx *db.Tx, r sealedRow) err
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO credential_versions (credential_id, version, auth_type, settings, marks, sealed, key_id, created_at,
-			expires_on, expires_set_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			expires_on, expires_set_by, origin)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		r.ID, r.Version, r.AuthType, string(settings), string(marks), r.sealed, int64(r.keyID), db.Micros(r.UpdatedAt),
-		string(r.ExpiresOn), r.ExpiresSetBy)
+		string(r.ExpiresOn), r.ExpiresSetBy, r.origin)
 	return err
 }
 
@@ -130,6 +131,29 @@ func (vaultStore) insertVersion(ctx context.Context, tx *db.Tx, r sealedRow) err
 func (vaultStore) setExpiry(ctx context.Context, tx *db.Tx, r sealedRow) error {
 	_, err := tx.Exec(ctx, `UPDATE credential_versions SET expires_on = $3, expires_set_by = $4 WHERE credential_id = $1 AND version = $2`,
 		r.ID, r.Version, string(r.ExpiresOn), r.ExpiresSetBy)
+	return err
+}
+
+// unbound returns the versions that were stored without an origin.
+func (vaultStore) unbound(ctx context.Context, q reader) ([]sealedRow, error) {
+	return collect(q.Query(ctx, `SELECT `+vaultColumns+fromVersion+` WHERE v.origin = '' ORDER BY c.id, v.version`))
+}
+
+// unboundTokens returns the tokens that were stored without an origin.
+func (vaultStore) unboundTokens(ctx context.Context, q reader) ([]sealedRow, error) {
+	return collect(q.Query(ctx, `SELECT `+vaultColumns+fromCurrent+` WHERE t.origin = '' AND t.sealed <> '' ORDER BY c.id`))
+}
+
+func (vaultStore) bind(ctx context.Context, tx *db.Tx, r sealedRow) error {
+	_, err := tx.Exec(ctx, `UPDATE credential_versions SET origin = $3, sealed = $4, key_id = $5 WHERE credential_id = $1 AND version = $2`,
+		r.ID, r.Version, r.origin, r.sealed, int64(r.keyID))
+	return err
+}
+
+func (vaultStore) bindToken(ctx context.Context, tx *db.Tx, r sealedRow) error {
+	_, err := tx.Exec(ctx, `UPDATE credential_tokens SET origin = $2, sealed = $3, key_id = $4, previous_version = $5, previous = $6, previous_key_id = $7
+		WHERE credential_id = $1`,
+		r.ID, r.token.origin, r.token.sealed, int64(r.token.keyID), r.token.previousVersion, r.token.previous, int64(r.token.previousKeyID))
 	return err
 }
 

@@ -55,6 +55,7 @@ type tokenSecrets struct {
 
 // heldToken is a token as calls use it: sealed, and opened at the moment of use.
 type heldToken struct {
+	origin    string     // that it may be sent to
 	before    *heldToken // kept until this one has been in use for a while; nil when there is none
 	version   int64
 	aad       AAD
@@ -75,17 +76,19 @@ func (h *heldToken) usable(now time.Time) bool {
 	return now.Before(h.expiresAt.Add(-leeway))
 }
 
-func tokenAAD(c Credential, version int64) AAD {
-	return AAD{Table: "credential_tokens", Row: c.ID, Column: "sealed", Owner: c.ConnectionID, Account: c.Account, Version: version}
+func tokenAAD(c Credential, origin string, version int64) AAD {
+	return AAD{Table: "credential_tokens", Row: c.ID, Column: "sealed", Owner: c.ConnectionID, Account: c.Account, Origin: origin, Version: version}
 }
 
 func (r sealedRow) held() *heldToken {
 	h := &heldToken{
-		version: r.token.version, aad: tokenAAD(r.Credential, r.token.version), sealed: r.token.sealed,
+		version: r.token.version, origin: r.token.origin, aad: tokenAAD(r.Credential, r.token.origin, r.token.version), sealed: r.token.sealed,
 		obtained: r.token.obtainedAt, expiresAt: r.token.expiresAt,
 	}
 	if r.token.previous != "" {
-		h.before = &heldToken{version: r.token.previousVersion, aad: tokenAAD(r.Credential, r.token.previousVersion), sealed: r.token.previous}
+		h.before = &heldToken{
+			version: r.token.previousVersion, origin: r.token.origin, aad: tokenAAD(r.Credential, r.token.origin, r.token.previousVersion), sealed: r.token.previous,
+		}
 	}
 	return h
 }
@@ -188,13 +191,15 @@ type tokenUser struct {
 	vault *Vault
 	kind  authtype.Type
 	id    string
-	used  *use
-	live  *liveToken
-	own   *heldToken
+	// origin is where calls go to: a token for another one, that came meanwhile, is not put on.
+	origin string
+	used   *use
+	live   *liveToken
+	own    *heldToken
 }
 
 func (v *Vault) tokenUser(r sealedRow, t authtype.Type) *tokenUser {
-	return &tokenUser{vault: v, kind: t, id: r.ID, used: v.use(r.ID), live: v.liveToken(r.ID), own: r.held()}
+	return &tokenUser{vault: v, kind: t, id: r.ID, origin: r.tokenOrigin(), used: v.use(r.ID), live: v.liveToken(r.ID), own: r.held()}
 }
 
 // call returns the two sides of one call: what it was sent with decides what a refusal of it leads to.
@@ -237,6 +242,9 @@ func (c *tokenCall) authorize(ctx context.Context, request *http.Request) error 
 }
 
 func (c *tokenCall) apply(ctx context.Context, request *http.Request, token *heldToken) error {
+	if token.origin != c.origin {
+		return otherOrigin(token.origin, c.origin, authtype.Interactive(c.kind))
+	}
 	secrets, err := c.vault.openToken(token)
 	if err != nil {
 		return err
@@ -332,10 +340,10 @@ func (v *Vault) mintedAuthorizer(r sealedRow, t authtype.Minter) Authorize {
 const mintLeeway = 20 * time.Second
 
 // PutToken stores a token that a person's consent led to, or that was imported, as the one in use of an
-// account, within tx. The state of the credential becomes active. There must be a credential of a kind that
+// account, within tx, for the origin of the connection. The state of the credential becomes active. There must be a credential of a kind that
 // has tokens.
-func (v *Vault) PutToken(ctx context.Context, tx *db.Tx, connectionID, account string, token oauth.Token) (Credential, error) {
-	r, err := v.store.current(ctx, tx, connectionID, account)
+func (v *Vault) PutToken(ctx context.Context, tx *db.Tx, h Holder, token oauth.Token) (Credential, error) {
+	r, err := v.store.current(ctx, tx, h.ConnectionID, h.Account)
 	if err != nil {
 		return Credential{}, noAccount(err)
 	}
@@ -346,6 +354,7 @@ func (v *Vault) PutToken(ctx context.Context, tx *db.Tx, connectionID, account s
 	if _, ok := t.(authtype.Granted); !ok {
 		return Credential{}, fault.New(fault.Conflict, "NOT_A_TOKEN_ACCOUNT", "The account does not authenticate with a token of OAuth 2.")
 	}
+	r.token.origin = h.Origin
 	next, err := v.sealToken(r, token, "")
 	if err != nil {
 		return Credential{}, err
@@ -360,7 +369,7 @@ func (v *Vault) PutToken(ctx context.Context, tx *db.Tx, connectionID, account s
 		return Credential{}, err
 	}
 	r.State, r.token = StateActive, next
-	r.Token = next.info()
+	r.Token, r.Origin = next.info(), r.boundTo()
 	return r.Credential, nil
 }
 
@@ -378,7 +387,7 @@ func (v *Vault) sealToken(r sealedRow, token oauth.Token, keep string) (tokenRow
 	defer clear(plaintext)
 	now := v.moment()
 	next := tokenRow{
-		version: r.token.version + 1, renewable: secrets.Refresh != "", obtainedAt: now,
+		version: r.token.version + 1, origin: r.tokenOrigin(), renewable: secrets.Refresh != "", obtainedAt: now,
 		previousVersion: r.token.version, previous: r.token.sealed, previousKeyID: r.token.keyID, scopes: token.Scopes,
 	}
 	if next.scopes == nil {
@@ -388,7 +397,7 @@ func (v *Vault) sealToken(r sealedRow, token oauth.Token, keep string) (tokenRow
 		next.expiresAt = now.Add(token.ExpiresIn)
 		next.renewAt = renewalTime(now, next.expiresAt)
 	}
-	next.sealed, next.keyID, err = v.sealer.Seal(tokenAAD(r.Credential, next.version), plaintext)
+	next.sealed, next.keyID, err = v.sealer.Seal(tokenAAD(r.Credential, next.origin, next.version), plaintext)
 	return next, err
 }
 

@@ -30,7 +30,7 @@ func (v *Vault) Trial(ctx context.Context, tx *db.Tx, connectionID, name string,
 }
 
 func (v *Vault) trial(r sealedRow, t authtype.Type) account {
-	a := account{id: r.rollover, version: r.Version}
+	a := account{id: r.rollover, version: r.Version, origin: r.Origin}
 	granted, ok := t.(authtype.Granted)
 	if !ok {
 		v.ready(&a, r, t)

@@ -51,6 +51,8 @@ type Credential struct {
 	// ExpiresOn is the last day of the secret, and ExpiresSetBy who said so; both are empty when nobody did.
 	ExpiresOn    Day
 	ExpiresSetBy string
+	// Origin is the scheme, host and port that what is secret may be sent to, empty when nothing is.
+	Origin string
 	// Token is what is known about the token; nil for a kind that has none, and before the first one.
 	Token *Token
 	// Rollover is the rotation of the credential that is under way, in lists only; nil when there is none.
@@ -114,9 +116,12 @@ func NewVault(d VaultDeps) (*Vault, error) {
 // take their default. When nothing changes, no version is made; values without a secret that change
 // nothing leave the state as it is, too. A credential that is being rotated is not replaced: that is a
 // fault.Conflict ROTATION_UNDER_WAY.
+// Secrets are bound to the origin of the connection that they were entered for. Those that are kept stay bound
+// to it, wherever the connection goes; entering them again binds them to where it goes now.
 //
 // Errors are fault.Invalid about auth.type or auth.fields.<key> and never hold a value.
-func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authType string, values map[string]string) (Credential, error) {
+func (v *Vault) Put(ctx context.Context, tx *db.Tx, h Holder, authType string, values map[string]string) (Credential, error) {
+	connectionID, account := h.ConnectionID, h.Account
 	t, err := authtype.Lookup(authType)
 	if err != nil {
 		return Credential{}, err
@@ -150,12 +155,16 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authT
 	if err := authtype.Validate(t, under(client, after)); err != nil {
 		return Credential{}, err
 	}
-	if exists && old.AuthType == authType && old.State == StateActive && maps.Equal(before, after) {
+	origin, err := rebound(t, old, before, values, h.Origin)
+	if err != nil {
+		return Credential{}, err
+	}
+	if exists && old.AuthType == authType && old.State == StateActive && maps.Equal(before, after) && (origin == old.origin || authtype.Interactive(t)) {
 		return old.Credential, nil
 	}
 	if !exists {
 		next := sealedRow{Credential: newCredential(connectionID, account, v.moment())}
-		next.AuthType = authType
+		next.AuthType, next.origin = authType, origin
 		next.Settings, next.Marks = described(t, nil, before, after)
 		return v.write(ctx, tx, next, after, true)
 	}
@@ -163,10 +172,10 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, connectionID, account, authT
 		return Credential{}, err
 	}
 	next := old
-	next.AuthType = authType
+	next.AuthType, next.origin = authType, origin
 	next.Settings, next.Marks = described(t, old.Marks, before, after)
 	next.expiryOf(old)
-	return v.replace(ctx, tx, t, old.AuthType, before, next, after)
+	return v.replace(ctx, tx, t, old, before, next, after)
 }
 
 // described splits values into what is not secret, and marks for the rest: those of before where the value is
@@ -196,9 +205,9 @@ func (r *sealedRow) expiryOf(before sealedRow) {
 }
 
 // replace writes values as the next version of a credential, and forgets a token that they make useless.
-func (v *Vault) replace(ctx context.Context, tx *db.Tx, t authtype.Type, oldType string, before map[string]string, next sealedRow, values map[string]string) (Credential, error) {
+func (v *Vault) replace(ctx context.Context, tx *db.Tx, t authtype.Type, was sealedRow, before map[string]string, next sealedRow, values map[string]string) (Credential, error) {
 	stored, err := v.write(ctx, tx, next, values, false)
-	if err == nil && outdated(t, oldType, before, values) {
+	if err == nil && (outdated(t, was.AuthType, before, values) || next.origin != was.origin && !authtype.Interactive(t)) {
 		stored.Token, err = nil, v.dropToken(ctx, tx, stored.ID)
 	}
 	if err == nil {
@@ -249,6 +258,7 @@ func complete(t authtype.Type, before, values map[string]string) map[string]stri
 func (v *Vault) write(ctx context.Context, tx *db.Tx, c sealedRow, values map[string]string, insert bool) (Credential, error) {
 	c.Version++
 	c.State, c.UpdatedAt, c.Fields = StateActive, v.moment(), fieldsOf(c.Settings, c.Marks)
+	c.Origin = c.boundTo()
 	plaintext, err := json.Marshal(values)
 	if err != nil {
 		return Credential{}, fmt.Errorf("credentials: encode %s: %w", c.ID, err)
@@ -315,9 +325,9 @@ func (v *Vault) restore(ctx context.Context, tx *db.Tx, connectionID, account st
 		return Credential{}, rolloverRow{}, err
 	}
 	next := now
-	next.AuthType, next.Settings, next.Marks = old.AuthType, old.Settings, old.Marks
+	next.AuthType, next.Settings, next.Marks, next.origin = old.AuthType, old.Settings, old.Marks, old.origin
 	next.ExpiresOn, next.ExpiresSetBy = old.ExpiresOn, old.ExpiresSetBy
-	stored, err := v.replace(ctx, tx, t, now.AuthType, present, next, values)
+	stored, err := v.replace(ctx, tx, t, now, present, next, values)
 	return stored, again, err
 }
 
@@ -327,7 +337,7 @@ func gone() error {
 		WithSuggestion("Edit the connection instead and enter the credential.")
 }
 
-// Copy gives another connection the credential of an account.
+// Copy gives another connection the credential of an account, for the origin that it was entered for.
 func (v *Vault) Copy(ctx context.Context, tx *db.Tx, from, to, account string) (Credential, error) {
 	old, err := v.store.current(ctx, tx, from, account)
 	if err != nil {
@@ -338,7 +348,7 @@ func (v *Vault) Copy(ctx context.Context, tx *db.Tx, from, to, account string) (
 		return Credential{}, err
 	}
 	next := sealedRow{Credential: newCredential(to, account, v.moment())}
-	next.AuthType, next.Settings, next.Marks = old.AuthType, old.Settings, old.Marks
+	next.AuthType, next.Settings, next.Marks, next.origin = old.AuthType, old.Settings, old.Marks, old.origin
 	next.ExpiresOn, next.ExpiresSetBy = old.ExpiresOn, old.ExpiresSetBy
 	return v.write(ctx, tx, next, values, true)
 }
@@ -354,7 +364,16 @@ func (v *Vault) Find(ctx context.Context, tx *db.Tx, connectionID, account strin
 
 // List returns the credentials of a connection by account, the default one first.
 func (v *Vault) List(ctx context.Context, connectionID string) ([]Credential, error) {
-	rows, err := v.store.list(ctx, v.store.db, connectionID)
+	return v.listed(ctx, v.store.db, connectionID)
+}
+
+// Within is List as tx sees it.
+func (v *Vault) Within(ctx context.Context, tx *db.Tx, connectionID string) ([]Credential, error) {
+	return v.listed(ctx, tx, connectionID)
+}
+
+func (v *Vault) listed(ctx context.Context, q reader, connectionID string) ([]Credential, error) {
+	rows, err := v.store.list(ctx, q, connectionID)
 	if err != nil {
 		return nil, fmt.Errorf("credentials: list: %w", err)
 	}
@@ -442,6 +461,7 @@ func (v *Vault) openEnvelope(e envelope) (map[string]string, error) {
 // sealedRow is a credential with its sealed values.
 type sealedRow struct {
 	Credential
+	origin string // that the values were entered for
 	sealed string
 	keyID  uint32
 	token  tokenRow
@@ -453,12 +473,12 @@ func (r sealedRow) aad() AAD {
 	if r.rollover != "" {
 		return AAD{
 			Table: "credential_rollovers", Row: r.rollover, Column: "sealed",
-			Owner: r.ConnectionID, Account: r.Account, Version: r.Version,
+			Owner: r.ConnectionID, Account: r.Account, Origin: r.origin, Version: r.Version,
 		}
 	}
 	return AAD{
 		Table: "credential_versions", Row: r.ID, Column: "sealed",
-		Owner: r.ConnectionID, Account: r.Account, Version: r.Version,
+		Owner: r.ConnectionID, Account: r.Account, Origin: r.origin, Version: r.Version,
 	}
 }
 

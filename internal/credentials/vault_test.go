@@ -81,12 +81,19 @@ func (w *vaultWorld) exec(query string, args ...any) {
 	})
 }
 
+// upstream is where the connections of the tests go to.
+const upstream = "https://api.example.com"
+
+func holderOf(connection, account string) Holder {
+	return Holder{ConnectionID: connection, Account: account, Origin: upstream}
+}
+
 // put stores a credential of con_1.
 func (w *vaultWorld) put(account, kind string, pairs ...string) Credential {
 	w.t.Helper()
 	var c Credential
 	w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		c, err = w.Put(ctx, tx, "con_1", account, kind, mapOf(pairs))
+		c, err = w.Put(ctx, tx, holderOf("con_1", account), kind, mapOf(pairs))
 		return err
 	})
 	return c
@@ -111,6 +118,7 @@ func (w *vaultWorld) load(connection string) *Set {
 	var s *Set
 	w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
 		s, err = w.Load(ctx, tx, connection)
+		s = s.At(upstream)
 		return err
 	})
 	return s
@@ -165,7 +173,7 @@ func TestPutKeepsWhatIsLeftOut(t *testing.T) {
 
 	// Another type keeps nothing, not even a field of the same name.
 	wantCode(t, w.try(func(ctx context.Context, tx *db.Tx) error {
-		_, err := w.Put(ctx, tx, "con_1", "default", "bearer", nil)
+		_, err := w.Put(ctx, tx, holderOf("con_1", "default"), "bearer", nil)
 		return err
 	}), fault.Invalid, "AUTH_FIELD_REQUIRED")
 	w.put("default", "bearer", "token", "t")
@@ -208,7 +216,7 @@ func TestPutRefuses(t *testing.T) {
 		"missing":   {"api_key", "AUTH_FIELD_REQUIRED", []string{"name", canary}},
 	} {
 		err := w.try(func(ctx context.Context, tx *db.Tx) error {
-			_, err := w.Put(ctx, tx, "con_1", "default", c.kind, mapOf(c.pairs))
+			_, err := w.Put(ctx, tx, holderOf("con_1", "default"), c.kind, mapOf(c.pairs))
 			return err
 		})
 		if wantCode(t, err, fault.Invalid, c.code); strings.Contains(fmt.Sprintf("%v %+v", err, err), canary) {
@@ -280,7 +288,7 @@ func TestNotSetUp(t *testing.T) {
 	client := []string{"authorize_url", "https://as.example.com/authorize", "token_url", "https://as.example.com/token", "client_id", "c", "client_secret", "s"}
 	connect := func(account string) {
 		w.tx(func(ctx context.Context, tx *db.Tx) error {
-			_, err := w.PutToken(ctx, tx, "con_1", account, oauth.Token{Access: "a", Refresh: "r", ExpiresIn: time.Hour})
+			_, err := w.PutToken(ctx, tx, holderOf("con_1", account), oauth.Token{Access: "a", Refresh: "r", ExpiresIn: time.Hour})
 			return err
 		})
 	}
@@ -299,7 +307,7 @@ func TestNotSetUp(t *testing.T) {
 			set, err = w.LoadAccounts(ctx, tx, set, "con_1", "default", "acme")
 			return err
 		})
-		for how, s := range map[string]*Set{"one": w.load("con_1"), "all": &accounts, "accounts": set} {
+		for how, s := range map[string]*Set{"one": w.load("con_1"), "all": accounts.At(upstream), "accounts": set.At(upstream)} {
 			name, err := s.Problem()
 			got := ""
 			if err != nil {

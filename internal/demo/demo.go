@@ -355,8 +355,10 @@ func (m made) is(c connections.Connection) bool {
 	return c.BaseURL == m.BaseURL
 }
 
-// renew leads the connections to the port where the provider is now.
-func (s *Service) renew(ctx context.Context, r *row, port int) error {
+// renew leads the connections to the port where the provider is now. Their secrets are for the port before, so
+// they are entered again.
+func (s *Service) renew(ctx context.Context, r *row, port int, known secrets) error {
+	moved := drafts(port, known)
 	for i, m := range r.Connections {
 		c, err := s.deps.Connections.Find(ctx, access.System(), m.Slug)
 		if fault.Is(err, fault.NotFound) {
@@ -368,12 +370,15 @@ func (s *Service) renew(ctx context.Context, r *row, port int) error {
 		if !m.is(c) || c.BaseURL != m.BaseURL { // deleted and made anew, or led elsewhere on purpose
 			continue
 		}
-		at := slices.IndexFunc(drafts(port, secrets{}), func(d connections.Draft) bool { return d.Slug == m.Slug })
+		at := slices.IndexFunc(moved, func(d connections.Draft) bool { return d.Slug == m.Slug })
 		if at < 0 {
 			continue
 		}
 		d := c.Draft()
-		d.BaseURL = drafts(port, secrets{})[at].BaseURL
+		d.BaseURL = moved[at].BaseURL
+		if d.Auth.Type == moved[at].Auth.Type {
+			d.Auth = moved[at].Auth
+		}
 		if _, err := s.deps.Connections.Update(ctx, access.System(), m.Slug, d, "the pretend provider has another port", 0); err != nil {
 			return err
 		}

@@ -69,6 +69,9 @@ func (s *shelf) Update(_ context.Context, _ access.Actor, slug string, d connect
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.connections[slug]
+	if len(d.Auth.Fields) == 0 {
+		return c, errRefused // a secret stays with the address that it was entered for
+	}
 	c.BaseURL = d.BaseURL
 	s.connections[slug] = c
 	return c, nil

@@ -122,6 +122,8 @@ func (s *Service) end(ctx context.Context) error {
 	case <-current.ended:
 		s.ended(current)
 		return nil
+	case waiting := <-s.open: // Serve may be waiting for whoever ends it here.
+		return s.discard(waiting)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -131,12 +133,17 @@ func (s *Service) end(ctx context.Context) error {
 func (s *Service) Close() error {
 	select {
 	case t := <-s.open:
-		t.provider.Close()
-		s.ended(t)
-		return t.listener.Close()
+		return s.discard(t)
 	default:
 		return nil
 	}
+}
+
+// discard closes a site that was opened and never ran.
+func (s *Service) discard(t *site) error {
+	t.provider.Close()
+	s.ended(t)
+	return t.listener.Close()
 }
 
 // resume continues what the row says: the demonstration, or the end of one that was cut off.
@@ -167,7 +174,7 @@ func (s *Service) resume(ctx context.Context) error {
 	}
 	s.deps.Admit(addressOf(l))
 	if port := portOf(l); port != r.Port {
-		err = s.renew(ctx, &r, port)
+		err = s.renew(ctx, &r, port, secrets)
 	}
 	if err == nil {
 		err = s.begin(l, secrets)

@@ -24,6 +24,8 @@ func (v CallView) advice() string {
 		return "As many calls as the policy allows are under way at once: the upstream is slow, or the bulkhead is too small."
 	case "CONNECTION_PAUSED":
 		return "A person or a program paused it; the audit log says who, and why."
+	case "CREDENTIAL_OTHER_ORIGIN":
+		return "What is stored is not sent to another scheme, host or port than it was entered for. Enter it again, or connect the account again, under Accounts of the connection; or roll the connection back."
 	case "CREDENTIAL_MISSING", "CREDENTIAL_NEEDS_REAUTH", "CREDENTIAL_REVOKED", "CREDENTIAL_CORRUPT", "CREDENTIAL_FAILED", "CREDENTIAL_REJECTED":
 		return "Enter a new credential under Accounts of the connection."
 	case "CREDENTIAL_NOT_CONNECTED":

@@ -411,6 +411,8 @@ func (c Credential) problem() string {
 		return "The credential was revoked. Enter a new one."
 	case "corrupt":
 		return "The stored credential cannot be read. Enter it again."
+	case stateOtherOrigin:
+		return "What is stored was entered for " + c.EnteredFor + "; the connection goes to " + c.GoesTo + " now, so calls are refused."
 	}
 	return "The credential is in the state “" + c.State + "”. Enter it again."
 }
@@ -419,7 +421,7 @@ func (v DetailView) repair() []templ.Component {
 	if !v.Head.CanConfigure {
 		return nil
 	}
-	if t := v.Credential.Token; t != nil && t.Connect != "" && (v.Credential.State == "needs_reauth" || v.Credential.unconnected()) {
+	if t := v.Credential.Token; t != nil && t.Connect != "" && (v.Credential.State == "needs_reauth" || v.Credential.State == stateOtherOrigin || v.Credential.unconnected()) {
 		label := "Connect account"
 		if t.Connected {
 			label = "Reconnect"

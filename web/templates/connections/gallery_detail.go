@@ -65,6 +65,8 @@ func detailStates() []ui.State {
 	fresh.Health = HealthStatus{State: health.StateNotSetUp, Why: "It is not set up yet. Account default: The connection has no credential yet. Enter one on its accounts page."}
 	revoked, corrupt, odd := sampleDetail(), sampleDetail(), sampleDetail()
 	revoked.Credential.State, corrupt.Credential.State, odd.Credential.State = "revoked", "corrupt", "of-a-later-version"
+	moved := sampleDetail()
+	moved.Credential.State, moved.Credential.EnteredFor, moved.Credential.GoesTo = stateOtherOrigin, "https://api.stripe.com", "https://eu.api.stripe.com"
 	failing := sampleDetail()
 	failing.Failed = 600
 	mute := alerts.Mute{ID: "amu_1", Slug: "stripe", Reason: "their maintenance", By: "ada@example.com", Since: ago(time.Minute), Until: now().Add(time.Hour)}
@@ -90,6 +92,7 @@ func detailStates() []ui.State {
 		whole(group, "credential revoked", Detail(revoked)),
 		whole(group, "credential unreadable", Detail(corrupt)),
 		whole(group, "credential in an unknown state", Detail(odd)),
+		whole(group, "credential for another address", Detail(moved)),
 		whole(group, "long text", Detail(long)),
 		{Group: group, Name: "the part that refreshes", View: Overview(sampleDetail())},
 		{Group: group, Name: "traffic, the part that refreshes", View: Traffic(sampleCourse(15))},
@@ -156,7 +159,17 @@ func accountStates() []ui.State {
 		Errors: Errors{"token.access": "This is no token: it has a space.", "token.ends": "The access token has ended, and there is no refresh token to renew it with."},
 	}
 	wordy.Import = &ImportForm{Account: longSlug(), Ends: "tomorrow", Scopes: longText, Type: longName, Open: true, Errors: Errors{"": longText, "token.scopes": longText}}
+	moved := v
+	moved.Rows = []Credential{
+		{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(time.Minute)},
+		{Account: "acme", Auth: "Basic", State: stateOtherOrigin, Fields: []string{"password", "username"}, UpdatedAt: ago(40 * day), EnteredFor: "https://api.stripe.com", GoesTo: "https://eu.api.stripe.com"},
+	}
+	shared := tokens
+	shared.Form = AccountForm{AuthType: "oauth2_authorization_code", AuthTypes: authTypes(), Shares: true, Auth: []AuthField{
+		{Name: "client_id", Label: "Client ID", Type: "text", Shared: true}, {Name: "client_secret", Label: "Client secret", Type: "secret", Secret: true, Shared: true},
+	}}
 	return []ui.State{
+		whole(group, "another address", Accounts(moved)), whole(group, "client of the default account", Accounts(shared)),
 		whole(group, "two", Accounts(v)), whole(group, "replace", Accounts(replace)), whole(group, "being rotated", Accounts(rotating)), whole(group, "errors", Accounts(wrong)),
 		whole(group, "read-only", Accounts(reader)), whole(group, "empty", Accounts(empty)), whole(group, "long text", Accounts(long)),
 		whole(group, "tokens", Accounts(tokens)), whole(group, "import a token", Accounts(imported)),
@@ -217,12 +230,14 @@ func rollbackStates() []ui.State {
 		Problem: "The credential of that version is no longer stored. Edit the connection instead and enter the credential.",
 	}
 	v := RollbackView{Page: frame("Roll back to v17"), Now: now(), Head: sampleHead(), Version: sampleVersions().Rows[1], Changes: sampleDiff()}
-	same, wrong, long := v, v, v
+	same, wrong, long, moves, back := v, v, v, v, v
 	offered := v
 	offered.CanTry = true
 	tried := offered
 	tried.WhatIf = WhatIf{Slug: "stripe", Result: whatIfResult()}
 	tried.WhatIf.Result.Version, tried.WhatIf.Result.Summary = 17, "The settings of v17 would have opened once for 10 s, saved 6 failing calls. Those in force would never have opened."
+	moves.Move = Move{From: "https://api.stripe.com", To: "https://old.stripe.com", Refused: []string{"default"}}
+	back.Move = Move{From: "https://old.stripe.com", To: "https://api.stripe.com", Back: []string{"default", "acme"}}
 	same.Changes = nil
 	wrong.Errors = Errors{"": "v17 is not valid any more.", "base_url": "The host is not allowed.", "reason": "Say why, for whoever asks later."}
 	long.Head, long.Version.Reason, long.Reason = longHead(), longText, longText
@@ -231,5 +246,6 @@ func rollbackStates() []ui.State {
 		whole(group, "its policy can be tried", Rollback(offered)), whole(group, "its policy was tried", Rollback(tried)),
 		whole(group, "refused", Rollback(refused)),
 		whole(group, "errors", Rollback(wrong)), whole(group, "long text", Rollback(long)),
+		whole(group, "another address", Rollback(moves)), whole(group, "back at the old address", Rollback(back)),
 	}
 }

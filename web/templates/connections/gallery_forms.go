@@ -95,6 +95,9 @@ func formStates() []ui.State {
 	unwell.Health.Problem = "The health check did not succeed: 503 Service Unavailable, where 204 is expected."
 	unwell.Health.Check = HealthCheck{At: ago(time.Second), Answer: "503 Service Unavailable, where 204 is expected", Took: time.Second}
 	unwell.Errors = Errors{"policy.health_check.expected_status": "Write a status such as 204.", "policy.health_check.path": "It must be a path below the base URL."}
+	moves := editForm()
+	moves.BaseURL, moves.BoundTo = "https://eu.api.stripe.com", "https://api.stripe.com"
+	moves.Move = Move{From: "https://api.stripe.com", To: "https://eu.api.stripe.com", Refused: []string{"default", "acme"}}
 	duplicate := FormView{Page: frame("Duplicate stripe"), Mode: ModeDuplicate, From: "stripe", Name: "Stripe live (copy)", Slug: "stripe-copy"}
 	taken := duplicate
 	taken.CopiesCredentials = true
@@ -128,6 +131,7 @@ func formStates() []ui.State {
 		whole(group, "edit, conflict", Form(conflict)),
 		whole(group, "edit, error in the reason", Form(reasonless)),
 		whole(group, "edit, health check", Form(unwell)),
+		whole(group, "edit, another address", Form(moves)),
 		whole(group, "edit, long text", Form(long)),
 		whole(group, "duplicate", Form(duplicate)),
 		whole(group, "duplicate, errors", Form(taken)),

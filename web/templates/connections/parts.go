@@ -59,6 +59,8 @@ func credentialChip(state string) ui.Chip {
 		return ui.Chip{Label: "Revoked", Tone: ui.ToneBad, Icon: "ban"}
 	case "corrupt":
 		return ui.Chip{Label: "Unreadable", Tone: ui.ToneBad, Icon: "alert", Title: "It cannot be decrypted. Enter it again."}
+	case stateOtherOrigin:
+		return ui.Chip{Label: "For another address", Tone: ui.ToneBad, Icon: "alert", Title: "Calls are refused until it is entered for where the connection goes to now."}
 	case "missing":
 		return ui.Chip{Label: "Missing", Tone: ui.ToneWarn, Title: "Calls are refused until it is entered."}
 	}

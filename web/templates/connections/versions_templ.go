@@ -445,11 +445,23 @@ func Rollback(v RollbackView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				} else {
-					templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneOK, Title: "Checked: the address, the policy and the credential can be used."}.Render(ctx, templ_7745c5c3_Buffer)
+					if len(v.Move.Refused) == 0 {
+						templ_7745c5c3_Err = ui.Notice{Tone: ui.ToneOK, Title: "Checked: the address, the policy and the credential can be used."}.Render(ctx, templ_7745c5c3_Buffer)
+						if templ_7745c5c3_Err != nil {
+							return templ_7745c5c3_Err
+						}
+					}
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, " ")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, " ")
+					if len(v.Move.Refused)+len(v.Move.Back) > 0 {
+						templ_7745c5c3_Err = v.Move.consequence().Render(ctx, templ_7745c5c3_Buffer)
+						if templ_7745c5c3_Err != nil {
+							return templ_7745c5c3_Err
+						}
+					}
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, " ")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

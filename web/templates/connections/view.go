@@ -102,6 +102,10 @@ type FormView struct {
 	Environments      []Option
 	Kinds             []Option
 	BaseURL           string
+	// BoundTo is the origin that stored secrets are for; empty when there are none. Move is what saving would do to
+	// the accounts; sent back as "moves", its To agrees to it.
+	BoundTo string
+	Move    Move
 	// BaseURLHint says what belongs into the placeholders of the base URL.
 	BaseURLHint string
 	AuthType    string
@@ -132,6 +136,13 @@ type FormView struct {
 	WhatIf WhatIf
 }
 
+// Move is what it does to accounts that a connection goes to another scheme, host or port.
+type Move struct {
+	From, To string
+	// Refused are the accounts that are refused then, Back those that work again.
+	Refused, Back []string
+}
+
 // AuthField is one field of an auth type; its control is called "auth." + Name.
 type AuthField struct {
 	Name, Label string
@@ -143,6 +154,8 @@ type AuthField struct {
 	Secret, Set bool
 	Value       string
 	Options     []Option
+	// Shared fields that stay empty are as those of the account default.
+	Shared bool
 	// Rare fields are folded away while they are empty.
 	Rare bool
 }
@@ -237,8 +250,10 @@ type Credential struct {
 	Account string
 	// Auth is the label of the auth type.
 	Auth string
-	// State is active, needs_reauth, revoked, corrupt, or missing when nothing is stored.
+	// State is active, needs_reauth, revoked, corrupt, other_origin, or missing when nothing is stored.
 	State string
+	// EnteredFor is the origin that what is secret is for, GoesTo that of the connection.
+	EnteredFor, GoesTo string
 	// Fields are the names of the fields that are set.
 	Fields                []string
 	UpdatedAt, LastUsedAt time.Time
@@ -302,6 +317,8 @@ type AccountForm struct {
 	Auth      []AuthField
 	// Expiry is when the secret ends; nil where that is not asked for.
 	Expiry *Expiry
+	// Shares says that fields that stay empty are as those of the account default.
+	Shares bool
 	Reason string
 	Errors Errors
 }
@@ -348,6 +365,8 @@ type RollbackView struct {
 	Version Version
 	// Changes lead from the active version to what a rollback makes of it.
 	Changes []Change
+	// Move is what another address does to the accounts.
+	Move Move
 	// Problem says why the version cannot be brought back; empty when it passed every check.
 	Problem string
 	Reason  string
