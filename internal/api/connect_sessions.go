@@ -136,7 +136,7 @@ func (v *version) connectSessionRoutes() {
 	})
 	register(v, route{
 		method: http.MethodDelete, path: "/connect_sessions/{id}", id: "revoke-connect-session", tag: tag, summary: "Withdraw a connect link", status: http.StatusNoContent,
-		description: "One that was used stays as it is.",
+		description: "After that nothing is stored by it. One that was used stays as it is; one whose account is being stored at this moment is a 409 `LINK_IN_USE`.",
 	}, func(ctx context.Context, in *struct{ ByID }) (*struct{}, error) {
 		return nil, v.deps.Connect.RevokeSession(ctx, actor(ctx), in.ID)
 	})

@@ -107,7 +107,7 @@ func (s *Service) fail(ctx context.Context, f Flow, cause error) (Flow, error) {
 	if err := s.store.end(ctx, f); err != nil {
 		return Flow{}, fmt.Errorf("connect: end %s: %w", f.ID, err)
 	}
-	if f.Code != codeLinkNotValid { // Somebody else has used or ended the link: that stands.
+	if f.Code != CodeLinkNotValid { // Somebody else has used or ended the link: that stands.
 		s.endOf(ctx, f, SessionFailed)
 	}
 	return f, nil

@@ -50,7 +50,10 @@ type world struct {
 	mu          sync.Mutex
 	// asked are the actors in whose name accounts were changed, entered the keys that were typed in, told the
 	// sessions that ended.
-	asked   []access.Actor
+	asked []access.Actor
+	// lost is why whoever made a link has no right any more; storing is called while an account is stored.
+	lost    error
+	storing func()
 	entered []connections.Auth
 	told    []Session
 }
@@ -114,6 +117,9 @@ func newWorld(t *testing.T) *world {
 
 // TokenClient implements Accounts.
 func (w *world) TokenClient(_ context.Context, a access.Actor, _, _ string) (connections.TokenClient, error) {
+	if w.lost != nil {
+		return connections.TokenClient{}, w.lost
+	}
 	return w.client, a.Require(access.PermissionConfigure)
 }
 
@@ -127,6 +133,10 @@ func (w *world) Find(_ context.Context, a access.Actor, slug string) (connection
 
 // PutAccount implements Accounts.
 func (w *world) PutAccount(_ context.Context, a access.Actor, _, _ string, auth connections.Auth, _ string) (credentials.Credential, error) {
+	if w.lost != nil {
+		return credentials.Credential{}, w.lost
+	}
+	w.hook()
 	if auth.Fields["token"] == "" {
 		return credentials.Credential{}, fault.Field("AUTH_FIELD_REQUIRED", "auth.fields.token", "Token is missing.")
 	}
@@ -134,6 +144,12 @@ func (w *world) PutAccount(_ context.Context, a access.Actor, _, _ string, auth 
 	defer w.mu.Unlock()
 	w.asked, w.entered = append(w.asked, a), append(w.entered, auth)
 	return credentials.Credential{}, nil
+}
+
+func (w *world) hook() {
+	if w.storing != nil {
+		w.storing()
+	}
 }
 
 // Check implements Teller.
@@ -149,6 +165,7 @@ func (w *world) Ended(_ context.Context, s Session) error {
 
 // ConnectAccount implements Accounts.
 func (w *world) ConnectAccount(_ context.Context, a access.Actor, _, _ string, token oauth.Token, _, detail string) (credentials.Credential, error) {
+	w.hook()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stored, w.details, w.asked = append(w.stored, token), append(w.details, detail), append(w.asked, a)

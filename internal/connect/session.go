@@ -161,7 +161,9 @@ func (s *Service) Sessions(ctx context.Context, a access.Actor, slug string, pag
 	return all, total, nil
 }
 
-// RevokeSession ends a link that has not led to anything. It needs configure.
+// RevokeSession ends a link that has not led to anything: nothing is stored by it after this returned. It needs
+// configure. A link that was used stays as it is; one whose account is being stored is a fault.Conflict
+// LINK_IN_USE.
 func (s *Service) RevokeSession(ctx context.Context, a access.Actor, id string) error {
 	if err := a.Require(access.PermissionConfigure); err != nil {
 		return err
@@ -171,7 +173,16 @@ func (s *Service) RevokeSession(ctx context.Context, a access.Actor, id string) 
 		return noSession(err)
 	}
 	session.Status, session.EndedAt = SessionRevoked, db.Time(db.Micros(s.now()))
-	return s.store.endSession(ctx, session)
+	ok, err := s.store.revokeSession(ctx, session)
+	if err != nil || ok {
+		return err
+	}
+	if session, err = s.store.session(ctx, "id", id); err != nil || session.Status != sessionUsed {
+		return err
+	}
+	// What is being stored cannot be called back, and to say that it was would be wrong.
+	return fault.New(fault.Conflict, "LINK_IN_USE", "The link is being used at this moment, so it cannot be withdrawn any more.").
+		WithSuggestion("Look at the account in a moment: revoke or delete it if it was not to be connected.")
 }
 
 // at is the session as it is at a time.
@@ -187,13 +198,23 @@ func (s Session) at(now time.Time) Session {
 
 func (s Session) usable() bool { return s.Status == SessionPending || s.Status == SessionFailed }
 
-// codeLinkNotValid is what a link says that was used, withdrawn or has expired.
-const codeLinkNotValid = "LINK_NOT_VALID"
+// CodeLinkNotValid is the code of a link that was used or withdrawn, has expired, or whose maker has lost the right.
+const CodeLinkNotValid = "LINK_NOT_VALID"
 
 func noSession(err error) error {
 	if fault.Is(err, fault.NotFound) {
-		return fault.New(fault.NotFound, codeLinkNotValid, "This link is not valid: it was used, withdrawn, or its time is over.").
+		return fault.New(fault.NotFound, CodeLinkNotValid,
+			"This link is not valid any more: it was used or withdrawn, its time is over, or whoever made it may no longer do that.").
 			WithSuggestion("Ask whoever sent it for a new one.")
+	}
+	return err
+}
+
+// lapsed is the error of a link whose maker has no right any more: they were disabled, or have another role, or
+// the key was revoked or has expired. It is the same as for a link that has ended, which it has.
+func lapsed(err error) error {
+	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden) {
+		return noSession(fault.Newf(fault.NotFound, "lapsed: %v", err))
 	}
 	return err
 }
@@ -209,7 +230,7 @@ type Visit struct {
 	Connection  connections.Connection
 }
 
-// Visit opens the link with a token. It checks no permission: the token is the right.
+// Visit opens the link with a token. The token is the right, as long as whoever made it has theirs.
 func (s *Service) Visit(ctx context.Context, token, ip string) (Visit, error) {
 	session, err := s.visited(ctx, token, ip)
 	if err != nil {
@@ -217,7 +238,7 @@ func (s *Service) Visit(ctx context.Context, token, ip string) (Visit, error) {
 	}
 	c, err := s.accounts.Find(ctx, session.authority, session.Slug)
 	if err != nil {
-		return Visit{}, err
+		return Visit{}, lapsed(err)
 	}
 	v := Visit{Session: session, Name: c.Name, Connection: c}
 	client, err := s.accounts.TokenClient(ctx, session.authority, session.Slug, session.Account)
@@ -225,7 +246,7 @@ func (s *Service) Visit(ctx context.Context, token, ip string) (Visit, error) {
 	case err == nil:
 		v.Interactive, v.Client = true, client
 	case !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound):
-		return Visit{}, err
+		return Visit{}, lapsed(err)
 	}
 	return v, nil
 }
@@ -249,7 +270,8 @@ func (s *Service) BeginSession(ctx context.Context, token, binding, ip string) (
 	if err != nil {
 		return Flow{}, err
 	}
-	return s.begin(ctx, session.authority, session.Slug, session.Account, session.Scopes, binding, session.ID)
+	f, err := s.begin(ctx, session.authority, session.Slug, session.Account, session.Scopes, binding, session.ID)
+	return f, lapsed(err)
 }
 
 // Enter stores the values that the person of a link typed in, for a kind that needs no consent.
@@ -267,7 +289,7 @@ func (s *Service) Enter(ctx context.Context, token, ip string, values map[string
 	if _, err := s.accounts.PutAccount(ctx, session.authority, session.Slug, session.Account, connections.Auth{Fields: values}, "Entered by a connect link."); err != nil {
 		// The link can be used again. What was wrong is told on the page, and to nobody else.
 		session.Status = SessionPending
-		return session, errors.Join(err, s.store.endSession(context.WithoutCancel(ctx), session))
+		return session, errors.Join(lapsed(err), s.store.endSession(context.WithoutCancel(ctx), session))
 	}
 	return s.endSession(ctx, session, SessionDone, "", "")
 }

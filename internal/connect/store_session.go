@@ -99,6 +99,21 @@ func (s store) claimSession(ctx context.Context, id string) (ok bool, err error)
 	return ok, err
 }
 
+// revokeSession withdraws a session that is not being used. It reports whether it did.
+func (s store) revokeSession(ctx context.Context, n Session) (ok bool, err error) {
+	err = s.db.InTx(ctx, func(tx *db.Tx) error {
+		result, err := tx.Exec(ctx, `UPDATE connect_sessions SET status = $2, ended_at = $3 WHERE id = $1 AND status IN ($4, $5)`,
+			n.ID, n.Status, db.NullMicros(n.EndedAt), SessionPending, SessionFailed)
+		if err != nil {
+			return err
+		}
+		rows, err := result.RowsAffected()
+		ok = rows == 1
+		return err
+	})
+	return ok, err
+}
+
 // endSession stores the end of a session that can still be used; one that is done or revoked stays so.
 func (s store) endSession(ctx context.Context, n Session) error {
 	return s.db.InTx(ctx, func(tx *db.Tx) error {

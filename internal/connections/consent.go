@@ -21,7 +21,7 @@ type TokenClient struct {
 }
 
 // TokenClient returns the client that an account is connected with, which may be that of the default
-// account. It needs configure. An account whose kind of credential has no token is a fault.Conflict.
+// account. It needs configure, now: whoever asks may have lost the right since they began. An account whose kind of credential has no token is a fault.Conflict.
 func (s *Service) TokenClient(ctx context.Context, a access.Actor, slug, account string) (TokenClient, error) {
 	account, err := checkAccount(account)
 	if err != nil {
@@ -32,6 +32,9 @@ func (s *Service) TokenClient(ctx context.Context, a access.Actor, slug, account
 	}
 	var client TokenClient
 	err = s.db.InTx(ctx, func(tx *db.Tx) error {
+		if _, err := s.authorize(ctx, tx, a, access.PermissionConfigure); err != nil {
+			return err
+		}
 		r, err := s.store.bySlug(ctx, tx, slug)
 		if err != nil {
 			return noConnection(err)

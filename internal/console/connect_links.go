@@ -91,11 +91,20 @@ func private(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 }
 
+// gone shows a link that has ended to the person who followed it. They have no business with the console, so
+// they are not asked to sign in there.
+func (p connectPages) gone(w http.ResponseWriter, r *http.Request, err error) error {
+	if fault.CodeOf(err) != connect.CodeLinkNotValid || fault.WantsJSON(r) {
+		return err
+	}
+	return p.render(w, r, http.StatusNotFound, connectview.Gone(connectview.GoneView{Page: p.bare(r, "Connect link"), Why: fault.PublicMessage(err)}))
+}
+
 func (p connectPages) visit(w http.ResponseWriter, r *http.Request) error {
 	private(w)
 	v, err := p.Connect.Visit(r.Context(), chi.URLParam(r, "token"), clientIP(r))
 	if err != nil {
-		return err
+		return p.gone(w, r, err)
 	}
 	return p.visitWith(w, r, http.StatusOK, v, "", nil)
 }
@@ -144,7 +153,7 @@ func (p connectPages) enter(w http.ResponseWriter, r *http.Request) error {
 	token := chi.URLParam(r, "token")
 	v, err := p.Connect.Visit(r.Context(), token, clientIP(r))
 	if err != nil {
-		return err
+		return p.gone(w, r, err)
 	}
 	if v.Interactive {
 		return p.beginLink(w, r, v, token)
@@ -160,6 +169,9 @@ func (p connectPages) enter(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	session, err := p.Connect.Enter(r.Context(), token, clientIP(r), values)
+	if fault.CodeOf(err) == connect.CodeLinkNotValid {
+		return p.gone(w, r, err)
+	}
 	if err != nil {
 		messages, status, ok := formErrors(r, err)
 		if !ok {
@@ -181,6 +193,9 @@ func (p connectPages) beginLink(w http.ResponseWriter, r *http.Request, v connec
 		binding = connect.NewBinding()
 	}
 	f, err := p.Connect.BeginSession(r.Context(), token, binding, clientIP(r))
+	if fault.CodeOf(err) == connect.CodeLinkNotValid {
+		return p.gone(w, r, err)
+	}
 	if err != nil {
 		messages, status, ok := formErrors(r, err)
 		if !ok {

@@ -271,8 +271,15 @@ func TestConnectLinks(t *testing.T) {
 	if _, err := s.connections.Target("acme", "acme"); err != nil {
 		t.Errorf("calls of the account are refused: %v", err)
 	}
-	if status, _, _ := s.do(t, person, http.MethodGet, path, nil); status != http.StatusNotFound {
-		t.Errorf("the link a second time: %d", status)
+	// A link that has ended says so to whoever follows it, and does not ask them to sign in to the console.
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		status, _, page := s.form(t, newPerson(), path)
+		if method == http.MethodGet {
+			status, _, page = s.do(t, newPerson(), method, path, nil)
+		}
+		if status != http.StatusNotFound || !strings.Contains(page, "This link has ended") || strings.Contains(page, "Sign in") || strings.Contains(page, "<nav") {
+			t.Errorf("%s of the link a second time: %d", method, status)
+		}
 	}
 	// A key is entered where nobody has to consent.
 	path = link("static", "acme")

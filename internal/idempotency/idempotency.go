@@ -11,6 +11,7 @@
 //   - A key belongs to its scope, the API key of the client; no client sees the answer of another.
 //   - The request is not stored, only its MAC: bodies hold credentials, and a plain hash would let
 //     whoever reads the database try them.
+//   - Answers are kept sealed: one may hold what is told once.
 //   - The execution of a process that died holds its key no longer than [Config.Lease]. Whoever takes the
 //     key over owns it; what the first one still has to say is ignored.
 package idempotency
@@ -113,8 +114,9 @@ func (s *Service) Begin(ctx context.Context, r Request) (Ticket, *Answer, error)
 			return reused.WithSuggestion("Use a new key for a new request.")
 		}
 		if old.busyUntil.IsZero() {
+			old.answer.Body, err = s.open(r.Scope, r.Key, string(old.answer.Body))
 			answer = &old.answer
-			return nil
+			return err
 		}
 		if wait := old.busyUntil.Sub(now); wait > 0 {
 			return fault.New(fault.Conflict, "IDEMPOTENCY_KEY_RUNNING", "The request with this Idempotency-Key is still running.").
@@ -130,7 +132,12 @@ func (s *Service) Begin(ctx context.Context, r Request) (Ticket, *Answer, error)
 
 // Finish stores the answer of an execution, unless somebody else has taken the key over meanwhile.
 func (s *Service) Finish(ctx context.Context, t Ticket, a Answer) error {
-	err := s.store.db.InTx(ctx, func(tx *db.Tx) error { return s.store.finish(ctx, tx, t, a) })
+	sealed, err := s.seal(t.scope, t.key, a.Body)
+	if err != nil {
+		return err
+	}
+	a.Body = []byte(sealed)
+	err = s.store.db.InTx(ctx, func(tx *db.Tx) error { return s.store.finish(ctx, tx, t, a) })
 	if err != nil {
 		return fmt.Errorf("idempotency: finish: %w", err)
 	}

@@ -3,6 +3,7 @@ package idempotency
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -131,6 +132,39 @@ func TestKeepsNoRequest(t *testing.T) {
 	if strings.Contains(stored, canary) || strings.Contains(stored, fmt.Sprintf("%x", sha256.Sum256([]byte(canary)))) {
 		t.Errorf("stored: %s", stored)
 	}
+}
+
+// An answer may hold what is told once, such as a link that connects an account: it is in the database sealed only,
+// and for its own key.
+func TestAnswersAreSealed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	answer := Answer{Status: 201, Header: map[string]string{}, Body: []byte(`{"url":"https://console.example.com/connect/` + canary + `"}`)}
+	must(t, w.Finish(t.Context(), w.begin(t, request(canary)), answer))
+	var stored string
+	must(t, w.db.QueryRow(t.Context(), `SELECT body FROM idempotency_keys`).Scan(&stored))
+	if strings.Contains(stored, canary) || strings.Contains(stored, base64.StdEncoding.EncodeToString([]byte(canary))[:12]) || !strings.HasPrefix(stored, sealedForm) {
+		t.Errorf("stored: %s", stored)
+	}
+	w.wantAnswer(t, answer)
+
+	// Moved to another key, or damaged, it does not open, and nothing is done again either.
+	other := request(canary)
+	other.Key = "other"
+	must(t, w.Finish(t.Context(), w.begin(t, other), Answer{Status: 201, Body: []byte("theirs")}))
+	exec := func(query string) {
+		must(t, w.db.InTx(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(t.Context(), query)
+			return err
+		}))
+	}
+	exec(`UPDATE idempotency_keys SET body = (SELECT body FROM idempotency_keys WHERE key = 'k') WHERE key = 'other'`)
+	if _, got, err := w.Begin(t.Context(), other); err == nil || got != nil && strings.Contains(string(got.Body), canary) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// What the release before kept is still repeated.
+	exec(`UPDATE idempotency_keys SET body = '{"id":1}' WHERE key = 'k'`)
+	w.wantAnswer(t, Answer{Status: 201, Header: map[string]string{}, Body: []byte(`{"id":1}`)})
 }
 
 func TestPrune(t *testing.T) {

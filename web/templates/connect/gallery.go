@@ -102,6 +102,7 @@ func linkStates() []ui.State {
 		state("Link page", "consent", Visit(visit)), state("Link page", "leave", Visit(leave)), state("Link page", "again", Visit(again)),
 		state("Link page", "key", Visit(key)), state("Link page", "key, error", Visit(keyWrong)),
 		state("Link page", "done", Ended(ended)), state("Link page", "done, way back", Ended(back)), state("Link page", "failed", Ended(failed)),
+		state("Link page", "ended", Gone(GoneView{Page: visit.Page, Why: "This link is not valid any more: it was used or withdrawn, its time is over, or whoever made it may no longer do that."})),
 		state("Link page", "device", Ended(device)), state("Link page", "working", Ended(working)),
 	}
 }

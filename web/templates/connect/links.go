@@ -69,6 +69,12 @@ type EndedView struct {
 	Again bool
 }
 
+// GoneView is the page of a link that has ended, for whoever follows it.
+type GoneView struct {
+	Page layout.Bare
+	Why  string
+}
+
 // LinksPath is where the links of a connection are.
 func LinksPath(slug string) string { return "/connections/" + slug + "/links" }
 
