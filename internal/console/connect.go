@@ -242,7 +242,7 @@ func tokenView(slug string, c credentials.Credential) *connectionsview.Token {
 	view.Scopes, view.ExpiresAt = c.Token.Scopes, c.Token.ExpiresAt
 	view.Renewable = c.Token.Renewable || !authtype.Interactive(t)
 	if c.Token.Failures > 0 {
-		view.Problem = (&oauth.Error{Step: oauth.StepToken, Code: c.Token.ErrorCode}).Advice()
+		view.Problem = credentials.Advice(c.AuthType, c.Token.ErrorCode)
 	}
 	return view
 }

@@ -311,3 +311,22 @@ func TestConnectLinks(t *testing.T) {
 		t.Errorf("a withdrawn link: %d", status)
 	}
 }
+
+// A test of an account that only a person can bring back leads there, instead of an error page.
+func TestCredentialTestLeadsToReconnect(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.consentAt(t)
+	s.create(t, "static", "Static")
+	owner := s.signedIn(t, access.RoleOwner)
+	_, page := s.post(t, owner, "/connections/acme/test", url.Values{}, http.StatusOK)
+	says(t, "the test of an account that nobody connected", page, "The credential cannot be used.", "not connected yet", "Reconnect", "/connections/acme/accounts/default/connect")
+	if _, err := s.connections.Update(t.Context(), access.System(), "static", connections.Draft{BaseURL: "https://other.example.net"}, "", 0); err != nil {
+		t.Fatal(err)
+	}
+	_, page = s.post(t, owner, "/connections/static/test", url.Values{}, http.StatusOK)
+	says(t, "the test of a secret for another address", page, "The credential cannot be used.", "https://api.example.com", "https://other.example.net")
+	silent(t, "it", page, ">Reconnect<")
+	// The account form of a kind whose client is shared says so.
+	says(t, "the form of another account", s.get(t, owner, "/connections/acme/accounts"), "The OAuth client of the account default is used.", "As the account default", "as default")
+}

@@ -143,22 +143,53 @@ func (p connectionPages) test(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	account := firstOf(form.Get("account"), credentials.DefaultAccount)
-	target, err := p.Connections.Target(c.Slug, account)
-	if err != nil {
-		return err
-	}
 	method, path := http.MethodGet, "/"
 	if provider, err := p.Providers.Find(c.Provider); err == nil && provider.Health.Path != "" {
 		method, path = provider.Health.Method, provider.Health.Path
 	}
-	result := runtime.Probe(r.Context(), target, method, path)
+	var result runtime.ProbeResult
+	switch target, err := p.Connections.Target(c.Slug, account); {
+	case err == nil:
+		result = runtime.Probe(r.Context(), target, method, path)
+	case fault.Is(err, fault.Unavailable): // It is the credential that keeps calls back: that is the result.
+		result = runtime.ProbeResult{Method: method, URL: c.BaseURL + path, Outcome: runtime.OutcomeRejectedLocal, Err: err, Problem: fault.PublicMessage(err)}
+	default:
+		return err
+	}
 	view := connectionsview.TestView{
 		Page: p.frame(r, c.Name), Now: p.Now(), Head: head, Account: account, Method: result.Method, URL: result.URL, Status: result.Status,
 		Outcome: string(result.Outcome), OutcomeLabel: result.Outcome.Label(), Took: result.Took, Body: result.Body,
 		OK: result.Outcome == runtime.OutcomeSuccess,
 	}
 	view.Message, view.Hint = testMessage(result)
+	if !view.OK {
+		if view.Reconnect, err = p.reconnect(r, c.Slug, account, result); err != nil {
+			return err
+		}
+	}
 	return p.render(w, r, http.StatusOK, connectionsview.TestResult(view))
+}
+
+// reconnect is where a person connects the account again that a test failed with; empty where that would not
+// help.
+func (p connectionPages) reconnect(r *http.Request, slug, account string, result runtime.ProbeResult) (string, error) {
+	switch code := fault.CodeOf(result.Err); {
+	case code == "CREDENTIAL_NEEDS_REAUTH", code == "CREDENTIAL_NOT_CONNECTED", code == "CREDENTIAL_OTHER_ORIGIN", code == "CREDENTIAL_REVOKED":
+	case result.Outcome == runtime.OutcomeUnauthenticated:
+	default:
+		return "", nil
+	}
+	// It is read again: the test may have found out that the token is of no use any more.
+	all, err := p.Connections.Accounts(r.Context(), actor(r), slug)
+	if err != nil {
+		return "", err
+	}
+	for _, a := range all {
+		if token := tokenView(slug, a); a.Account == account && token != nil {
+			return token.Connect, nil
+		}
+	}
+	return "", nil
 }
 
 // testMessage says what a test showed and what to do about it.
@@ -172,6 +203,8 @@ func testMessage(result runtime.ProbeResult) (message, hint string) {
 		return "The credential is known and may not do this.", "Ask the vendor which permission the request needs."
 	case result.Outcome == runtime.OutcomeClientError:
 		return "The system answered, but this request does not exist there.", "That says nothing about the credential; call a path that you know through the gateway."
+	case result.Outcome == runtime.OutcomeRejectedLocal && strings.HasPrefix(fault.CodeOf(result.Err), "CREDENTIAL_"):
+		return "The credential cannot be used.", result.Problem
 	case result.Problem != "":
 		return "There was no answer: " + strings.TrimSuffix(result.Problem, ".") + ".", testAdvice(result.Outcome)
 	}

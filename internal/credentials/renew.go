@@ -168,7 +168,7 @@ func (v *Vault) acquire(ctx context.Context, id string, seen int64) (r sealedRow
 		case r.token.leaseToken != "" && r.token.leaseUntil.After(now):
 			return errLeased
 		case r.token.retryAt.After(now):
-			return renewalFailed(r.token.errorCode, r.token.retryAt.Sub(now))
+			return renewalFailed(r.AuthType, r.token.errorCode, r.token.retryAt.Sub(now))
 		}
 		if t, err := authtype.Lookup(r.AuthType); err != nil {
 			return err
@@ -188,8 +188,8 @@ func notConnected(r sealedRow) error {
 	return fault.Wrap(errNotSetUp, fault.Unavailable, "CREDENTIAL_NOT_CONNECTED", "The account is not connected yet. Connect it on the page of the connection.")
 }
 
-func renewalFailed(code string, wait time.Duration) error {
-	advice := (&oauth.Error{Step: oauth.StepToken, Code: code}).Advice()
+func renewalFailed(authType, code string, wait time.Duration) error {
+	advice := Advice(authType, code)
 	return fault.New(fault.Unavailable, "CREDENTIAL_RENEWAL_FAILED", "No new access token could be obtained ("+code+"). "+advice).WithRetryAfter(wait)
 }
 
@@ -389,7 +389,7 @@ func (v *Vault) failed(ctx context.Context, r sealedRow, lease string, f failure
 	}
 	v.logger.WarnContext(ctx, "a token could not be renewed", "credential_id", r.ID, "connection_id", r.ConnectionID,
 		"code", f.code, "failures", next.failures, "unknown", f.unknown)
-	return nil, renewalFailed(f.code, wait)
+	return nil, renewalFailed(r.AuthType, f.code, wait)
 }
 
 // pauseAfter grows with the failures in a row, with some jitter.

@@ -143,6 +143,9 @@ func (v *Vault) Stage(ctx context.Context, tx *db.Tx, h Holder, values map[strin
 	if err := authtype.Validate(t, after); err != nil {
 		return Rollover{}, err
 	}
+	if err := authtype.CheckOrigin(t, after, h.Origin); err != nil {
+		return Rollover{}, err
+	}
 	if maps.Equal(before, after) {
 		return Rollover{}, nothingNew(t)
 	}

@@ -64,7 +64,7 @@ func (v *Vault) trialToken(ctx context.Context, r sealedRow, t authtype.Granted)
 	if !ok {
 		return oauth.Token{}, err
 	}
-	return oauth.Token{}, fault.New(fault.Unavailable, "TOKEN_NOT_OBTAINED", "No access token could be obtained with it ("+e.Code+"). "+e.Advice())
+	return oauth.Token{}, fault.New(fault.Unavailable, "TOKEN_NOT_OBTAINED", "No access token could be obtained with it ("+e.Code+"). "+Advice(r.AuthType, e.Code))
 }
 
 // grant asks for a token that needs nobody's consent.

@@ -132,7 +132,7 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, h Holder, authType string, v
 		return Credential{}, fmt.Errorf("credentials: read %s: %w", account, err)
 	}
 	if exists && old.AuthType == authType && leavesAsIs(t, old.Settings, values) {
-		return old.Credential, nil
+		return old.Credential, authtype.CheckOrigin(t, old.Settings, h.Origin)
 	}
 	before := map[string]string{}
 	if exists && old.AuthType == authType {
@@ -153,6 +153,9 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, h Holder, authType string, v
 		after = overrides(t, before, values)
 	}
 	if err := authtype.Validate(t, under(client, after)); err != nil {
+		return Credential{}, err
+	}
+	if err := authtype.CheckOrigin(t, after, h.Origin); err != nil {
 		return Credential{}, err
 	}
 	origin, err := rebound(t, old, before, values, h.Origin)

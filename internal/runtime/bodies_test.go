@@ -198,6 +198,46 @@ func TestProbeHidesTheCredential(t *testing.T) {
 	}
 }
 
+// A probe gets another token when the service refuses the one it has, as a call does, and says when only a person
+// can help.
+func TestProbeRenewsARefusedToken(t *testing.T) {
+	t.Parallel()
+	upstream := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer new" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	put := func(token string) func(context.Context, *http.Request) error {
+		return func(_ context.Context, r *http.Request) error {
+			r.Header.Set("Authorization", "Bearer "+token)
+			return nil
+		}
+	}
+	reauth := fault.New(fault.Unavailable, "CREDENTIAL_NEEDS_REAUTH", "Connect the account again.")
+	for name, c := range map[string]struct {
+		refresh func(ctx context.Context) (func(ctx context.Context, r *http.Request) error, error)
+		outcome runtime.Outcome
+		code    string
+	}{
+		"renewed":        {func(context.Context) (func(context.Context, *http.Request) error, error) { return put("new"), nil }, runtime.OutcomeSuccess, ""},
+		"refused again":  {func(context.Context) (func(context.Context, *http.Request) error, error) { return put("other"), nil }, runtime.OutcomeUnauthenticated, ""},
+		"needs a person": {func(context.Context) (func(context.Context, *http.Request) error, error) { return nil, reauth }, runtime.OutcomeRejectedLocal, "CREDENTIAL_NEEDS_REAUTH"},
+		"not renewed now": {func(context.Context) (func(context.Context, *http.Request) error, error) {
+			return nil, errors.New("pause")
+		}, runtime.OutcomeUnauthenticated, ""},
+		"nothing to renew": {nil, runtime.OutcomeUnauthenticated, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGateway(t, upstream.URL, egress.TransportConfig{}, authorize(put("old")))
+			g.target.Refresh = c.refresh
+			if got := runtime.Probe(t.Context(), g.target, http.MethodGet, "/"); got.Outcome != c.outcome || (got.Err != nil) != (c.code != "") || got.Err != nil && fault.CodeOf(got.Err) != c.code {
+				t.Errorf("%s, %v", got.Outcome, got.Err)
+			}
+		})
+	}
+}
+
 // A probe without an answer says why in words that may be shown.
 func TestProbeSaysWhyThereIsNoAnswer(t *testing.T) {
 	t.Parallel()

@@ -60,7 +60,7 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 	r.Header.Set("Accept", "application/json, */*;q=0.5")
 	r.Header.Set("User-Agent", "switchgear")
 	before := maps.Clone(r.Header)
-	if err := t.Authorize(ctx, r); err != nil {
+	unusable := func(err error) ProbeResult {
 		result.Took, result.Err, result.Outcome = time.Since(started), err, OutcomeRejectedLocal
 		result.Problem = "the credential could not be used"
 		if _, ok := errors.AsType[*fault.Error](err); ok {
@@ -68,7 +68,27 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 		}
 		return result
 	}
+	if err := t.Authorize(ctx, r); err != nil {
+		return unusable(err)
+	}
 	resp, err := t.Transport.RoundTrip(r)
+	if err == nil && resp.StatusCode == http.StatusUnauthorized && t.Refresh != nil {
+		// The token ended before its time, or is not known there any more: a call would get another one, too.
+		again, renewErr := t.Refresh(ctx)
+		switch {
+		case renewErr == nil:
+			_ = resp.Body.Close()
+			r.Header = maps.Clone(before)
+			if err := again(ctx, r); err != nil {
+				return unusable(err)
+			}
+			resp, err = t.Transport.RoundTrip(r)
+		case fault.CodeOf(renewErr) == "CREDENTIAL_NEEDS_REAUTH":
+			_ = resp.Body.Close()
+			result.Status = resp.StatusCode
+			return unusable(renewErr)
+		}
+	}
 	if err != nil {
 		return finish(nil, err)
 	}

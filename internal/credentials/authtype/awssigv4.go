@@ -62,6 +62,14 @@ func (t awsSigV4) check(values map[string]string) error {
 	return nil
 }
 
+// CheckOrigin implements Placed: without its hash in the signature, nothing but TLS protects the body.
+func (t awsSigV4) CheckOrigin(values map[string]string, origin string) error {
+	if values["payload"] == payloadUnsigned && strings.HasPrefix(origin, "http:") {
+		return field(t, "payload").invalid("can be unsigned over https only, and the base URL of the connection begins with http://. Sign it, or use https://.")
+	}
+	return nil
+}
+
 // isS3 reports whether a service has the rules of S3: paths are encoded once and not normalized, and the
 // hash of the body is a header.
 func isS3(service string) bool {

@@ -90,6 +90,22 @@ func Expiry(t Type, values map[string]string) (time.Time, bool) {
 	return e.Expiry(values)
 }
 
+// Placed is a Type that cannot be used with every address.
+type Placed interface {
+	Type
+	// CheckOrigin refuses values that cannot be used at an origin (scheme, host and port), as a fault.Invalid
+	// about auth.fields.<key>. It asks for none of the secret values.
+	CheckOrigin(values map[string]string, origin string) error
+}
+
+// CheckOrigin refuses values of a kind that cannot be used at an origin.
+func CheckOrigin(t Type, values map[string]string, origin string) error {
+	if p, ok := t.(Placed); ok {
+		return p.CheckOrigin(values, origin)
+	}
+	return nil
+}
+
 // BodySigner is a Type whose signature covers the body. Its Apply reads the body by [http.Request.GetBody],
 // which is nil for a request without one, and for one whose body it does not need.
 type BodySigner interface {

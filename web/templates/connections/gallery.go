@@ -207,7 +207,10 @@ func testStates() []ui.State {
 		Status: 200, Outcome: "success", OutcomeLabel: "Success", Took: 183 * time.Millisecond, OK: true, Message: "The credential was accepted.",
 		Body: `{"object":"balance","livemode":true}`,
 	}
-	refused, silent, long := good, good, good
+	refused, silent, long, ended := good, good, good, good
+	ended.Status, ended.Outcome, ended.OutcomeLabel, ended.OK, ended.Body = 0, "rejected_local", "Refused here", false, ""
+	ended.Message, ended.Hint = "The credential cannot be used.", "The service no longer accepts the credential. Connect the account again."
+	ended.Reconnect = "/connections/stripe/accounts/default/connect"
 	refused.Status, refused.Outcome, refused.OutcomeLabel, refused.OK, refused.Account = 401, "unauthenticated", "Credential not accepted", false, "acme"
 	refused.Message, refused.Hint = "The upstream did not accept the credential.", "Check that the whole key was copied and that it belongs to this environment."
 	refused.Body = "<html>Unauthorized"
@@ -217,7 +220,7 @@ func testStates() []ui.State {
 	long.Head, long.URL, long.Message, long.Hint, long.Body = longHead(), "https://"+longHost()+"/"+strings.Repeat("a-long-path/", 12), longText, longText, strings.Repeat("text ", 300)
 	return []ui.State{
 		whole(group, "accepted", TestResult(good)), whole(group, "refused, named account", TestResult(refused)),
-		whole(group, "no answer", TestResult(silent)), whole(group, "long text", TestResult(long)),
+		whole(group, "needs a person", TestResult(ended)), whole(group, "no answer", TestResult(silent)), whole(group, "long text", TestResult(long)),
 	}
 }
 

@@ -163,8 +163,11 @@ func (v TestView) actions() []templ.Component {
 	if v.Account != "" && v.Account != defaultAccount {
 		again.Hidden = map[string]string{"account": v.Account}
 	}
-	if v.OK {
+	switch {
+	case v.OK:
 		return []templ.Component{again, back}
+	case v.Reconnect != "":
+		return []templ.Component{ui.Button{Label: "Reconnect", Kind: ui.ButtonPrimary, Href: v.Reconnect}, again, back}
 	}
 	return []templ.Component{again, ui.Button{Label: "Edit the connection", Icon: "edit", Href: address(v.Head.Slug, "edit")}, back}
 }

@@ -407,6 +407,8 @@ type TestView struct {
 	// OK is true when the credential was accepted. Message says so or why not, Hint what to do next.
 	OK            bool
 	Message, Hint string
+	// Reconnect is where a person connects the account again; empty where that would not help.
+	Reconnect string
 	// Body is the beginning of the answer, if it is text.
 	Body string
 }
