@@ -13,7 +13,7 @@ import (
 )
 
 // childEnv makes the test binary play a process that rotates keys and is killed: the rotation (data, master),
-// how many steps it lives, and the directory.
+// how many steps it lives, and the directory. With renew it plays one that uses an account; see renewals.
 const childEnv = "SWITCHGEAR_CREDENTIALS_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -35,6 +35,9 @@ func child(rotation, steps, dir string) error {
 		return err
 	}
 	ctx := context.Background()
+	if rotation == "renew" {
+		return renewals(ctx, left, dir)
+	}
 	i := installationIn(dir)
 	if err := i.open(ctx); err != nil {
 		return err
