@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -331,8 +330,6 @@ func succeeded(errs []error) (n int) {
 }
 
 func words(list []string) string { return strings.Join(list, " ") }
-
-func host(u *url.URL) string { return u.Host }
 
 // nothing is a transaction that does nothing.
 func nothing(*db.Tx) error { return nil }

@@ -35,7 +35,7 @@ func TestExpiries(t *testing.T) {
 		"machine": {Access: "a", ExpiresIn: time.Hour},
 	} {
 		w.tx(func(ctx context.Context, tx *db.Tx) error {
-			c, err := w.PutToken(ctx, tx, holderOf("con_1", account), token)
+			c, err := w.PutToken(ctx, tx, holderOf(account), token)
 			if err == nil && account == "over" {
 				err = w.SetState(ctx, tx, c.ID, StateNeedsReauth)
 			}

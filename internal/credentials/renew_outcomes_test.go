@@ -53,7 +53,7 @@ func (w *tokenWorld) outcome(header string, err error) outcome {
 // reconnect is a person who consents, at another window than the one that waits for a renewal.
 func (w *tokenWorld) reconnect() {
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
-		_, err := w.PutToken(ctx, tx, holderOf("con_1", DefaultAccount), oauth.Token{Access: "consented", Refresh: "consented-r", ExpiresIn: time.Hour})
+		_, err := w.PutToken(ctx, tx, holderOf(DefaultAccount), oauth.Token{Access: "consented", Refresh: "consented-r", ExpiresIn: time.Hour})
 		return err
 	})
 }
@@ -449,7 +449,7 @@ func TestRenewalAheadOfTheEnd(t *testing.T) {
 	for _, account := range []string{"idle", "busy"} {
 		w.put(account, "oauth2_client_credentials", "token_url", "https://as.example.com/token", "client_id", account, "client_secret", "x")
 		w.tx(func(ctx context.Context, tx *db.Tx) error {
-			_, err := w.PutToken(ctx, tx, holderOf("con_1", account), oauth.Token{Access: "first", ExpiresIn: time.Hour})
+			_, err := w.PutToken(ctx, tx, holderOf(account), oauth.Token{Access: "first", ExpiresIn: time.Hour})
 			return err
 		})
 	}

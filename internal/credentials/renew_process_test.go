@@ -216,11 +216,11 @@ func TestTwoProcessesRenewOnce(t *testing.T) {
 	t.Cleanup(func() { _ = i.db.Close() })
 	dbtest.Exec(t, i.db, connectionInsert)
 	i.tx(t, func(ctx context.Context, tx *db.Tx) error {
-		_, err := i.vault.Put(ctx, tx, holderOf("con_1", DefaultAccount), "oauth2_authorization_code", map[string]string{
+		_, err := i.vault.Put(ctx, tx, holderOf(DefaultAccount), "oauth2_authorization_code", map[string]string{
 			"authorize_url": "https://as.example.com/authorize", "token_url": "https://as.example.com/token", "client_id": "c", "client_secret": canary,
 		})
 		if err == nil {
-			_, err = i.vault.PutToken(ctx, tx, holderOf("con_1", DefaultAccount), oauth.Token{Access: "access-0", Refresh: "refresh-0", ExpiresIn: time.Hour})
+			_, err = i.vault.PutToken(ctx, tx, holderOf(DefaultAccount), oauth.Token{Access: "access-0", Refresh: "refresh-0", ExpiresIn: time.Hour})
 		}
 		return err
 	})

@@ -36,7 +36,7 @@ func newTokenWorld(t *testing.T, answer func(n int, refresh string) (oauth.Token
 	w.put(DefaultAccount, "oauth2_authorization_code", "authorize_url", "https://as.example.com/authorize",
 		"token_url", "https://as.example.com/token", "client_id", "switchgear", "client_secret", canary)
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
-		_, err := w.PutToken(ctx, tx, holderOf("con_1", DefaultAccount), oauth.Token{Access: "access-0", Refresh: "refresh-0", ExpiresIn: time.Minute})
+		_, err := w.PutToken(ctx, tx, holderOf(DefaultAccount), oauth.Token{Access: "access-0", Refresh: "refresh-0", ExpiresIn: time.Minute})
 		return err
 	})
 	w.still = true
@@ -134,7 +134,7 @@ func TestRevokedRefreshTokenNeedsConsent(t *testing.T) {
 	}
 	// A person consents: the account is back.
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
-		_, err := w.PutToken(ctx, tx, holderOf("con_1", DefaultAccount), oauth.Token{Access: "again"})
+		_, err := w.PutToken(ctx, tx, holderOf(DefaultAccount), oauth.Token{Access: "again"})
 		return err
 	})
 	if got, err := authorized(t.Context(), w.set(w.Vault)); err != nil || got != "Bearer again" {
@@ -184,7 +184,7 @@ func TestSecretStaysWithItsServer(t *testing.T) {
 			values[pairs[i]] = pairs[i+1]
 		}
 		return w.db.InTx(t.Context(), func(tx *db.Tx) error {
-			_, err := w.Put(t.Context(), tx, holderOf("con_1", DefaultAccount), "oauth2_authorization_code", values)
+			_, err := w.Put(t.Context(), tx, holderOf(DefaultAccount), "oauth2_authorization_code", values)
 			return err
 		})
 	}
@@ -204,7 +204,7 @@ func TestSecretStaysWithItsServer(t *testing.T) {
 	}
 	// Nor through another account, which shares the client.
 	err := w.db.InTx(t.Context(), func(tx *db.Tx) error {
-		_, err := w.Put(t.Context(), tx, holderOf("con_1", "mallory"), "oauth2_authorization_code", map[string]string{"token_url": "https://evil.example.com/token"})
+		_, err := w.Put(t.Context(), tx, holderOf("mallory"), "oauth2_authorization_code", map[string]string{"token_url": "https://evil.example.com/token"})
 		return err
 	})
 	if f, ok := errors.AsType[*fault.Error](err); !ok || f.Details.Field != "auth.fields.client_secret" {

@@ -28,7 +28,7 @@ func (w *vaultWorld) stage(account string, pairs ...string) Rollover {
 	w.t.Helper()
 	var o Rollover
 	w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		o, err = w.Stage(ctx, tx, holderOf("con_1", account), mapOf(pairs), ada())
+		o, err = w.Stage(ctx, tx, holderOf(account), mapOf(pairs), ada())
 		return err
 	})
 	return o
@@ -213,7 +213,7 @@ func TestStageRefuses(t *testing.T) {
 		"a secret to another host": {"machine", []string{"token_url", "https://other.example.com/t"}, fault.Invalid, "AUTH_FIELD_REQUIRED"},
 	} {
 		err := w.try(func(ctx context.Context, tx *db.Tx) error {
-			_, err := w.Stage(ctx, tx, holderOf("con_1", c.account), mapOf(c.values), ada())
+			_, err := w.Stage(ctx, tx, holderOf(c.account), mapOf(c.values), ada())
 			return err
 		})
 		if !fault.Is(err, c.kind) || fault.CodeOf(err) != c.code {
@@ -234,13 +234,13 @@ func TestNothingElseReplacesWhatIsRotated(t *testing.T) {
 	w.stage("default", "key", newCanary)
 	replace := func() error {
 		return w.try(func(ctx context.Context, tx *db.Tx) error {
-			_, err := w.Put(ctx, tx, holderOf("con_1", "default"), "api_key", map[string]string{"key": "third"})
+			_, err := w.Put(ctx, tx, holderOf("default"), "api_key", map[string]string{"key": "third"})
 			return err
 		})
 	}
 	again := func() error {
 		return w.try(func(ctx context.Context, tx *db.Tx) error {
-			_, err := w.Stage(ctx, tx, holderOf("con_1", "default"), map[string]string{"key": "third"}, ada())
+			_, err := w.Stage(ctx, tx, holderOf("default"), map[string]string{"key": "third"}, ada())
 			return err
 		})
 	}
@@ -359,7 +359,7 @@ func TestStepsThatAreCutOffLoseNothing(t *testing.T) {
 		}
 	}
 	cutOff(func(ctx context.Context, tx *db.Tx) error {
-		_, err := w.Stage(ctx, tx, holderOf("con_1", "default"), map[string]string{"token": newCanary}, ada())
+		_, err := w.Stage(ctx, tx, holderOf("default"), map[string]string{"token": newCanary}, ada())
 		return err
 	})
 	if _, err := w.rolling(); fault.CodeOf(err) != "NO_ROTATION" {

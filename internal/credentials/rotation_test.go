@@ -115,19 +115,19 @@ func filled(t *testing.T) *installation {
 		for n := range 12 {
 			account := "a" + strconv.Itoa(n)
 			for version := range 3 {
-				if _, err := i.vault.Put(ctx, tx, holderOf("con_1", account), "bearer", map[string]string{"token": fmt.Sprint(canary, account, version)}); err != nil {
+				if _, err := i.vault.Put(ctx, tx, holderOf(account), "bearer", map[string]string{"token": fmt.Sprint(canary, account, version)}); err != nil {
 					return err
 				}
 			}
 		}
 		for n := range 7 {
 			account := "o" + strconv.Itoa(n)
-			if _, err := i.vault.Put(ctx, tx, holderOf("con_1", account), "oauth2_authorization_code", map[string]string{
+			if _, err := i.vault.Put(ctx, tx, holderOf(account), "oauth2_authorization_code", map[string]string{
 				"authorize_url": "https://as.example.com/authorize", "token_url": "https://as.example.com/token", "client_id": "c", "client_secret": canary,
 			}); err != nil {
 				return err
 			}
-			c, err := i.vault.PutToken(ctx, tx, holderOf("con_1", account), oauth.Token{Access: canary + account, Refresh: canary + "refresh", ExpiresIn: time.Hour})
+			c, err := i.vault.PutToken(ctx, tx, holderOf(account), oauth.Token{Access: canary + account, Refresh: canary + "refresh", ExpiresIn: time.Hour})
 			if err != nil {
 				return err
 			}
@@ -157,10 +157,10 @@ func (i *installation) rolling(ctx context.Context, tx *db.Tx) error {
 	by := Actor{Name: "test"}
 	for n := range 4 {
 		account := "r" + strconv.Itoa(n)
-		if _, err := i.vault.Put(ctx, tx, holderOf("con_1", account), "bearer", map[string]string{"token": canary + account}); err != nil {
+		if _, err := i.vault.Put(ctx, tx, holderOf(account), "bearer", map[string]string{"token": canary + account}); err != nil {
 			return err
 		}
-		if _, err := i.vault.Stage(ctx, tx, holderOf("con_1", account), map[string]string{"token": newCanary + account}, by); err != nil {
+		if _, err := i.vault.Stage(ctx, tx, holderOf(account), map[string]string{"token": newCanary + account}, by); err != nil {
 			return err
 		}
 		if n > 1 {
@@ -380,7 +380,7 @@ func TestRotationUnderLoad(t *testing.T) {
 				}
 				value := fmt.Sprint(canary, "-", n, "-", round)
 				err := i.db.InTx(t.Context(), func(tx *db.Tx) error {
-					_, err := i.vault.Put(t.Context(), tx, holderOf("con_1", account), "bearer", map[string]string{"token": value})
+					_, err := i.vault.Put(t.Context(), tx, holderOf(account), "bearer", map[string]string{"token": value})
 					return err
 				})
 				if err != nil {

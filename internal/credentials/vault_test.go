@@ -84,8 +84,9 @@ func (w *vaultWorld) exec(query string, args ...any) {
 // upstream is where the connections of the tests go to.
 const upstream = "https://api.example.com"
 
-func holderOf(connection, account string) Holder {
-	return Holder{ConnectionID: connection, Account: account, Origin: upstream}
+// holderOf is an account of con_1.
+func holderOf(account string) Holder {
+	return Holder{ConnectionID: "con_1", Account: account, Origin: upstream}
 }
 
 // put stores a credential of con_1.
@@ -93,7 +94,7 @@ func (w *vaultWorld) put(account, kind string, pairs ...string) Credential {
 	w.t.Helper()
 	var c Credential
 	w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		c, err = w.Put(ctx, tx, holderOf("con_1", account), kind, mapOf(pairs))
+		c, err = w.Put(ctx, tx, holderOf(account), kind, mapOf(pairs))
 		return err
 	})
 	return c
@@ -173,7 +174,7 @@ func TestPutKeepsWhatIsLeftOut(t *testing.T) {
 
 	// Another type keeps nothing, not even a field of the same name.
 	wantCode(t, w.try(func(ctx context.Context, tx *db.Tx) error {
-		_, err := w.Put(ctx, tx, holderOf("con_1", "default"), "bearer", nil)
+		_, err := w.Put(ctx, tx, holderOf("default"), "bearer", nil)
 		return err
 	}), fault.Invalid, "AUTH_FIELD_REQUIRED")
 	w.put("default", "bearer", "token", "t")
@@ -216,7 +217,7 @@ func TestPutRefuses(t *testing.T) {
 		"missing":   {"api_key", "AUTH_FIELD_REQUIRED", []string{"name", canary}},
 	} {
 		err := w.try(func(ctx context.Context, tx *db.Tx) error {
-			_, err := w.Put(ctx, tx, holderOf("con_1", "default"), c.kind, mapOf(c.pairs))
+			_, err := w.Put(ctx, tx, holderOf("default"), c.kind, mapOf(c.pairs))
 			return err
 		})
 		if wantCode(t, err, fault.Invalid, c.code); strings.Contains(fmt.Sprintf("%v %+v", err, err), canary) {
@@ -288,7 +289,7 @@ func TestNotSetUp(t *testing.T) {
 	client := []string{"authorize_url", "https://as.example.com/authorize", "token_url", "https://as.example.com/token", "client_id", "c", "client_secret", "s"}
 	connect := func(account string) {
 		w.tx(func(ctx context.Context, tx *db.Tx) error {
-			_, err := w.PutToken(ctx, tx, holderOf("con_1", account), oauth.Token{Access: "a", Refresh: "r", ExpiresIn: time.Hour})
+			_, err := w.PutToken(ctx, tx, holderOf(account), oauth.Token{Access: "a", Refresh: "r", ExpiresIn: time.Hour})
 			return err
 		})
 	}
