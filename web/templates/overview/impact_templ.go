@@ -110,7 +110,7 @@ func Connections(v Impact) templ.Component {
 							ID: "impact", Caption: "Connections by impact", Rows: v.rows(), Empty: v.empty(), Roomy: true,
 							Columns: []ui.Column{
 								{Label: "Connection"}, {Label: "State"}, {Label: "Last 15 min"}, {Label: "Calls"}, {Label: "Errors", Numeric: true},
-								{Label: "p95", Numeric: true}, {Label: "Rate of limit"}, {Label: "In flight", Numeric: true}, {Label: "Last success"}, {Label: "Last failure"}, {Label: "Checklist"},
+								{Label: "p95", Numeric: true}, {Label: "Limits"}, {Label: "Last answers"}, {Label: "Checklist"},
 							},
 						}.Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
@@ -256,7 +256,7 @@ func (v Impact) rows() []ui.Row {
 	for i, r := range v.Rows {
 		out[i] = ui.Row{ID: r.Slug, Dim: r.State == StatePaused, Cells: []templ.Component{
 			ui.Name(r.Name, "/connections/"+r.Slug, r.sub()), r.state(v.Now), r.course(), r.calls(), r.errors(),
-			r.latency(), r.limit(), r.inFlight(), ui.RelTimeOr(r.LastSuccess, v.Now, "none known"), r.lastFailure(v.Now), r.checklist(),
+			r.latency(), r.limits(), r.last(v.Now), r.checklist(),
 		}}
 	}
 	return out
@@ -369,33 +369,29 @@ func (r Row) calls() templ.Component {
 	return ui.Lines(parts...)
 }
 
-// limit is how much of the rate that is allowed is used, and what the vendor says is left.
-func (r Row) limit() templ.Component {
+// limits are how much of the rate that is allowed is used, what the vendor says is left, and how many places and
+// how much of the budget of retries are taken, where any are.
+func (r Row) limits() templ.Component {
 	var parts []templ.Component
 	if r.Limit.Label != "" {
 		parts = append(parts, ui.Meter{Value: r.Limit.Value, Max: r.Limit.Max, Label: r.Limit.Label, Text: r.Limit.Text})
 	}
-	for _, more := range []string{r.Pace, r.Quota} {
-		if more != "" {
-			parts = append(parts, ui.Muted(more))
+	more := []string{r.Pace, r.Quota}
+	if r.InFlight > 0 {
+		more = append(more, ui.Thousands(int64(r.InFlight))+" of "+ui.Thousands(int64(r.MaxInFlight))+" in flight")
+	}
+	if r.Repeats > 0 {
+		more = append(more, strconv.Itoa(r.Repeats)+" of "+strconv.Itoa(r.MostRepeats)+" retries")
+	}
+	for _, text := range more {
+		if text != "" {
+			parts = append(parts, ui.Muted(text))
 		}
 	}
 	if len(parts) == 0 {
 		return ui.Text("")
 	}
 	return ui.Lines(parts...)
-}
-
-// inFlight is how many places are taken, and how much of the budget of retries; none of that is no news.
-func (r Row) inFlight() templ.Component {
-	if r.MaxInFlight == 0 {
-		return ui.Text("")
-	}
-	places := ui.Text(ui.Thousands(int64(r.InFlight)) + "/" + ui.Thousands(int64(r.MaxInFlight)))
-	if r.Repeats == 0 {
-		return places
-	}
-	return ui.Lines(places, ui.Muted(strconv.Itoa(r.Repeats)+" of "+strconv.Itoa(r.MostRepeats)+" retries"))
 }
 
 // errors is how many of a hundred calls failed, and how many of those that the breaker judged took too long.
@@ -427,12 +423,19 @@ func (r Row) latency() templ.Component {
 	return ui.Lines(ui.Text(calls.Took(r.P95)), ui.Muted("p50 "+calls.Took(r.P50)), ui.Muted("p99 "+calls.Took(r.P99)))
 }
 
-// lastFailure is when and how a call last failed.
-func (r Row) lastFailure(now time.Time) templ.Component {
-	if r.LastFailure.IsZero() {
+// last is when a call last succeeded, and when and how one last failed.
+func (r Row) last(now time.Time) templ.Component {
+	if r.LastSuccess.IsZero() && r.LastFailure.IsZero() {
 		return ui.Muted("none known")
 	}
-	return ui.Lines(ui.RelTime(r.LastFailure, now), ui.Long(r.LastError))
+	var parts []templ.Component
+	if !r.LastSuccess.IsZero() {
+		parts = append(parts, ui.Group(ui.RelTime(r.LastSuccess, now), ui.Muted("succeeded")))
+	}
+	if !r.LastFailure.IsZero() {
+		parts = append(parts, ui.Group(ui.RelTime(r.LastFailure, now), ui.Muted("failed")), ui.Long(r.LastError))
+	}
+	return ui.Lines(parts...)
 }
 
 var _ = templruntime.GeneratedTemplate
