@@ -28,7 +28,7 @@ unexport GOEXPERIMENT
 # Outside a repository, or in one that git refuses to read, there is no commit to record.
 BUILDVCS = $(shell git log -1 >/dev/null 2>&1 && echo true || echo false)
 
-GENERATED = find web/templates -name '*_templ.go' -print; echo docs/configuration.md
+GENERATED = find web/templates -name '*_templ.go' -print; echo docs/configuration.md; echo docs/errors.md
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo generate verify lint test bench profile fuzz build clean
@@ -46,9 +46,10 @@ run: build ## Build and start the console on http://127.0.0.1:8080, data in ./da
 demo: build ## Build and start a console that is at work: a pretend provider and steady calls, data in ./demo
 	@exec $(BIN)/console demo $(ARGS)
 
-generate: toolchain $(BIN)/templ ## Rewrite generated files: templates and docs/configuration.md
+generate: toolchain $(BIN)/templ ## Rewrite generated files: templates, docs/configuration.md, docs/errors.md
 	$(BIN)/templ generate -path web/templates
 	go test ./internal/config -run '^TestMarkdownIsCommitted$$' -update
+	go test ./internal/archtest -run '^TestErrorCodesAreDocumented$$' -update
 
 # Compares with the files as they are, committed or not, so that it works on a changed tree.
 verify: toolchain $(BIN)/templ ## Fail when generated files are not current (and bring them up to date)

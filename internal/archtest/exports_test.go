@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/exports.golden")
+var update = flag.Bool("update", false, "rewrite testdata/exports.golden and docs/errors.md")
 
 // exports lists what packages offer each other, one name a line, so that a wider surface is a visible
 // change.
