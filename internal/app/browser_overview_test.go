@@ -72,7 +72,7 @@ func overviewJourney(j *journey) {
 
 	// The page of the connection draws what happened; the table behind the drawing tells what changed.
 	b.open("/connections/orders")
-	b.wait("both charts", `document.querySelectorAll("[data-chart] canvas").length === 2`)
+	b.wait("the charts of calls, latency, what was kept back, and the breaker", `document.querySelectorAll("[data-chart] canvas").length === 4`)
 	b.click("[data-chart] summary", "As a table")
 	b.sees("breaker Closed → Open")
 	b.inspect("connection-charts")
