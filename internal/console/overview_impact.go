@@ -105,7 +105,7 @@ func (p overviewPages) impactRow(r *http.Request, c *health.Item) overviewview.R
 	row := overviewview.Row{
 		Slug: c.Slug, Name: c.Name, Kind: c.Kind, Auth: authLabel(c.AuthType), Version: c.Version,
 		State: overviewview.State(c.Status.State), Why: c.Status.Why, Since: c.Status.Since, Until: c.Status.Until,
-		Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), P50: traffic.P50, P95: traffic.P95, P99: traffic.P99,
+		Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), Refused: int64(c.Traffic.Refused), P50: traffic.P50, P95: traffic.P95, P99: traffic.P99,
 		LastSuccess: traffic.LastSuccess, LastFailure: traffic.LastFailure, LastError: traffic.LastError,
 	}
 	if c.Status.State == health.StateNotSetUp && actor(r).Role.Can(access.PermissionConfigure) {
@@ -233,7 +233,7 @@ func failures(f calls.Figures) []overviewview.Outcome {
 // changedBefore is the last change of a connection before its incident, if there was one lately. What the
 // incident itself is about, such as a pause, is none.
 func (p overviewPages) changedBefore(r *http.Request, c *health.Item) (*overviewview.Changed, error) {
-	if c.Version < 2 || c.Status.Since.Sub(c.CreatedAt) < 0 {
+	if c.Version < 2 || c.Status.Since.Sub(c.CreatedAt) < 0 || byHand(c.Status.Breaker) {
 		return nil, nil //nolint:nilnil // No change is no error.
 	}
 	versions, err := p.Connections.Versions(r.Context(), actor(r), c.Slug)
@@ -257,6 +257,19 @@ func (p overviewPages) changedBefore(r *http.Request, c *health.Item) (*overview
 		return out, nil
 	}
 	return nil, nil //nolint:nilnil // As above.
+}
+
+// byHand reports whether a person made a breaker what it is: then no change of the connection did.
+func byHand(b *breaker.Snapshot) bool {
+	switch {
+	case b == nil:
+		return false
+	case b.State == breaker.StateForcedOpen:
+		return true
+	case b.State == breaker.StateHeld:
+		return b.Hold.Actor != ""
+	}
+	return b.Last.To == b.State && b.Last.Actor != ""
 }
 
 // course are durations as the points of a line. A minute without calls has no latency: the line goes on as

@@ -196,3 +196,21 @@ func TestOverviewShowsSlowCalls(t *testing.T) {
 	}
 	says(t, "the overview", g.page(t, g.operator, "/"), "25.0 % slow", "p50 ", "p99 ")
 }
+
+// A trip by hand is no consequence of the last change, so the way back from that is not offered; and what we refuse
+// is told apart from what fails.
+func TestOverviewAfterATripByHand(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.call(t, 2)
+	if _, err := g.connections.Update(t.Context(), access.System(), "guarded", connections.Draft{Name: "Guarded well"}, "a change", 0); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, text := g.command(t, g.operator, "trip", url.Values{"reason": {"the vendor is being mended"}}); status != http.StatusSeeOther {
+		t.Fatalf("%d %s", status, text)
+	}
+	g.call(t, 2)
+	page := g.page(t, g.operator, "/")
+	says(t, "the overview", page, "Guarded well", "Probe now", "50.0\u00a0%", "2 refused here")
+	silent(t, "the overview", page, "Roll back v2", `class="chip tone-bad">50`)
+}

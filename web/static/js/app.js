@@ -126,6 +126,11 @@
 
   // Filters apply by themselves: a choice at once, typing after a pause.
   let typing;
+  // A choice that other fields depend on shows which button brings them.
+  on("change", "select", (select) => {
+    const button = select.form && select.form.querySelector('[data-after="' + select.name + '"]');
+    if (button) button.classList.toggle("btn-primary", !select.selectedOptions[0].defaultSelected);
+  });
   on("change", "[data-filters] :is(select,input:not([type=search],[type=text]))", (input) => input.form.requestSubmit());
   on("input", "[data-filters][hx-get] :is(input[type=search],input[type=text])", (input) => {
     clearTimeout(typing);

@@ -799,7 +799,7 @@ func authType(chosen string, types []Option, problems Errors) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(types) > 1 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "<div class=\"actions\"><button type=\"submit\" class=\"btn btn-small\" name=\"change\" value=\"auth\" formnovalidate><span class=\"btn-label\">Change the type</span></button></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "<div class=\"actions\"><button type=\"submit\" class=\"btn btn-small\" name=\"change\" value=\"auth\" formnovalidate data-after=\"auth_type\"><span class=\"btn-label\">Change the type</span></button></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

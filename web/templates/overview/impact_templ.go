@@ -394,12 +394,20 @@ func (r Row) limits() templ.Component {
 	return ui.Lines(parts...)
 }
 
-// errors is how many of a hundred calls failed, and how many of those that the breaker judged took too long.
+// errors is how many of a hundred calls failed, how many of these we refused, and how many of those that the
+// breaker judged took too long.
 func (r Row) errors() templ.Component {
-	if r.Slow == 0 || r.Judged == 0 {
-		return r.failures()
+	parts := []templ.Component{r.failures()}
+	if r.Refused > 0 {
+		parts = append(parts, ui.Muted(ui.Thousands(r.Refused)+" refused here"))
 	}
-	return ui.Lines(r.failures(), ui.Muted(share(int64(r.Judged), int64(r.Slow))+" % slow"))
+	if r.Slow > 0 && r.Judged > 0 {
+		parts = append(parts, ui.Muted(share(int64(r.Judged), int64(r.Slow))+" % slow"))
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return ui.Lines(parts...)
 }
 
 func (r Row) failures() templ.Component {
@@ -409,7 +417,15 @@ func (r Row) failures() templ.Component {
 	case r.Failed == 0:
 		return ui.Muted("0 %")
 	}
-	return ui.Chip{Label: share(r.Calls, r.Failed) + " %", Tone: failureTone(r.Calls, r.Failed)}
+	return ui.Chip{Label: share(r.Calls, r.Failed) + "\u00a0%", Tone: r.failureTone()}
+}
+
+// failureTone is that of what was kept back when the upstream had no part in it.
+func (r Row) failureTone() ui.Tone {
+	if r.Refused >= r.Failed {
+		return ui.ToneHeld
+	}
+	return failureTone(r.Calls, r.Failed)
 }
 
 // latency is what 95 of 100 calls did not exceed, with what half of them and 99 did not.

@@ -127,10 +127,11 @@ type Row struct {
 	// Repeats of MostRepeats attempts were made again lately; Stale answers came from the cache since the start.
 	Repeats, MostRepeats int
 	Stale                int64
-	// Calls and Failed are those of the last 15 minutes, and by the minute in Minutes, oldest first.
-	Calls, Failed int64
-	Minutes       []Minute
-	P50, P95, P99 time.Duration // zero without calls
+	// Calls and Failed are those of the last 15 minutes, and by the minute in Minutes, oldest first. Refused are
+	// those of Failed that we did not let out.
+	Calls, Failed, Refused int64
+	Minutes                []Minute
+	P50, P95, P99          time.Duration // zero without calls
 	// Slow of Judged calls within the window of its breaker took too long; none where the policy does not say.
 	Slow, Judged int
 	// LastSuccess and LastFailure are zero when none is known. LastError says how the last failure ended.
