@@ -45,8 +45,8 @@ type Auth struct {
 	Type    string            `json:"type" example:"bearer"`
 	Fields  map[string]string `json:"fields" example:"{}" doc:"The values that are not secret."`
 	Secrets []string          `json:"secrets" example:"[\"token\"]" nullable:"false" doc:"The names of the secret fields that are set. Their values are never returned."`
-	// ExpiresOn is of accounts only: it is no part of a definition.
-	ExpiresOn string `json:"expires_on,omitempty" format:"date" doc:"The last day of the secret, as somebody set it; of accounts only."`
+	// ExpiresOn is of accounts and rotations only: it is no part of a definition.
+	ExpiresOn string `json:"expires_on,omitempty" format:"date" doc:"The last day of the secret, as somebody set it; of accounts and rotations only."`
 }
 
 // AuthInput is a credential on its way in.

@@ -57,6 +57,7 @@ func rotationOf(o credentials.Rollover) Rotation {
 			}
 		}
 		staged := authOf(o.AuthType, o.Settings, secrets)
+		staged.ExpiresOn = string(o.ExpiresOn)
 		out.Staged = &staged
 	case credentials.RolloverSwitched:
 		out.OldVersion = o.OldVersion
@@ -140,7 +141,7 @@ func (v *version) rotationRoutes() {
 	)
 	register(v, route{
 		method: http.MethodPost, path: path, id: "stage-credential", tag: tag, summary: "Begin to rotate the credential of an account",
-		description: "Stages a new credential of the same auth type beside the one in use, which calls go on using. Fields that are left out are as in the one in use. Until the rotation ends, the credential is not replaced in another way: that is a 409 ROTATION_UNDER_WAY.",
+		description: "Stages a new credential of the same auth type beside the one in use, which calls go on using. Fields that are left out are as in the one in use. auth.expires_on is the last day of the new secret: it waits with it, is in force once it is in use, and goes back to the old one's own day with a rollback. Until the rotation ends, the credential is not replaced in another way: that is a 409 ROTATION_UNDER_WAY.",
 		status:      http.StatusCreated,
 	}, v.stageCredential)
 	register(v, route{

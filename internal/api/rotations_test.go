@@ -37,11 +37,11 @@ func TestRotateACredential(t *testing.T) {
 	if got := w.get(path); got.status != http.StatusNotFound || got.failure(t).Code != "NO_ROTATION" {
 		t.Errorf("before: %d %s", got.status, got.body)
 	}
-	body := `{"auth":{"fields":{"token":"new-` + canary + `"}}}`
+	body := `{"auth":{"fields":{"token":"new-` + canary + `"},"expires_on":"2099-01-31"}}`
 	staged := w.do(http.MethodPost, path, body, "Idempotency-Key", `"rotate-1"`)
 	r := staged.rotation(t)
 	if staged.status != http.StatusCreated || staged.header.Get("Location") != path || staged.header.Get("ETag") != `"1"` ||
-		r.State != "staged" || r.StagedBy != "deploy" || r.Staged == nil || strings.Join(r.Staged.Secrets, " ") != "token" {
+		r.State != "staged" || r.StagedBy != "deploy" || r.Staged == nil || r.Staged.ExpiresOn != "2099-01-31" || strings.Join(r.Staged.Secrets, " ") != "token" {
 		t.Errorf("staged: %d %s", staged.status, staged.body)
 	}
 	if again := w.do(http.MethodPost, path, body, "Idempotency-Key", `"rotate-1"`); again.status != http.StatusCreated || again.header.Get("Idempotency-Replayed") != "true" {
@@ -64,6 +64,7 @@ func TestRotateACredential(t *testing.T) {
 		{"test elsewhere", http.MethodPost, path + "/test", `{"path":"https://other.example.com"}`, 400, "INVALID_PATH", nil},
 		{"out of date", http.MethodPost, path + "/switch", `{"anyway":true,"reason":"r"}`, 412, "ROTATION_CHANGED", []string{"If-Match", `"7"`}},
 		{"discard out of date", http.MethodDelete, path, "", 412, "ROTATION_CHANGED", []string{"If-Match", `"7"`}},
+		{"a day of words", http.MethodPost, path, `{"auth":{"fields":{"token":"t"},"expires_on":"soon"}}`, 400, "INVALID_DATE", nil},
 		{"another type", http.MethodPost, account + "2/rotation", `{"auth":{"fields":{"token":"t"}}}`, 404, "ACCOUNT_NOT_FOUND", nil},
 	} {
 		got := w.do(c.method, c.path, c.body, c.header...)
@@ -90,12 +91,15 @@ func TestRotateACredential(t *testing.T) {
 	}
 	var a Account
 	w.get(account).decode(t, &a)
-	if a.Version != 2 || a.Rotation == nil || a.Rotation.State != "switched" {
+	if a.Version != 2 || a.Auth.ExpiresOn != "2099-01-31" || a.Rotation == nil || a.Rotation.State != "switched" {
 		t.Errorf("the account: %+v", a)
 	}
 	back := w.do(http.MethodPost, path+"/rollback", "")
 	if r = back.rotation(t); back.status != 200 || r.State != "staged" || r.RolledBackBy != "deploy" || w.token("default") != "old-"+canary {
 		t.Errorf("rolled back: %d %s", back.status, back.body)
+	}
+	if r.Staged == nil || r.Staged.ExpiresOn != "2099-01-31" {
+		t.Errorf("rolled back, the day does not wait: %s", back.body)
 	}
 	if got := w.do(http.MethodPost, path+"/switch", `{"keep":"0s","anyway":true,"reason":"mended"}`); got.rotation(t).OldKeptUntil != nil {
 		t.Errorf("kept until by hand: %s", got.body)

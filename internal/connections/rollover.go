@@ -77,10 +77,24 @@ func (s *Service) roll(ctx context.Context, a access.Actor, slug, account, actio
 }
 
 // Stage stores the next credential of an account, beside the one that calls go on using. It needs configure.
-// The auth type is that of the account; fields that are left out are as in the credential in use.
+// The auth type is that of the account; fields that are left out are as in the credential in use. The last day of
+// its secret waits with it.
 func (s *Service) Stage(ctx context.Context, a access.Actor, slug, account string, auth Auth, reason string) (credentials.Rollover, error) {
-	var o credentials.Rollover
-	err := s.roll(ctx, a, slug, account, actionCredentialStage, reason, nil, func(tx *db.Tx, a access.Actor, r row) (effect, error) {
+	var (
+		o     credentials.Rollover
+		last  credentials.Day
+		facts map[string]string
+		err   error
+	)
+	if auth.ExpiresOn != nil {
+		if last, err = credentials.ParseDay(*auth.ExpiresOn); err != nil {
+			return o, err
+		}
+	}
+	if last != "" {
+		facts = map[string]string{"expires_on": string(last)}
+	}
+	err = s.roll(ctx, a, slug, account, actionCredentialStage, reason, facts, func(tx *db.Tx, a access.Actor, r row) (effect, error) {
 		present, err := s.vault.Find(ctx, tx, r.ID, account)
 		if err != nil {
 			return effect{}, err
@@ -89,7 +103,7 @@ func (s *Service) Stage(ctx context.Context, a access.Actor, slug, account strin
 			return effect{}, fault.Field("AUTH_TYPE_CHANGED", "auth.type", "A rotation keeps the auth type of the account: "+present.AuthType+".").
 				WithSuggestion("Replace the credential to change its type.")
 		}
-		o, err = s.vault.Stage(ctx, tx, r.holder(account), auth.Fields, eventActor(a))
+		o, err = s.vault.Stage(ctx, tx, r.holder(account), auth.Fields, last, eventActor(a))
 		return effect{slug: r.Slug}, err
 	})
 	return o, err

@@ -86,7 +86,9 @@ func (p rotatePages) view(r *http.Request, form connectionsview.RotateForm, ente
 	o, err := p.Connections.Rollover(r.Context(), actor(r), c.Slug, account)
 	switch {
 	case err == nil:
-		view.Rotation = rotationView(&o)
+		if view.Rotation = rotationView(&o); o.State == credentials.RolloverSwitched {
+			view.Rotation.ExpiresOn = present.ExpiresOn.End()
+		}
 	case !fault.Is(err, fault.NotFound):
 		return none, err
 	}
@@ -101,6 +103,7 @@ func (p rotatePages) view(r *http.Request, form connectionsview.RotateForm, ente
 		secrets = nil // It is the one that the rotation is for, so it has to be entered.
 	}
 	view.Fields = authFields(present.AuthType, providers.Provider{}, entered, secrets)
+	view.Expiry, view.Ends = expiryField(present.AuthType, &connectionsview.Expiry{Day: form.ExpiresOn}), string(present.ExpiresOn)
 	return view, nil
 }
 
@@ -111,7 +114,7 @@ func rotationView(o *credentials.Rollover) *connectionsview.Rotation {
 	}
 	view := &connectionsview.Rotation{
 		State: o.State, Revision: o.Revision, StagedAt: o.StagedAt, StagedBy: o.StagedBy, SwitchedAt: o.SwitchedAt, SwitchedBy: o.SwitchedBy, Reason: o.Reason,
-		KeptUntil: o.DestroyAt, RolledBackAt: o.RolledBackAt, RolledBackBy: o.RolledBackBy, DestroyedAt: o.DestroyedAt, DestroyedBy: o.DestroyedBy,
+		ExpiresOn: o.ExpiresOn.End(), KeptUntil: o.DestroyAt, RolledBackAt: o.RolledBackAt, RolledBackBy: o.RolledBackBy, DestroyedAt: o.DestroyedAt, DestroyedBy: o.DestroyedBy,
 	}
 	if t := o.Test; t != nil {
 		outcome := runtime.Outcome(t.Outcome)
@@ -163,7 +166,7 @@ func (p rotatePages) step(w http.ResponseWriter, r *http.Request, of connections
 			Of: of, Errors: messages, Path: form.Get("path"), Keep: form.Get("keep"), Reason: form.Get("reason"), Anyway: form.Get("anyway") != "",
 		}
 		if of == connectionsview.RotateStage {
-			entered = authValues(form)
+			entered, shown.ExpiresOn = authValues(form), form.Get("expires_on")
 		}
 	}
 	view, err := p.view(r, shown, entered)
@@ -194,7 +197,7 @@ func (p rotatePages) stage(w http.ResponseWriter, r *http.Request) error {
 				}
 			}
 		}
-		_, err = p.Connections.Stage(r.Context(), actor(r), slug, account, connections.Auth{Fields: values}, form.Get("reason"))
+		_, err = p.Connections.Stage(r.Context(), actor(r), slug, account, connections.Auth{Fields: values, ExpiresOn: expiresOn(form, "")}, form.Get("reason"))
 		return "The new credential is staged. Calls go on with the one in use.", err
 	})
 }

@@ -94,11 +94,13 @@ func TestRotateOnThePage(t *testing.T) {
 	t.Parallel()
 	r := newRotation(t)
 	status, text := r.page("")
-	r.want("fresh", status, text, 200, "Stage the new credential", "Bearer token. One credential is in use.", `name="auth.token"`)
+	r.want("fresh", status, text, 200, "Stage the new credential", "Bearer token. One credential is in use.", `name="auth.token"`, `name="expires_on"`)
+	status, text = r.page("", "auth.token", "new-canary-4711", "expires_on", "2001-01-31")
+	r.want("a day that has passed", status, text, 400, "This day has passed.", `value="2001-01-31"`)
 	status, text = r.page("", "auth.token", "")
 	r.want("nothing entered", status, text, 400, "This is the credential in use. Enter the new one.")
-	status, text = r.page("", "auth.token", "new-canary-4711", "reason", "yearly")
-	r.want("staged", status, text, 200, "The new credential is staged.", "The old one is in use; the new one waits.", "Send the test request")
+	status, text = r.page("", "auth.token", "new-canary-4711", "expires_on", "2099-01-31", "reason", "yearly")
+	r.want("staged", status, text, 200, "New one ends", `datetime="2099-01-31T23:59:59Z"`, "The new credential is staged.", "The old one is in use; the new one waits.", "Send the test request")
 	_, _, accounts := r.do(t, r.client, http.MethodGet, "/connections/door/accounts?account=default", nil)
 	for _, want := range []string{"new one staged", "This credential is being rotated.", `href="` + rotatePath + `"`, "Next one staged"} {
 		if !strings.Contains(accounts, want) {
@@ -133,7 +135,7 @@ func TestRotateOnThePage(t *testing.T) {
 	status, text = r.page("/switch", "keep", "168h", "revision", "1")
 	r.want("an old page", status, text, 409, "Somebody took a step in the meantime.")
 	status, text = r.page("/switch", "keep", "168h", "revision", seen[1])
-	r.want("switched", status, text, 200, "The new one is in use; the old one is kept.", "Roll back", "Destroy the old one", "is destroyed by itself on")
+	r.want("switched", status, text, 200, "The new one is in use; the old one is kept.", "Roll back", "Destroy the old one", "is destroyed by itself on", `datetime="2099-01-31T23:59:59Z"`)
 	if got := r.token(); got != "new-canary-4711" {
 		t.Errorf("calls use %q", got)
 	}

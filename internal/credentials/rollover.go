@@ -34,11 +34,14 @@ type Rollover struct {
 	State    string
 	AuthType string
 	// Fields are the names of the fields that were staged, Settings the values of those that are not secret.
-	// Both are empty once the new credential is in use: they are its own then.
+	// All of this is empty once the new credential is in use: it is its own then.
 	Fields   []string
 	Settings map[string]string
-	StagedAt time.Time
-	StagedBy string
+	// ExpiresOn is the last day of the secret that waits, and ExpiresSetBy who said so. It is in force with it.
+	ExpiresOn    Day
+	ExpiresSetBy string
+	StagedAt     time.Time
+	StagedBy     string
 	// Test is the last test of the staged credential; nil when there was none.
 	Test *RolloverTest
 	// OldVersion is the version of the credential that is kept, 0 before it is replaced.
@@ -79,6 +82,7 @@ type rolloverRow struct {
 // waiting is the staged credential in the form of one that is in use.
 func (o rolloverRow) waiting(of Credential) sealedRow {
 	of.AuthType, of.Settings, of.Marks, of.Version, of.State, of.UpdatedAt = o.AuthType, o.Settings, o.marks, o.version, StateActive, o.StagedAt
+	of.ExpiresOn, of.ExpiresSetBy = o.ExpiresOn, o.ExpiresSetBy
 	r := sealedRow{Credential: of, origin: o.origin, sealed: o.sealed, keyID: o.keyID, rollover: o.ID}
 	r.Origin = r.boundTo()
 	return r
@@ -105,10 +109,11 @@ func rotatable(t authtype.Type) error {
 
 // Stage stores the next credential of an account within tx, beside the one that calls go on using. It is of
 // the same auth type; fields that values leaves out are as they are in the one in use. It is bound to the
-// origin of the connection, as Put binds.
+// origin of the connection, as Put binds. last is the last day of the new secret, empty when none is known.
 //
-// Errors: ACCOUNT_NOT_FOUND, NOT_ROTATABLE, ROTATION_UNDER_WAY, and those of Put about auth.fields.<key>.
-func (v *Vault) Stage(ctx context.Context, tx *db.Tx, h Holder, values map[string]string, by Actor) (Rollover, error) {
+// Errors: ACCOUNT_NOT_FOUND, NOT_ROTATABLE, ROTATION_UNDER_WAY, those of Put about auth.fields.<key>, and those of
+// SetExpiry about auth.expires_on.
+func (v *Vault) Stage(ctx context.Context, tx *db.Tx, h Holder, values map[string]string, last Day, by Actor) (Rollover, error) {
 	r, err := v.store.current(ctx, tx, h.ConnectionID, h.Account)
 	if err != nil {
 		return Rollover{}, noAccount(err)
@@ -162,13 +167,27 @@ func (v *Vault) Stage(ctx context.Context, tx *db.Tx, h Holder, values map[strin
 	}
 	o.Settings, o.marks = described(t, r.Marks, before, after)
 	o.Fields = fieldsOf(o.Settings, o.marks)
+	if last != "" {
+		o.ExpiresOn, o.ExpiresSetBy = last, by.Name
+		if err := v.mayEnd(o.waiting(r.Credential).Credential, last); err != nil {
+			return Rollover{}, err
+		}
+	}
 	if err := v.sealWaiting(&o, r.Credential, after); err != nil {
 		return Rollover{}, err
 	}
 	if err := v.store.insertRollover(ctx, tx, o); err != nil {
 		return Rollover{}, fmt.Errorf("credentials: stage for %s: %w", r.ID, err)
 	}
-	return o.Rollover, v.Record(ctx, tx, r.Credential, EventStaged, "", by)
+	return o.Rollover, v.Record(ctx, tx, r.Credential, EventStaged, "", by, o.ends())
+}
+
+// ends says until when the secret that waits is good.
+func (r Rollover) ends() string {
+	if r.ExpiresOn == "" {
+		return ""
+	}
+	return "It ends on " + r.ExpiresOn.End().Format("2 Jan 2006") + "."
 }
 
 // nothingNew is about the first secret field: that is the one that a rotation is for.

@@ -71,7 +71,9 @@ func (v *Vault) Switch(ctx context.Context, tx *db.Tx, connectionID, account str
 	}
 	next := r
 	next.AuthType, next.Settings, next.Marks, next.origin = o.AuthType, o.Settings, o.marks, o.origin
-	next.expiryOf(r)
+	if next.expiryOf(r); o.ExpiresOn != "" {
+		next.ExpiresOn, next.ExpiresSetBy = o.ExpiresOn, o.ExpiresSetBy
+	}
 	o.State, o.OldVersion, o.SwitchedAt, o.SwitchedBy, o.Reason = RolloverSwitched, r.Version, v.moment(), by.Name, s.Reason
 	o.DestroyAt, o.RolledBackAt, o.RolledBackBy = time.Time{}, time.Time{}, ""
 	if s.Keep > 0 {
@@ -116,6 +118,7 @@ func (r Rollover) kept() string {
 // empty forgets what waits.
 func (o *rolloverRow) empty() {
 	o.Settings, o.marks, o.Fields, o.origin, o.sealed, o.keyID = map[string]string{}, map[string]string{}, nil, "", "", 0
+	o.ExpiresOn, o.ExpiresSetBy = "", ""
 }
 
 // RollBack puts the old credential of an account in use again within tx. The new one waits as before.
@@ -145,6 +148,7 @@ func (v *Vault) waitAgain(ctx context.Context, tx *db.Tx, was sealedRow, values 
 		return rolloverRow{}, v.store.deleteRollover(ctx, tx, o.ID)
 	}
 	o.State, o.AuthType, o.Settings, o.marks, o.Fields = RolloverStaged, was.AuthType, was.Settings, was.Marks, was.Fields
+	o.ExpiresOn, o.ExpiresSetBy = was.ExpiresOn, was.ExpiresSetBy
 	o.version++
 	o.origin = was.origin
 	o.Test, o.OldVersion, o.SwitchedAt, o.SwitchedBy, o.Reason, o.DestroyAt = nil, 0, time.Time{}, "", "", time.Time{}

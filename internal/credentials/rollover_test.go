@@ -28,7 +28,7 @@ func (w *vaultWorld) stage(account string, pairs ...string) Rollover {
 	w.t.Helper()
 	var o Rollover
 	w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		o, err = w.Stage(ctx, tx, holderOf(account), mapOf(pairs), ada())
+		o, err = w.Stage(ctx, tx, holderOf(account), mapOf(pairs), "", ada())
 		return err
 	})
 	return o
@@ -213,7 +213,7 @@ func TestStageRefuses(t *testing.T) {
 		"a secret to another host": {"machine", []string{"token_url", "https://other.example.com/t"}, fault.Invalid, "AUTH_FIELD_REQUIRED"},
 	} {
 		err := w.try(func(ctx context.Context, tx *db.Tx) error {
-			_, err := w.Stage(ctx, tx, holderOf(c.account), mapOf(c.values), ada())
+			_, err := w.Stage(ctx, tx, holderOf(c.account), mapOf(c.values), "", ada())
 			return err
 		})
 		if !fault.Is(err, c.kind) || fault.CodeOf(err) != c.code {
@@ -240,7 +240,7 @@ func TestNothingElseReplacesWhatIsRotated(t *testing.T) {
 	}
 	again := func() error {
 		return w.try(func(ctx context.Context, tx *db.Tx) error {
-			_, err := w.Stage(ctx, tx, holderOf("default"), map[string]string{"key": "third"}, ada())
+			_, err := w.Stage(ctx, tx, holderOf("default"), map[string]string{"key": "third"}, "", ada())
 			return err
 		})
 	}
@@ -359,7 +359,7 @@ func TestStepsThatAreCutOffLoseNothing(t *testing.T) {
 		}
 	}
 	cutOff(func(ctx context.Context, tx *db.Tx) error {
-		_, err := w.Stage(ctx, tx, holderOf("default"), map[string]string{"token": newCanary}, ada())
+		_, err := w.Stage(ctx, tx, holderOf("default"), map[string]string{"token": newCanary}, "", ada())
 		return err
 	})
 	if _, err := w.rolling(); fault.CodeOf(err) != "NO_ROTATION" {
@@ -641,5 +641,74 @@ func TestEndOfASecretFollowsTheSecret(t *testing.T) {
 	}
 	if c, err := w.rollBack(); err != nil || c.ExpiresOn != "2027-01-31" || c.ExpiresSetBy != ada().Name {
 		t.Errorf("the old one is back without its end: %+v, %v", c, err)
+	}
+}
+
+// The day of a secret that waits is in force once that is in use, and waits with it again after a rollback.
+func TestEndOfAStagedSecret(t *testing.T) {
+	t.Parallel()
+	w := newVaultWorld(t)
+	w.put("default", "bearer", "token", canary)
+	w.tx(func(ctx context.Context, tx *db.Tx) error {
+		_, _, err := w.SetExpiry(ctx, tx, "con_1", "default", "2027-01-31", ada().Name)
+		return err
+	})
+	w.tx(func(ctx context.Context, tx *db.Tx) error {
+		_, err := w.Stage(ctx, tx, holderOf("default"), map[string]string{"token": newCanary}, "2028-01-31", Actor{Name: "bob@example.com"})
+		return err
+	})
+	ends := func() string {
+		t.Helper()
+		all, err := w.Expiries(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range all {
+			if e.What == ExpirySecret {
+				return e.At.Format(time.DateOnly)
+			}
+		}
+		return ""
+	}
+	waits := func(step string, want Day, by string) {
+		t.Helper()
+		if o, err := w.rolling(); err != nil || o.ExpiresOn != want || o.ExpiresSetBy != by {
+			t.Errorf("%s: %s by %q waits, %v; want %s by %q", step, o.ExpiresOn, o.ExpiresSetBy, err, want, by)
+		}
+	}
+	waits("staged", "2028-01-31", "bob@example.com")
+	w.tested("default", true)
+	waits("tested", "2028-01-31", "bob@example.com")
+	if got := ends(); got != "2027-01-31" {
+		t.Errorf("the calendar has %q while it waits", got)
+	}
+	c, _ := w.mustSwitch("default", Switchover{})
+	if got := ends(); c.ExpiresOn != "2028-01-31" || c.ExpiresSetBy != "bob@example.com" || got != "2028-01-31" {
+		t.Errorf("switched: %s by %s, the calendar has %q", c.ExpiresOn, c.ExpiresSetBy, got)
+	}
+	waits("switched", "", "")
+	if c, err := w.rollBack(); err != nil || c.ExpiresOn != "2027-01-31" || ends() != "2027-01-31" {
+		t.Errorf("rolled back: %s, %v", c.ExpiresOn, err)
+	}
+	waits("rolled back", "2028-01-31", "bob@example.com")
+	if c, _ := w.mustSwitch("default", Switchover{Anyway: true, Reason: "r"}); c.ExpiresOn != "2028-01-31" || c.ExpiresSetBy != "bob@example.com" {
+		t.Errorf("switched again: %s by %s", c.ExpiresOn, c.ExpiresSetBy)
+	}
+}
+
+// A day that cannot be is refused before anything is staged.
+func TestStageWithADayThatIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newVaultWorld(t)
+	w.put("default", "bearer", "token", canary)
+	err := w.try(func(ctx context.Context, tx *db.Tx) error {
+		_, err := w.Stage(ctx, tx, holderOf("default"), map[string]string{"token": newCanary}, "2001-01-31", ada())
+		return err
+	})
+	if fault.CodeOf(err) != "EXPIRY_IN_THE_PAST" {
+		t.Errorf("got %v", err)
+	}
+	if _, err := w.rolling(); fault.CodeOf(err) != "NO_ROTATION" {
+		t.Errorf("something is staged: %v", err)
 	}
 }

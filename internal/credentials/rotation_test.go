@@ -160,7 +160,7 @@ func (i *installation) rolling(ctx context.Context, tx *db.Tx) error {
 		if _, err := i.vault.Put(ctx, tx, holderOf(account), "bearer", map[string]string{"token": canary + account}); err != nil {
 			return err
 		}
-		if _, err := i.vault.Stage(ctx, tx, holderOf(account), map[string]string{"token": newCanary + account}, by); err != nil {
+		if _, err := i.vault.Stage(ctx, tx, holderOf(account), map[string]string{"token": newCanary + account}, "", by); err != nil {
 			return err
 		}
 		if n > 1 {

@@ -12,7 +12,8 @@ import (
 
 const rolloverColumns = `o.id, o.credential_id, c.account, o.revision, o.state, o.version, o.auth_type, o.settings, o.marks, o.origin, o.sealed, o.key_id,
 	o.staged_at, o.staged_by, o.tested_at, o.tested_by, o.test_request, o.test_status, o.test_outcome, o.test_problem, o.test_passed,
-	o.old_version, o.switched_at, o.switched_by, o.switch_reason, o.destroy_at, o.destroyed_at, o.destroyed_by, o.rolled_back_at, o.rolled_back_by`
+	o.old_version, o.switched_at, o.switched_by, o.switch_reason, o.destroy_at, o.destroyed_at, o.destroyed_by, o.rolled_back_at, o.rolled_back_by,
+	o.expires_on, o.expires_set_by`
 
 const fromRollovers = ` FROM credential_rollovers o JOIN credentials c ON c.id = o.credential_id`
 
@@ -26,7 +27,8 @@ func scanRollover(row interface{ Scan(dest ...any) error }) (rolloverRow, error)
 	)
 	err := row.Scan(&o.ID, &o.CredentialID, &o.Account, &o.Revision, &o.State, &o.version, &o.AuthType, &settings, &marks, &o.origin, &o.sealed, &o.keyID,
 		&staged, &o.StagedBy, &tested, &test.By, &test.Request, &test.Status, &test.Outcome, &test.Problem, &test.Passed,
-		&o.OldVersion, &switched, &o.SwitchedBy, &o.Reason, &destroy, &destroyed, &o.DestroyedBy, &rolledBack, &o.RolledBackBy)
+		&o.OldVersion, &switched, &o.SwitchedBy, &o.Reason, &destroy, &destroyed, &o.DestroyedBy, &rolledBack, &o.RolledBackBy,
+		&o.ExpiresOn, &o.ExpiresSetBy)
 	if err != nil {
 		return rolloverRow{}, err
 	}
@@ -78,8 +80,9 @@ func (s vaultStore) insertRollover(ctx context.Context, tx *db.Tx, o rolloverRow
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO credential_rollovers (id, credential_id, revision, state, version, auth_type, settings, marks, sealed, key_id,
-			staged_at, staged_by, origin) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		o.ID, o.CredentialID, o.Revision, o.State, o.version, o.AuthType, settings, marks, o.sealed, int64(o.keyID), db.Micros(o.StagedAt), o.StagedBy, o.origin)
+			staged_at, staged_by, origin, expires_on, expires_set_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		o.ID, o.CredentialID, o.Revision, o.State, o.version, o.AuthType, settings, marks, o.sealed, int64(o.keyID), db.Micros(o.StagedAt), o.StagedBy, o.origin,
+		string(o.ExpiresOn), o.ExpiresSetBy)
 	return err
 }
 
@@ -105,12 +108,13 @@ func (vaultStore) moveRollover(ctx context.Context, tx *db.Tx, o rolloverRow) (b
 	result, err := tx.Exec(ctx, `UPDATE credential_rollovers SET revision = $2, state = $3, version = $4, auth_type = $5, settings = $6, marks = $7,
 			sealed = $8, key_id = $9, tested_at = $10, tested_by = $11, test_request = $12, test_status = $13, test_outcome = $14, test_problem = $15,
 			test_passed = $16, old_version = $17, switched_at = $18, switched_by = $19, switch_reason = $20, destroy_at = $21, destroyed_at = $22,
-			destroyed_by = $23, rolled_back_at = $24, rolled_back_by = $25, origin = $27
+			destroyed_by = $23, rolled_back_at = $24, rolled_back_by = $25, origin = $27, expires_on = $28, expires_set_by = $29
 		WHERE id = $1 AND revision = $26`,
 		o.ID, o.Revision, o.State, o.version, o.AuthType, settings, marks, o.sealed, int64(o.keyID),
 		db.NullMicros(test.At), test.By, test.Request, test.Status, test.Outcome, test.Problem, boolean(test.Passed),
 		o.OldVersion, db.NullMicros(o.SwitchedAt), o.SwitchedBy, o.Reason, db.NullMicros(o.DestroyAt), db.NullMicros(o.DestroyedAt),
-		o.DestroyedBy, db.NullMicros(o.RolledBackAt), o.RolledBackBy, o.Revision-1, o.origin)
+		o.DestroyedBy, db.NullMicros(o.RolledBackAt), o.RolledBackBy, o.Revision-1, o.origin,
+		string(o.ExpiresOn), o.ExpiresSetBy)
 	if err != nil {
 		return false, err
 	}

@@ -10,7 +10,7 @@ import (
 func rotateStates() []ui.State {
 	const group = "Rotation of a credential"
 	fresh := RotateView{
-		Page: frame("Stripe live", "connections"), Now: now(), Head: sampleHead(), Account: "default", Auth: "Bearer token", Fields: []AuthField{tokenField()},
+		Page: frame("Stripe live", "connections"), Now: now(), Head: sampleHead(), Account: "default", Auth: "Bearer token", Fields: []AuthField{tokenField()}, Expiry: &Expiry{},
 	}
 	with := func(change func(v *RotateView, r *Rotation)) RotateView {
 		v := fresh
@@ -27,7 +27,10 @@ func rotateStates() []ui.State {
 		r.State, r.Revision, r.Test, r.SwitchedAt, r.SwitchedBy, r.Reason, r.KeptUntil = "switched", 3, passed, ago(2*time.Minute), "ada@example.com", "yearly rotation", now().Add(7*day)
 	}
 	wrong := fresh
-	wrong.Form = RotateForm{Of: RotateStage, Errors: Errors{"auth.fields.token": "This is the credential in use. Enter the new one."}}
+	wrong.Form = RotateForm{Of: RotateStage, ExpiresOn: "2025-09-30", Errors: Errors{
+		"auth.fields.token": "This is the credential in use. Enter the new one.", "expires_on": "This day has passed.",
+	}}
+	wrong.Expiry, wrong.Ends = &Expiry{Day: "2025-09-30"}, "2026-12-31"
 	refused := fresh
 	refused.Auth, refused.Refused = "OAuth 2, authorization code", "A person consents to this credential."
 	long := with(switched)
@@ -43,7 +46,7 @@ func rotateStates() []ui.State {
 		whole(group, "what was entered is wrong", Rotate(wrong)),
 		whole(group, "staged", Rotate(with(func(*RotateView, *Rotation) {}))),
 		whole(group, "test failed", Rotate(with(func(_ *RotateView, r *Rotation) { r.Test = failed }))),
-		whole(group, "test passed", Rotate(with(func(_ *RotateView, r *Rotation) { r.Test = passed }))),
+		whole(group, "test passed", Rotate(with(func(_ *RotateView, r *Rotation) { r.Test, r.ExpiresOn = passed, now().Add(365*day) }))),
 		whole(group, "switched anyway, without a reason", Rotate(with(func(v *RotateView, r *Rotation) {
 			r.Test = failed
 			v.Form = RotateForm{Of: RotateSwitch, Keep: "24h", Anyway: true, Errors: Errors{"reason": "Say why it is switched without a test that passed."}}

@@ -11,7 +11,7 @@ const RotateRegion = "rotation"
 
 // RotateView is the page of the rotation of the credential of an account. Its forms send "revision" and
 //
-//	rotate           stages: "auth.<field>", "reason"
+//	rotate           stages: "auth.<field>", "expires_on", "reason"
 //	rotate/test      "path"
 //	rotate/switch    "keep" (a duration), "anyway", "reason"
 //	rotate/rollback
@@ -26,13 +26,15 @@ type RotateView struct {
 	Auth, Refused string
 	Rotation      *Rotation // nil when there was none yet
 	Fields        []AuthField
+	Expiry        *Expiry // the last day of the new secret; nil for a kind without one
+	Ends          string  // the last day of the secret in use, as 2027-01-31; empty when none is known
 	Form          RotateForm
 }
 
 // RotateForm is what was entered in the forms of a rotation, with what is wrong.
 type RotateForm struct {
-	Path, Keep, Reason string
-	Anyway             bool
+	Path, Keep, Reason, ExpiresOn string
+	Anyway                        bool
 	// Of is the form that the errors belong to.
 	Of     RotateStep
 	Errors Errors
@@ -59,7 +61,9 @@ type Rotation struct {
 	Revision int64
 	StagedAt time.Time
 	StagedBy string
-	Test     *RotationTest // nil when there was none
+	// ExpiresOn is the last day of the new secret, zero when none is known.
+	ExpiresOn time.Time
+	Test      *RotationTest // nil when there was none
 	// SwitchedAt is zero before; KeptUntil is zero when the old one is kept until somebody destroys it.
 	SwitchedAt, KeptUntil, RolledBackAt, DestroyedAt time.Time
 	// RolledBackBy is empty when an older version of the connection was brought back.
