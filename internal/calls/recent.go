@@ -3,6 +3,7 @@ package calls
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,13 @@ type Weight struct {
 	LastError                          string
 	// Sum counts since the process started, or a little before.
 	Sum Sum
+	// Refusals are the accounts that have no credential to go out with, within [RefusalsKept], by name.
+	Refusals []Refusal
+	// Reasons are why others of LatelyRefused were refused, the most frequent first, without what is told by its
+	// cause: paused, kept back by a breaker, without a credential.
+	Reasons []Reason
+	// Passed counts the calls that got out since the last one of Reasons.
+	Passed int
 }
 
 // Lately is how far back Weight.Lately looks, the minute under way included.
@@ -75,7 +83,11 @@ type line struct {
 	// remembered is set when the log was asked for what happened before the process started.
 	remembered bool
 	proof      proof
+	refusals   refusals
+	passed     int         // calls that got out since one was refused
 	touched    atomic.Bool // it is in the list of touched ones
+	// whole says that it is of all connections together, of which nobody asks why calls were refused.
+	whole bool
 }
 
 // moments are when a call of a connection got out last, and how that went.
@@ -89,12 +101,13 @@ type bucket struct {
 	minute  int64
 	calls   int
 	failed  int
-	refused int // of those that failed
+	refused int            // of those that failed
+	reasons map[string]int // of those that were refused, nil mostly
 	total   time.Duration
 	latency *histogram
 }
 
-func newRecent() *recent { return &recent{lines: map[string]*line{}} }
+func newRecent() *recent { return &recent{lines: map[string]*line{}, total: line{whole: true}} }
 
 // line returns that of a connection; it is made when there is none and make says so.
 func (r *recent) line(connectionID string, create bool) *line {
@@ -163,6 +176,9 @@ func (l *line) add(rec runtime.Record) (version int, proven bool) {
 	defer l.mu.Unlock()
 	proven = l.proof.add(rec, ended)
 	l.sum.add(&rec)
+	if !l.whole {
+		l.refusals.note(&rec)
+	}
 	b := &l.buckets[minute%minutes]
 	if b.minute > minute {
 		return rec.Version, proven // older than what the ring holds by now
@@ -181,7 +197,17 @@ func (l *line) add(rec runtime.Record) (version int, proven bool) {
 	if failed(rec.Outcome) {
 		b.failed++
 	}
-	if refused(rec.Outcome) {
+	switch {
+	case !refused(rec.Outcome):
+		l.passed++
+	case !l.whole && telling(rec.ErrorCode):
+		l.passed = 0
+		if b.reasons == nil {
+			b.reasons = map[string]int{}
+		}
+		b.reasons[rec.ErrorCode]++
+		fallthrough
+	default:
 		b.refused++
 	}
 	l.remember(ended, rec.Outcome)
@@ -314,11 +340,17 @@ func (l *line) weight(now int64) (w Weight) {
 				w.Lately += b.calls - b.refused
 				w.LatelyFailed += b.failed - b.refused
 				w.LatelyRefused += b.refused
+				w.Reasons = addReasons(w.Reasons, b.reasons)
 			}
 		}
 	}
 	w.LastCall, w.LastSuccess, w.LastFailure, w.LastError = l.last.call, l.last.success, l.last.failure, l.last.problem
 	w.Sum = l.sum
+	w.Refusals = l.refusals.list(now)
+	if len(w.Reasons) > 0 {
+		slices.SortFunc(w.Reasons, mostFirst)
+		w.Passed = l.passed
+	}
 	return w
 }
 

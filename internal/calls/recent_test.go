@@ -68,8 +68,8 @@ func TestTrafficOfOneAndAll(t *testing.T) {
 			t.Errorf("%s: %+v", id, got)
 		}
 		got.LastCall, got.LastSuccess, got.LastFailure, got.LastError = time.Time{}, time.Time{}, time.Time{}, ""
-		if got != want {
-			t.Errorf("%s weighs %+v, want %+v", id, got, want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s weighs (-want +got):\n%s", id, diff)
 		}
 	}
 	if got := l.Total(); got.Calls != 10 || got.Failed != 5 || got.P95 < 105*time.Millisecond || got.P95 > 135*time.Millisecond || got.P99 < got.P95 || got.P50 > got.P95 || got.P50 == 0 {
@@ -90,8 +90,8 @@ func TestRefusedCallsSayNothingAboutTheUpstream(t *testing.T) {
 		l.Record(record(n, func(r *runtime.Record) { r.Outcome, r.Status = runtime.OutcomeRejectedLocal, 503 }))
 	}
 	got := l.Weights()("con_1")
-	if want := (Weight{Calls: 9, Failed: 9, Refused: 9, LatelyRefused: 9, Sum: Sum{Calls: 9, Failed: 9, Refused: 9}}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
+	if diff := cmp.Diff(Weight{Calls: 9, Failed: 9, Refused: 9, LatelyRefused: 9, Sum: Sum{Calls: 9, Failed: 9, Refused: 9}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	stop()
 	again := open(t, d, Config{})

@@ -3,8 +3,10 @@ package connections
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"switchgear/internal/access"
+	"switchgear/internal/credentials"
 	"switchgear/internal/runtime"
 )
 
@@ -20,6 +22,13 @@ type Standing struct {
 	Check runtime.HealthCheck
 
 	nameKey string
+	set     *credentials.Set
+}
+
+// Recovered reports whether a call of an account that was refused with a code when it began at a moment would get
+// further by now, as far as its credential tells.
+func (s *Standing) Recovered(account, code string, at time.Time) bool {
+	return s.set != nil && s.set.Recovered(account, code, at)
 }
 
 // Standings returns every connection by name. It needs system:read, and reads memory only. What it returns
@@ -43,7 +52,7 @@ func (s *Service) Slugs() map[string]string {
 }
 
 func (e *entry) standing() Standing {
-	out := Standing{Connection: &e.Connection, Problem: e.problem, Check: e.policy.HealthCheck, nameKey: e.nameKey}
+	out := Standing{Connection: &e.Connection, Problem: e.problem, Check: e.policy.HealthCheck, nameKey: e.nameKey, set: e.set}
 	if e.BaseURL == "" && e.Kind != KindREST {
 		out.Problem = nil // it is not meant to be called
 	}

@@ -190,7 +190,7 @@ func notConnected(r sealedRow) error {
 
 func renewalFailed(authType, code string, wait time.Duration) error {
 	advice := Advice(authType, code)
-	return fault.New(fault.Unavailable, "CREDENTIAL_RENEWAL_FAILED", "No new access token could be obtained ("+code+"). "+advice).WithRetryAfter(wait)
+	return fault.New(fault.Unavailable, codeRenewalFailed, "No new access token could be obtained ("+code+"). "+advice).WithRetryAfter(wait)
 }
 
 // ask sends the request for a new token, and stores what came of it. It has its own time: however long the

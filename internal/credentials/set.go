@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"switchgear/db"
 	"switchgear/internal/credentials/authtype"
@@ -145,6 +146,27 @@ func (s *Set) Problem() (account string, err error) {
 	}
 	return unfinished, s.accounts[unfinished].problem
 }
+
+// Recovered reports whether what kept an account from being used at a moment is over: its credential is another one,
+// it was connected or deleted since, or the token that did not come is there. code is what its call was refused with.
+func (s *Set) Recovered(name, code string, at time.Time) bool {
+	a, ok := s.accounts[name]
+	switch {
+	case !ok:
+		return name != DefaultAccount // nobody can call it any more
+	case a.version > db.Micros(at):
+		return true
+	case code == codeRenewalFailed || code == codeRenewalLate:
+		return a.ready != nil && a.ready()
+	}
+	return false
+}
+
+// What calls are refused with that got no new token: because of what the service said, or in time.
+const (
+	codeRenewalFailed = "CREDENTIAL_RENEWAL_FAILED"
+	codeRenewalLate   = "CREDENTIAL_TIMEOUT"
+)
 
 // Damaged are the credentials that do not open and are not marked so yet.
 func (s *Set) Damaged() []Credential { return s.damaged }

@@ -500,3 +500,36 @@ func filesText(t *testing.T, dir string) string {
 	}
 	return out.String()
 }
+
+// What kept an account from being used is over with another credential, with a consent, when the account is gone,
+// or with the token that did not come; and not before.
+func TestRecovered(t *testing.T) {
+	t.Parallel()
+	w := newVaultWorld(t)
+	const failed, refused = "CREDENTIAL_RENEWAL_FAILED", "CREDENTIAL_UNUSABLE"
+	before := w.moment()
+	want := func(account, code string, at time.Time, recovered bool) {
+		t.Helper()
+		if got := w.load("con_1").Recovered(account, code, at); got != recovered {
+			t.Errorf("%s, %s: %t", account, code, got)
+		}
+	}
+	want("default", "CREDENTIAL_MISSING", before, false)
+	want("gone", refused, before, true)
+	w.put("default", "oauth2_client_credentials", "token_url", "https://as.example.com/token", "client_id", "c", "client_secret", "s")
+	want("default", "CREDENTIAL_MISSING", before, true)
+	now := w.moment()
+	for _, code := range []string{failed, "CREDENTIAL_TIMEOUT", refused} {
+		want("default", code, now, false)
+	}
+	w.tx(func(ctx context.Context, tx *db.Tx) error {
+		_, err := w.PutToken(ctx, tx, holderOf("default"), oauth.Token{Access: "a", ExpiresIn: time.Hour})
+		return err
+	})
+	now = w.moment()
+	want("default", failed, now, true)
+	want("default", "CREDENTIAL_TIMEOUT", now, true)
+	want("default", refused, now, false) // that it is there does not make it usable
+	w.put("default", "bearer", "token", "b")
+	want("default", refused, now, true)
+}

@@ -105,7 +105,7 @@ func (s *Service) dirty(now time.Time) map[string]struct{} {
 	l.stopped(dirty)
 	if minuteOf(now) != l.minute {
 		for _, it := range l.items {
-			if it.facts.traffic.Calls > 0 {
+			if it.facts.traffic.Calls > 0 || len(it.facts.traffic.Refusals) > 0 {
 				dirty[it.standing.ID] = struct{}{}
 			}
 		}

@@ -100,7 +100,8 @@ func (f *facts) say(format string, args ...any) string {
 // said, then what a request of ours said. Since is zero where the beginning is not told by the facts.
 func (f *facts) status() Status {
 	for _, judge := range []func(*facts) (Status, bool){
-		(*facts).stopped, (*facts).unfinished, (*facts).credential, (*facts).breaker, (*facts).held, (*facts).operation, (*facts).lately, (*facts).checked, (*facts).quiet,
+		(*facts).stopped, (*facts).unfinished, (*facts).credential, (*facts).withoutCredential, (*facts).breaker, (*facts).held, (*facts).operation,
+		(*facts).refusedHere, (*facts).lately, (*facts).checked, (*facts).quiet,
 	} {
 		if s, ok := judge(f); ok {
 			return s
@@ -128,6 +129,9 @@ func (f *facts) unfinished() (Status, bool) {
 	if n := f.traffic.LatelyRefused; n > 0 {
 		s.State = StateCredential
 		s.Why = f.say("Account %s: %s %s in the last %d minutes %s refused for it.", f.standing.Account, fault.PublicMessage(f.standing.Problem), f.counted(n), int(calls.Lately.Minutes()), be(n))
+	} else if r, _ := f.refusal(); r != nil { // whoever calls seldom has trouble between the calls as well
+		s.State = StateCredential
+		s.Why = f.say("Account %s: %s The last call that was refused for it came %s ago.", f.standing.Account, fault.PublicMessage(f.standing.Problem), f.ago(r.Last))
 	}
 	return s, true
 }

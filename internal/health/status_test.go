@@ -62,8 +62,44 @@ func TestStatus(t *testing.T) {
 		"refused by us, and nothing since":     {[]func(*world){weighs(calls.Weight{Calls: 30, Failed: 30, Refused: 30, LatelyRefused: 30})}, StateIdle, []string{"No call got through in the last 15 minutes."}, ""},
 		"refused by us, and answered before":   {[]func(*world){weighs(calls.Weight{Calls: 31, Failed: 30, Refused: 30, LatelyRefused: 30, LastCall: ago(8 * time.Minute), LastSuccess: ago(8 * time.Minute)})}, StateHealthy, []string{"1 call in the last 15 minutes"}, ""},
 		"refused by us, and checked meanwhile": {[]func(*world){checked(Check{At: ago(time.Minute), Status: 200, Outcome: runtime.OutcomeSuccess}), weighs(calls.Weight{Calls: 30, Failed: 30, Refused: 30, LatelyRefused: 30})}, StateHealthy, []string{"The health check"}, ""},
-		"one call failed":                      {[]func(*world){weighs(calls.Weight{Calls: 1, Failed: 1, Lately: 1, LatelyFailed: 1, LastError: "Unavailable", LastFailure: noon})}, StateDegraded, []string{"1 of 1 call in"}, ""},
-		"every call failed":                    {[]func(*world){weighs(calls.Weight{Calls: 7, Failed: 7, Lately: 7, LatelyFailed: 7, LastError: "Could not connect"})}, StateDown, []string{"All of the 7 calls", "Could not connect."}, ""},
+		"no token": {
+			[]func(*world){weighs(calls.Weight{Calls: 33, Failed: 33, Refused: 33, LatelyRefused: 33, Refusals: []calls.Refusal{
+				{Account: "acme", Code: "CREDENTIAL_NEEDS_REAUTH", Text: "Connect it.", Calls: 1, Last: ago(time.Minute)},
+				{Account: "default", Code: "CREDENTIAL_RENEWAL_FAILED", Text: "No new access token could be obtained (invalid_client). Check the client", Calls: 32, Last: ago(3 * time.Second)},
+			}})},
+			StateCredential,
+			[]string{"Account default: No new access token could be obtained (invalid_client). Check the client. 32 calls in a row were refused for it, the last one 3 s ago. Another account"},
+			"",
+		},
+		"no token, another account works": {
+			[]func(*world){weighs(calls.Weight{Calls: 40, Failed: 1, Refused: 1, Lately: 39, LatelyRefused: 1, LastCall: noon, LastSuccess: noon, Refusals: []calls.Refusal{
+				{Account: "acme", Code: "CREDENTIAL_TIMEOUT", Text: "the new token …", Calls: 1, Last: ago(40 * time.Minute)},
+			}})},
+			StateCredential,
+			[]string{"Account acme: No new access token came within the time of the calls: the token endpoint is slow or does not answer. The last call was refused for it 40 min ago."},
+			"",
+		},
+		"no token, then a check of ours got out": {
+			[]func(*world){checked(Check{At: ago(time.Second), Status: 200, Outcome: runtime.OutcomeSuccess}), weighs(calls.Weight{Calls: 1, Failed: 1, Refused: 1, LatelyRefused: 1, Refusals: []calls.Refusal{
+				{Account: "default", Code: "CREDENTIAL_RENEWAL_FAILED", Calls: 1, Last: ago(time.Minute)},
+			}})},
+			StateHealthy,
+			[]string{"The health check"},
+			"",
+		},
+		"refused here": {
+			[]func(*world){weighs(calls.Weight{Calls: 22, Failed: 20, Refused: 20, Lately: 2, LatelyRefused: 20, Reasons: []calls.Reason{{Code: "EGRESS_DENIED", Calls: 19}, {Code: "INVALID_PATH", Calls: 1}}})},
+			StateDegraded,
+			[]string{"20 of 22 calls in the last 5 minutes were refused here: EGRESS_DENIED, INVALID_PATH."},
+			"",
+		},
+		"refused here, then one got out":          {[]func(*world){weighs(calls.Weight{Calls: 21, Failed: 20, Refused: 20, Lately: 1, LatelyRefused: 20, Reasons: []calls.Reason{{Code: "EGRESS_DENIED", Calls: 20}}, Passed: 1})}, StateHealthy, []string{"1 call in"}, ""},
+		"over a limit, now and then one gets out": {[]func(*world){weighs(calls.Weight{Calls: 21, Failed: 20, Refused: 20, Lately: 1, LatelyRefused: 20, Reasons: []calls.Reason{{Code: "CONNECTION_RATE_LIMITED", Calls: 20}}, Passed: 1})}, StateDegraded, []string{"20 of 21 calls"}, ""},
+		"over a limit that is gone":               {[]func(*world){weighs(calls.Weight{Calls: 23, Failed: 20, Refused: 20, Lately: 2, LatelyRefused: 20, Reasons: []calls.Reason{{Code: "CONNECTION_RATE_LIMITED", Calls: 20}}, Passed: 3})}, StateHealthy, []string{"2 calls"}, ""},
+		"some refused here":                       {[]func(*world){weighs(calls.Weight{Calls: 10, Failed: 8, Refused: 8, Lately: 2, LatelyRefused: 8, Reasons: []calls.Reason{{Code: "BULKHEAD_FULL", Calls: 8}}})}, StateHealthy, []string{"2 calls in"}, ""},
+		"refused here, the others failed":         {[]func(*world){weighs(calls.Weight{Calls: 30, Failed: 30, Refused: 28, Lately: 2, LatelyFailed: 2, LatelyRefused: 28, Reasons: []calls.Reason{{Code: "BULKHEAD_FULL", Calls: 28}}, LastError: "Timed out"})}, StateDown, []string{"All of the 2 calls"}, ""},
+		"one call failed":                         {[]func(*world){weighs(calls.Weight{Calls: 1, Failed: 1, Lately: 1, LatelyFailed: 1, LastError: "Unavailable", LastFailure: noon})}, StateDegraded, []string{"1 of 1 call in"}, ""},
+		"every call failed":                       {[]func(*world){weighs(calls.Weight{Calls: 7, Failed: 7, Lately: 7, LatelyFailed: 7, LastError: "Could not connect"})}, StateDown, []string{"All of the 7 calls", "Could not connect."}, ""},
 		"paused": {
 			[]func(*world){func(w *world) {
 				w.change("stripe", func(c *connections.Standing) { c.State = connections.StatePaused })
@@ -187,6 +223,15 @@ func TestNotSetUpIsNoIncident(t *testing.T) {
 	w.called("stripe", calls.Weight{Calls: 1, Failed: 1, Refused: 1})
 	if got := w.of("stripe"); got.Status.State != StateNotSetUp {
 		t.Errorf("left alone: %+v", got.Status)
+	}
+	// Whoever calls it every ten minutes makes it one that lasts, and none that comes and goes.
+	w.called("stripe", calls.Weight{Refusals: []calls.Refusal{{Account: "default", Code: "CREDENTIAL_MISSING", Calls: 1, Last: time.Now().Add(-20 * time.Minute)}}})
+	if got := w.of("stripe"); got.Status.State != StateCredential || !strings.Contains(got.Status.Why, "The last call that was refused for it came 20 min ago.") {
+		t.Errorf("called now and then: %+v", got.Status)
+	}
+	w.called("stripe", calls.Weight{})
+	if got := w.of("stripe"); got.Status.State != StateNotSetUp {
+		t.Errorf("left alone for an hour: %+v", got.Status)
 	}
 	w.change("stripe", func(c *connections.Standing) { c.Account, c.Problem = "", nil })
 	if got := w.of("stripe"); got.Status.State != StateIdle {
