@@ -1,29 +1,70 @@
 package alerts
 
-import "slices"
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
 
-// oneIncident are the kinds that see the same thing from two sides: a connection whose breaker opened is down.
-func oneIncident(kind string) bool {
-	return kind == breakerOpened{}.Info().ID || kind == connectionDown{}.Info().ID
+// incident is what kinds see from several sides: a connection whose breaker opened is down, and what ends within a
+// day ends within two weeks. Empty for a kind that is alone.
+func incident(kind string) string {
+	switch kind {
+	case breakerOpened{}.Info().ID, connectionDown{}.Info().ID:
+		return "outage"
+	case tokenExpiresSoon{}.Info().ID:
+		return "expiry"
+	}
+	return ""
 }
 
 // carrier returns the alert that tells of the same incident to whoever a rule tells, nil when none does. The
 // rule for the breaker is judged first, and is the more exact one; where the connection was down before its
-// breaker opened, it is the other way round. Nobody is left out: a rule with a channel of its own tells it.
+// breaker opened, it is the other way round. Of what ends, the rule with the least time left tells. Nobody is left
+// out: a rule with a channel of its own tells it.
 func (t teller) carrier(a *Alert, rule Rule) *Alert {
-	if !oneIncident(a.RuleKind) || a.Operation != "" {
+	if incident(a.RuleKind) == "" || a.Operation != "" {
 		return nil
 	}
 	for _, other := range t.others[a.ConnectionID] {
-		if !other.Firing() || other.RuleKind == a.RuleKind || other.CarriedBy != "" {
+		if !other.Firing() || incident(other.RuleKind) != incident(a.RuleKind) || other.CarriedBy != "" {
 			continue
 		}
 		its, ok := t.set.rule(other.RuleID)
-		if ok && (other.announced || !t.tellable(rule)) && t.tellsAll(its, rule) {
+		if ok && (other.announced || !t.tellable(rule)) && t.tellsAll(its, rule) && t.same(other, its, a, rule) {
 			return other
 		}
 	}
 	return nil
+}
+
+// same reports whether an alert is about all that another one is about.
+func (t teller) same(other *Alert, its Rule, a *Alert, rule Rule) bool {
+	if incident(a.RuleKind) != "expiry" {
+		return other.RuleKind != a.RuleKind
+	}
+	if its.Params.Duration(paramWithin) >= rule.Params.Duration(paramWithin) {
+		return false
+	}
+	c, known := t.holds[a.Fingerprint]
+	told, also := t.holds[other.Fingerprint]
+	if !known || !also { // What could not be judged is as it was.
+		return a.CarriedBy == other.ID
+	}
+	return !slices.ContainsFunc(c.About, func(one string) bool { return !slices.Contains(told.About, one) })
+}
+
+// takenOver reports whether a more urgent alert tells since of what this one told of, and is to tell of its end.
+func (t teller) takenOver(a *Alert, rule Rule) (by string, taken bool) {
+	if a.CarriedBy == "" && incident(a.RuleKind) != "expiry" {
+		return "", false
+	}
+	other := t.carrier(a, rule)
+	if other == nil || other.ID == a.CarriedBy {
+		return "", false
+	}
+	return other.ID, true
 }
 
 // tellsAll reports whether a rule tells every channel that another one would.
@@ -46,7 +87,7 @@ func (t teller) carried(a *Alert, rule Rule) bool {
 
 // know takes up an alert, so that others can be told by it.
 func (t teller) know(a *Alert) {
-	if !oneIncident(a.RuleKind) || a.Operation != "" {
+	if incident(a.RuleKind) == "" || a.Operation != "" {
 		return
 	}
 	all := t.others[a.ConnectionID]
@@ -59,16 +100,27 @@ func (t teller) know(a *Alert) {
 
 // inOrder are the rules so that those come first whose alerts tell of the incidents of others.
 func inOrder(rules []Rule) []Rule {
-	last := connectionDown{}.Info().ID
-	out := slices.Clone(rules)
-	slices.SortStableFunc(out, func(a, b Rule) int {
+	rank := func(r Rule) time.Duration {
 		switch {
-		case a.Kind == b.Kind || a.Kind != last && b.Kind != last:
-			return 0
-		case a.Kind == last:
+		case r.Kind == connectionDown{}.Info().ID:
 			return 1
+		case incident(r.Kind) == "expiry":
+			return r.Params.Duration(paramWithin)
 		}
-		return -1
-	})
+		return 0
+	}
+	out := slices.Clone(rules)
+	slices.SortStableFunc(out, func(a, b Rule) int { return cmp.Compare(rank(a), rank(b)) })
 	return out
+}
+
+// keysInOrder are the fingerprints of what is followed, in the order of the rules.
+func keysInOrder(followed map[string]*Alert, rules []Rule) []string {
+	rank := make(map[string]int, len(rules))
+	for i, r := range rules {
+		rank[r.ID] = i
+	}
+	return slices.SortedFunc(maps.Keys(followed), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank[followed[a].RuleID], rank[followed[b].RuleID]), cmp.Compare(a, b))
+	})
 }

@@ -230,7 +230,7 @@ type change struct {
 func (s *Service) settle(ctx context.Context, set *settings, board *health.Board, facts *Facts, judged map[string]judgement) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	teller := teller{set: set, cfg: s.cfg, now: facts.Now, link: s.link, others: map[string][]*Alert{}}
+	teller := teller{set: set, cfg: s.cfg, now: facts.Now, link: s.link, others: map[string][]*Alert{}, holds: map[string]Condition{}}
 	for _, a := range s.state.followed {
 		teller.know(a)
 	}
@@ -242,7 +242,15 @@ func (s *Service) settle(ctx context.Context, set *settings, board *health.Board
 		changed[c.alert.Fingerprint] = true
 		teller.know(c.alert)
 	}
-	for _, r := range inOrder(set.rules) {
+	rules := inOrder(set.rules)
+	for _, r := range rules {
+		for _, c := range judged[r.ID].conditions {
+			if key := fingerprint(r.ID, c.Connection.ID, c.Operation); c.About != nil {
+				teller.holds[key] = c
+			}
+		}
+	}
+	for _, r := range rules {
 		for _, c := range judged[r.ID].conditions {
 			key := fingerprint(r.ID, c.Connection.ID, c.Operation)
 			if holding[key] {
@@ -260,7 +268,8 @@ func (s *Service) settle(ctx context.Context, set *settings, board *health.Board
 			}
 		}
 	}
-	for key, a := range s.state.followed {
+	for _, key := range keysInOrder(s.state.followed, rules) {
+		a := s.state.followed[key]
 		rule, exists := set.rule(a.RuleID)
 		_, known := judged[a.RuleID]
 		switch {

@@ -52,6 +52,7 @@ type world struct {
 	rejected map[string]runtime.RejectedCredential
 	figures  map[string]calls.Figures
 	totals   error
+	expiries []connections.Expiry
 }
 
 type lockedBuffer struct {
@@ -102,7 +103,9 @@ func (w *world) Standings(a access.Actor) ([]connections.Standing, error) {
 
 // Expiries implements Directory.
 func (w *world) Expiries(context.Context, access.Actor) ([]connections.Expiry, error) {
-	return nil, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.expiries, nil
 }
 
 // Target implements health.Directory.

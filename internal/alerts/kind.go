@@ -73,6 +73,8 @@ type Condition struct {
 	Since time.Time
 	// Why is a sentence or two.
 	Why string
+	// About names what of the connection it is about, where conditions of several rules may be about the same.
+	About []string
 }
 
 // Facts are what kinds judge by: one moment, shared by every rule. Nothing in it may be changed.

@@ -27,6 +27,7 @@ func (tokenExpiresSoon) Info() KindInfo {
 	}
 }
 
+// Judge does not say since when: what is stored with little time left was not there before.
 func (tokenExpiresSoon) Judge(ctx context.Context, f *Facts, p Params, in func(*connections.Connection) bool) ([]Condition, error) {
 	expiries, err := f.Expiries(ctx)
 	if err != nil {
@@ -36,7 +37,7 @@ func (tokenExpiresSoon) Judge(ctx context.Context, f *Facts, p Params, in func(*
 	var (
 		order []*connections.Connection
 		parts = map[*connections.Connection][]string{}
-		since = map[*connections.Connection]time.Time{}
+		about = map[*connections.Connection][]string{}
 	)
 	for _, e := range expiries { // The first to end is the first.
 		c := f.Connections[e.ConnectionID]
@@ -45,9 +46,9 @@ func (tokenExpiresSoon) Judge(ctx context.Context, f *Facts, p Params, in func(*
 		}
 		if parts[c] == nil {
 			order = append(order, c)
-			since[c] = e.At.Add(-p.Duration(paramWithin))
 		}
 		parts[c] = append(parts[c], expiryText(e, f.Now))
+		about[c] = append(about[c], e.Account+" "+e.What)
 	}
 	out := make([]Condition, len(order))
 	for i, c := range order {
@@ -56,7 +57,7 @@ func (tokenExpiresSoon) Judge(ctx context.Context, f *Facts, p Params, in func(*
 		if n := len(texts) - mostExpiries; n > 0 {
 			texts, more = texts[:mostExpiries], fmt.Sprintf(" %d more end before long.", n)
 		}
-		out[i] = Condition{Connection: c, Since: since[c], Why: strings.Join(texts, " ") + more}
+		out[i] = Condition{Connection: c, Why: strings.Join(texts, " ") + more, About: about[c]}
 	}
 	return out, nil
 }

@@ -13,7 +13,6 @@ import (
 // A secret whose end somebody set is told of 14, 3 and 1 days before, as everything is that ends.
 func TestSecretsExpireSoon(t *testing.T) {
 	t.Parallel()
-	const day = 24 * time.Hour
 	end := time.Date(2027, 1, 31, 23, 59, 59, 0, time.UTC)
 	all := func(*connections.Connection) bool { return true }
 	for _, within := range []string{"336h", "72h", "24h"} {

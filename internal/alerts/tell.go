@@ -19,6 +19,8 @@ type teller struct {
 	link func(alertID string) string
 	// others are the alerts that may tell of the incident of another one, by connection.
 	others map[string][]*Alert
+	// holds are the conditions that say what they are about, by fingerprint.
+	holds map[string]Condition
 }
 
 // opened makes an alert of a condition, or takes up the one that ended lately.
@@ -58,6 +60,7 @@ func (t teller) later(before *Alert, rule Rule, exists bool) (change, bool) {
 		return change{}, false
 	}
 	_, muted := t.mute(&a)
+	by, taken := t.takenOver(&a, rule)
 	switch {
 	case a.Flapping && t.now.Sub(a.ChangedAt) >= t.cfg.Quiet:
 		a.Flapping, a.told = false, nil
@@ -75,6 +78,9 @@ func (t teller) later(before *Alert, rule Rule, exists bool) (change, bool) {
 		// Nothing is told now. Once the mute is over, it is.
 		a.owed = true
 		return change{&a, nil}, true
+	case taken:
+		a.CarriedBy, a.announced, a.owed = by, false, false
+		return change{&a, nil}, true
 	case a.CarriedBy != "" && t.carried(&a, rule):
 		return change{}, false
 	case a.CarriedBy != "" && !t.tellable(rule):
@@ -83,6 +89,9 @@ func (t teller) later(before *Alert, rule Rule, exists bool) (change, bool) {
 	case !a.Acknowledged.At.IsZero():
 		return change{}, false
 	case (a.owed || !a.announced) && t.tellable(rule):
+		if c, ok := t.holds[a.Fingerprint]; ok { // What ends may be another one since it was opened.
+			a.Why = c.Why
+		}
 		return change{&a, t.tell(&a, rule, channels.EventFiring)}, true
 	case rule.Repeat > 0 && a.announced && t.now.Sub(a.remindedAt) >= rule.Repeat:
 		a.remindedAt = t.now

@@ -100,12 +100,31 @@ func paramsText(r *alerts.Rule) string {
 	var out []string
 	for _, f := range kind.Info().Params {
 		value := r.Params[f.Key]
-		if f.Type == alerts.ParamPercent {
+		switch f.Type {
+		case alerts.ParamPercent:
 			value += " %"
+		case alerts.ParamDuration:
+			value = spanText(r.Params.Duration(f.Key))
 		}
 		out = append(out, strings.ToLower(f.Label[:1])+f.Label[1:]+": "+value)
 	}
 	return strings.Join(out, ", ")
+}
+
+// spanText is a time that somebody set, exactly, in the largest unit that it is a multiple of.
+func spanText(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d == day:
+		return "1 day"
+	case d >= day && d%day == 0:
+		return strconv.Itoa(int(d/day)) + " days"
+	case d >= time.Hour && d%time.Hour == 0:
+		return strconv.Itoa(int(d/time.Hour)) + " h"
+	case d >= time.Minute && d%time.Minute == 0:
+		return strconv.Itoa(int(d/time.Minute)) + " min"
+	}
+	return d.String()
 }
 
 // newRule asks for the kind first, then for the rest.

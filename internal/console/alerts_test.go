@@ -300,7 +300,7 @@ func TestAlertRules(t *testing.T) {
 	s.post(t, viewer, create, ruleForm(), http.StatusForbidden)
 	s.post(t, admin, create, ruleForm(), http.StatusSeeOther)
 	page := html.UnescapeString(s.get(t, viewer, "/alerts/rules"))
-	says(t, "the rule", page, "Too many failures", "stripe, github, if in production", "window: 30m, failed calls allowed: 2.5 %, at least so many calls: 100, after 5 min")
+	says(t, "the rule", page, "Too many failures", "stripe, github, if in production", "window: 30 min, failed calls allowed: 2.5 %, at least so many calls: 100, after 5 min")
 	id := regexp.MustCompile(`/alerts/rules/(arl_[0-9a-z]{10,})/edit`).FindStringSubmatch(s.get(t, admin, "/alerts/rules"))[1]
 	path := "/alerts/rules/" + id
 	says(t, "the form to edit", s.get(t, admin, path+"/edit"), "Edit Too many failures", `value="4h"`, `value="stripe, github"`, path+"/delete")
@@ -457,6 +457,22 @@ func TestDurationText(t *testing.T) {
 		if got := durationText(d); got != want {
 			t.Errorf("%s is written %q, want %q", d, got, want)
 		}
+	}
+}
+
+// People read the times of rules in words; forms take and show them as they are entered.
+func TestSpanText(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		24 * time.Hour: "1 day", 72 * time.Hour: "3 days", 336 * time.Hour: "14 days", 36 * time.Hour: "36 h", time.Hour: "1 h", 90 * time.Minute: "90 min", 90 * time.Second: "1m30s",
+	} {
+		if got := spanText(d); got != want {
+			t.Errorf("%s is %q, want %q", d, got, want)
+		}
+	}
+	rule := alerts.Rule{Kind: "token_expires_soon", Params: alerts.Params{"within": "336h"}}
+	if got := paramsText(&rule); got != "how long before: 14 days" {
+		t.Errorf("the list shows %q", got)
 	}
 }
 
