@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,6 +77,9 @@ func parse(args, environ []string, std stdio) (func(context.Context) error, erro
 	)
 	if err != nil {
 		return nil, err
+	}
+	if len(args) > 0 && args[0] == "help" { // as with many programs: help, and help user create
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	parsed, err := parseArguments(parser, args)
 	if asked {

@@ -49,7 +49,7 @@ func breakerJourney(j *journey) {
 	b.sees("No call since then. The next 20 are watched.")
 	viewer.sees("Open · probe in")
 	send(http.StatusServiceUnavailable)
-	b.sees("1 of 20 calls so far: 0 were answered, 0 failed, 1 were refused here.")
+	b.sees("1 of 20 calls so far: 0 were answered, 0 failed, 1 was refused here.")
 	operator.waitForText("/connections/orders/breaker", "oscar@example.com: a drill of the team")
 	b.open("/connections/orders/breaker")
 	b.sees("oscar@example.com: a drill of the team")

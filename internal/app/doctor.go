@@ -342,7 +342,7 @@ func inspectStore() Operation[struct{}, []Finding] {
 		case len(damages) > 0:
 			d.add("integrity", FindingProblem, "The database is damaged: "+strings.Join(damages, "; ")+". Keep the file and restore a copy of it.")
 		default:
-			d.add("integrity", FindingOK, fmt.Sprintf("No damage in %d MiB.", info.SizeBytes>>20))
+			d.add("integrity", FindingOK, "No damage in "+sizeText(info.SizeBytes)+".")
 		}
 		if problem := c.db.WriteProblem(); problem != nil {
 			d.add("writes", FindingProblem, "The last write failed: "+fault.PublicMessage(problem))
@@ -368,4 +368,12 @@ func (c *core) clock(ctx context.Context, now time.Time) Finding {
 	default:
 		return Finding{"clock", FindingOK, "It says " + now.UTC().Format(time.RFC3339) + ", which is after everything in the audit log."}
 	}
+}
+
+// sizeText is a size in the unit in which it is not nothing.
+func sizeText(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d KiB", (n+1023)>>10)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
 }

@@ -282,7 +282,7 @@ func TestBreakerCommands(t *testing.T) {
 	if s, ok := g.guards.Breakers().Snapshot(breaker.Key{Connection: g.id(t)}); !ok || s.State != breaker.StateClosed {
 		t.Errorf("after the override: %+v", s)
 	}
-	says(t, "the tab after it", g.page(t, g.operator, location), "1 of 20 calls so far: 1 were answered")
+	says(t, "the tab after it", g.page(t, g.operator, location), "1 of 20 calls so far: 1 was answered")
 
 	if status, _, text := g.command(t, g.operator, "trip", url.Values{"reason": {"drill"}}); status != http.StatusSeeOther {
 		t.Fatalf("%d %s", status, text)

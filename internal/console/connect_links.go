@@ -112,7 +112,7 @@ func (p connectPages) visit(w http.ResponseWriter, r *http.Request) error {
 func (p connectPages) visitWith(w http.ResponseWriter, r *http.Request, status int, v connect.Visit, leave string, problems map[string]string) error {
 	view := connectview.VisitView{
 		Page: p.bare(r, "Connect "+v.Name), Now: p.Now(), Token: chi.URLParam(r, "token"), Name: v.Name, Account: v.Account, Label: v.Label,
-		By: v.Actor.Name, ExpiresAt: v.ExpiresAt, Leave: leave, Interactive: v.Interactive, Errors: problems, Problem: v.Problem,
+		By: v.Actor.Name, ExpiresAt: v.ExpiresAt, Leave: leave, Interactive: v.Interactive, Errors: problems, Problem: v.Problem, Code: v.Code,
 	}
 	if v.Interactive {
 		view.Server = hostOf(firstOf(v.Client.Config.AuthorizeURL, v.Client.Config.DeviceURL))

@@ -205,7 +205,7 @@ func (a *admission) done(outcome Outcome, requestID string, slow, sent bool) {
 // Judge says what an outcome means to a breaker. With the breaker switched off, nothing is held against the
 // upstream; what a person tripped recovers all the same.
 func (p *Policy) Judge(rule Rule, slow bool) breaker.Result {
-	r := breaker.Result{Local: rule.Local, Outcome: string(rule.Outcome), Slow: slow}
+	r := breaker.Result{Local: rule.Local, Outcome: string(rule.Outcome), Label: rule.Label, Slow: slow}
 	switch rule.Breaker {
 	case VerdictFailure:
 		r.Verdict = breaker.Failure

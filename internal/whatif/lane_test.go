@@ -42,8 +42,8 @@ func TestFigures(t *testing.T) {
 				Opened: 1, Reopened: 2, OpenFor: 70 * second, Breaker: Refusals{Failing: 35, Good: 35}, Sent: 31,
 				Openings: []Opening{
 					first,
-					{At: at(14100 * time.Millisecond), For: 20 * second, Reason: "a probe failed: unavailable", Again: true},
-					{At: at(35100 * time.Millisecond), For: 40 * second, Reason: "a probe failed: unavailable", Again: true},
+					{At: at(14100 * time.Millisecond), For: 20 * second, Reason: "a probe failed: Unavailable", Again: true},
+					{At: at(35100 * time.Millisecond), For: 40 * second, Reason: "a probe failed: Unavailable", Again: true},
 				},
 			},
 			sentence: "would have opened once for 70 s, saved 35 failing calls, rejected 35 good ones",

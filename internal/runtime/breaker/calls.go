@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -133,7 +134,7 @@ func (b *Breaker) probed(t *ticket, r Result, now time.Time) {
 	counts := b.counts(now)
 	if r.Verdict == Failure {
 		t.done(errFailed)
-		b.opened(now, note{cause: CauseAuto, reason: "a probe failed: " + r.Outcome, counts: counts})
+		b.opened(now, note{cause: CauseAuto, reason: "a probe failed: " + cmp.Or(r.Label, r.Outcome), counts: counts})
 		return
 	}
 	if counts.Successes < b.cfg.HalfOpenCalls {

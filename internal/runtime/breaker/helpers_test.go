@@ -106,7 +106,7 @@ func (r *rig) calls(b *Breaker, letters string) {
 }
 
 func result(letter rune, id string) Result {
-	res := Result{Outcome: "unavailable", RequestID: id}
+	res := Result{Outcome: "unavailable", Label: "Unavailable", RequestID: id}
 	switch letter {
 	case 's', 'S':
 		res.Verdict, res.Outcome = Success, "success"

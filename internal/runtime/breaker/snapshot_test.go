@@ -28,7 +28,7 @@ func TestWhy(t *testing.T) {
 			small(), func(r *rig, b *Breaker) { r.into(b, StateHalfOpen); r.calls(b, "s") },
 			"1 of 2 probes used, 1 succeeded: closes when all succeed, opens again at the first failure.",
 		},
-		"probe failed": {small(), func(r *rig, b *Breaker) { r.into(b, StateHalfOpen); r.calls(b, "f") }, "Open because a probe failed: unavailable."},
+		"probe failed": {small(), func(r *rig, b *Breaker) { r.into(b, StateHalfOpen); r.calls(b, "f") }, "Open because a probe failed: Unavailable."},
 		"ramp": {
 			all, func(r *rig, b *Breaker) {
 				r.into(b, StateHalfOpen)

@@ -114,6 +114,8 @@ type Result struct {
 	Local bool
 	// Outcome is the name of the outcome, for the history.
 	Outcome string
+	// Label is the outcome in words, for reasons; the name where it is empty.
+	Label string
 	// RequestID is kept as a sample when the call failed.
 	RequestID string
 }

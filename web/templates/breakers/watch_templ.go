@@ -141,11 +141,18 @@ func (w Watch) verdict() string {
 	if w.done() {
 		text = "The " + number(w.Calls) + " calls after it: "
 	}
-	text += number(w.answered()) + " were answered, " + number(w.Failed) + " failed, " + number(w.Refused) + " were refused here."
+	text += number(w.answered()) + were(w.answered()) + "answered, " + number(w.Failed) + " failed, " + number(w.Refused) + were(w.Refused) + "refused here."
 	if w.done() && w.answered() == w.Calls {
 		text += " It worked."
 	}
 	return text
+}
+
+func were(n int) string {
+	if n == 1 {
+		return " was "
+	}
+	return " were "
 }
 
 // slices are the calls by what became of them, then the room for those to come.

@@ -81,16 +81,17 @@ func linkStates() []ui.State {
 	}
 	leave, again, key, keyWrong := visit, visit, visit, visit
 	leave.Leave = "https://github.com/login/oauth/authorize?client_id=x"
-	again.Problem = "Consent was denied. Start again and allow the access."
+	again.Problem, again.Code = "Consent was denied. Start again and allow the access.", "access_denied"
 	key.Interactive, key.Scopes, key.Server = false, nil, "api.example.com"
 	key.Fields = []connections.AuthField{{Name: "token", Label: "Token", Type: "secret", Required: true, Secret: true, Help: "Sent as Authorization: Bearer. Paste the token alone."}}
 	keyWrong.Interactive, keyWrong.Scopes, keyWrong.Fields = false, nil, key.Fields
 	keyWrong.Errors = map[string]string{"auth.fields.token": "Token is missing."}
 
 	ended := EndedView{Page: visit.Page, Now: now(), FlowID: "oaf_1", Name: "GitHub", Account: "acme", Status: "done", Server: "github.com", Interval: 5 * time.Second, ExpiresAt: now().Add(9 * time.Minute)}
-	back, failed, device, working := ended, ended, ended, ended
+	back, failed, theirs, device, working := ended, ended, ended, ended, ended
 	back.Return, back.ReturnHost = "https://app.example.com/done?status=done", "app.example.com"
 	failed.Status, failed.Step, failed.Code, failed.Problem, failed.Again = "failed", "authorization", "access_denied", "Consent was denied. Start again and allow the access.", true
+	theirs.Status, theirs.Step, theirs.Code, theirs.Problem = "failed", "token", "invalid_client", "The server does not accept the client."
 	device.Status, device.UserCode, device.VerificationURL = "pending", "WDJB-MJHT", "https://github.com/login/device"
 	working.Status = "working"
 	state := func(group, name string, view templ.Component) ui.State {
@@ -102,6 +103,7 @@ func linkStates() []ui.State {
 		state("Link page", "consent", Visit(visit)), state("Link page", "leave", Visit(leave)), state("Link page", "again", Visit(again)),
 		state("Link page", "key", Visit(key)), state("Link page", "key, error", Visit(keyWrong)),
 		state("Link page", "done", Ended(ended)), state("Link page", "done, way back", Ended(back)), state("Link page", "failed", Ended(failed)),
+		state("Link page", "failed, not theirs to mend", Ended(theirs)),
 		state("Link page", "ended", Gone(GoneView{Page: visit.Page, Why: "This link is not valid any more: it was used or withdrawn, its time is over, or whoever made it may no longer do that."})),
 		state("Link page", "device", Ended(device)), state("Link page", "working", Ended(working)),
 	}

@@ -49,9 +49,9 @@ type VisitView struct {
 	Leave     string
 	Fields    []connections.AuthField
 	ExpiresAt time.Time
-	// Problem says why the last try failed; empty when there was none.
-	Problem string
-	Errors  map[string]string
+	// Problem says why the last try failed; empty when there was none. Code is that of the failure.
+	Problem, Code string
+	Errors        map[string]string
 }
 
 // EndedView is what became of a link.
@@ -110,3 +110,20 @@ func (v VisitView) action() string { return "/connect/" + url.PathEscape(v.Token
 func (v EndedView) waiting() bool { return v.Status == "pending" || v.Status == "working" }
 
 func (v EndedView) every() string { return View{Interval: v.Interval}.every() }
+
+// guestFailure is the failure of a consent in the words of somebody who has nothing to do with its settings.
+func guestFailure(code, server string) string {
+	switch code {
+	case "access_denied":
+		return "The access was not allowed at " + server + ". Try again and allow it, or tell the person who sent the link that you do not want to."
+	case "expired_token":
+		return "The time to allow the access is over. Try again."
+	case "wrong_browser":
+		return "It was finished in another browser than it was begun in. Try again, and stay in one browser."
+	case "login_required", "interaction_required", "consent_required", "account_selection_required":
+		return server + " asked for something that was not completed. Try again and do all that it asks for."
+	case "unreachable", "no_answer", "server_error", "temporarily_unavailable":
+		return server + " does not answer as it should at the moment. Try again in a few minutes. If it fails again, tell the person who sent the link."
+	}
+	return "It did not work with " + server + ", and you cannot mend it. Tell the person who sent the link, with the code below."
+}

@@ -45,6 +45,7 @@ func healthStates() []ui.State {
 	const group = "Connection page, health"
 	many, one, empty, filtered, wrong, past, long, reader := sampleHealth(), sampleHealth(), sampleHealth(), sampleHealth(), sampleHealth(), sampleHealth(), sampleHealth(), sampleHealth()
 	one.Rows, one.Total = one.Rows[3:], 1
+	one.Courses[0].Known, one.Courses[0].Up, one.Courses[0].Outages = 7*time.Second, 0, []HealthOutage{{health.StateDown, ago(7 * time.Second), now()}} // a new connection
 	one.Status = HealthStatus{State: health.StateHealthy, Since: ago(3 * day), Why: "60 calls in the last 5 minutes, none failed.", Request: "HEAD /"}
 	empty.Rows, empty.Total, empty.Status = nil, 0, HealthStatus{State: health.StateIdle, Why: "No call in the last 15 minutes. Nothing is known about it."}
 	for i := range empty.Courses {

@@ -163,7 +163,7 @@ func HealthPart(v HealthView) templ.Component {
 				})
 				templ_7745c5c3_Err = ui.Card{
 					Title: "How it was", Flush: true,
-					Sub: "Up is healthy or degraded; down, held and a credential problem are not, idle and paused count as neither. While Switchgear does not run, the last status counts on.",
+					Sub: "Up is healthy or degraded; down, held and a credential problem are not; not set up, idle and paused count as neither. While Switchgear does not run, the last status counts on.",
 				}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -290,7 +290,7 @@ func (v HealthView) courses() []ui.Row {
 	for i, c := range v.Courses {
 		known := ui.Muted("nothing")
 		if c.Known > 0 {
-			known = ui.Text(breakers.Span(c.Known.Round(time.Minute)))
+			known = ui.Text(lasting(c.Known))
 		}
 		out[i] = ui.Row{ID: "course-" + strconv.Itoa(i), Cells: []templ.Component{ui.Strong(c.Label), c.ribbon(v.Now), ui.Text(c.share()), known, c.outages(v.Now)}}
 	}

@@ -2,13 +2,16 @@ package connections
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
+	"switchgear/web/templates/health"
 	"switchgear/web/templates/ui"
 )
 
@@ -212,5 +215,20 @@ func TestGenericComesFirst(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{generic, "a", "b", "c"}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// What is known of a new connection is as exact as its outage.
+func TestKnownIsAsExactAsOutages(t *testing.T) {
+	t.Parallel()
+	at := now()
+	v := HealthView{Now: at, Courses: []HealthCourse{{Label: "24 hours", Known: 7 * time.Second, Outages: []HealthOutage{{health.StateDown, at.Add(-7 * time.Second), at}}}}}
+	var known, outages strings.Builder
+	cells := v.courses()[0].Cells
+	if err := errors.Join(cells[3].Render(t.Context(), &known), cells[4].Render(t.Context(), &outages)); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(known.String(), "7 s") || !strings.Contains(outages.String(), "1 outage, 7 s") {
+		t.Errorf("known: %s, outages: %s", &known, &outages)
 	}
 }
