@@ -56,12 +56,12 @@ func TestStandings(t *testing.T) {
 	must(t, only(w.DeleteAccount(t.Context(), admin(), "one", credentials.DefaultAccount, "")))
 	want(standing{Slug: "four", State: "paused"}, standing{"one", "active", "CREDENTIAL_MISSING", "default"}, standing{Slug: "two", State: "active"})
 
-	// An account that works makes up for the default one; one that does not is named.
+	// An account that works does not make up for the default one that was deleted; one that is unusable is named.
 	_, err = w.PutAccount(t.Context(), admin(), "one", "acme", Auth{Type: "bearer", Fields: map[string]string{"token": "t"}}, "")
 	must(t, err)
 	w.exec(`UPDATE credentials SET state = 'needs_reauth' WHERE connection_id = (SELECT id FROM connections WHERE slug = 'two')`)
 	must(t, w.Refresh(t.Context()))
-	want(standing{Slug: "four", State: "paused"}, standing{Slug: "one", State: "active"}, standing{"two", "active", "CREDENTIAL_NEEDS_REAUTH", "default"})
+	want(standing{Slug: "four", State: "paused"}, standing{"one", "active", "CREDENTIAL_MISSING", "default"}, standing{"two", "active", "CREDENTIAL_NEEDS_REAUTH", "default"})
 
 	_, err = w.Standings(access.Actor{Kind: access.KindUser, Role: "nobody"})
 	wantCode(t, err, fault.Forbidden, "FORBIDDEN")

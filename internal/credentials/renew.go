@@ -173,7 +173,7 @@ func (v *Vault) acquire(ctx context.Context, id string, seen int64) (r sealedRow
 		if t, err := authtype.Lookup(r.AuthType); err != nil {
 			return err
 		} else if authtype.Interactive(t) && r.token.sealed == "" {
-			return notConnected(r)
+			return v.notConnected(r)
 		}
 		lease = db.NewID("lease")
 		return v.store.lease(ctx, tx, id, lease, now, now.Add(leaseLife))
@@ -181,8 +181,14 @@ func (v *Vault) acquire(ctx context.Context, id string, seen int64) (r sealedRow
 	return r, lease, err
 }
 
-func notConnected(r sealedRow) error {
-	if r.token.version > 0 {
+// notConnected is about an account without a consent. One that was used before is lost, whatever kind of credential
+// it had then.
+func (v *Vault) notConnected(r sealedRow) error {
+	v.use(r.ID).onto(&r.Credential)
+	switch {
+	case r.token.version == 0 && !r.LastUsedAt.IsZero():
+		return fault.New(fault.Unavailable, "CREDENTIAL_NOT_CONNECTED", "The account has to be connected again: what it was used with before is no longer there. Connect it on the page of the connection.")
+	case r.token.version > 0:
 		return fault.New(fault.Unavailable, "CREDENTIAL_NOT_CONNECTED", "The account has to be connected again, because its client is another one. Connect it on the page of the connection.")
 	}
 	return fault.Wrap(errNotSetUp, fault.Unavailable, "CREDENTIAL_NOT_CONNECTED", "The account is not connected yet. Connect it on the page of the connection.")

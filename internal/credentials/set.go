@@ -29,7 +29,7 @@ type Set struct {
 	accounts map[string]account
 	damaged  []Credential
 	mended   []Credential
-	// lost says that there was an account, where there is none.
+	// lost says that there was a default account, or another one where there is none at all by now.
 	lost bool
 }
 
@@ -122,9 +122,10 @@ func NotSetUp(err error) bool { return errors.Is(err, errNotSetUp) }
 
 // Problem is why the calls of an account are refused, and of which one: what was lost before what is not set up
 // yet, and the default account before others. It is nil when there is a credential, and every one that is stored
-// can be used. An account that works makes up for those that are not set up yet.
+// can be used. An account that works makes up for those that are not set up yet,
+// and not for a default one that was deleted.
 func (s *Set) Problem() (account string, err error) {
-	if len(s.accounts) == 0 {
+	if s.lost || len(s.accounts) == 0 {
 		_, _, err := s.Authorizer(DefaultAccount)
 		return DefaultAccount, err
 	}
@@ -184,9 +185,9 @@ func (v *Vault) Load(ctx context.Context, tx *db.Tx, connectionID string) (*Set,
 	return set, v.lookBack(ctx, tx, connectionID, set)
 }
 
-// lookBack finds out whether a connection without an account had one.
+// lookBack finds out whether a connection without a default account had one.
 func (v *Vault) lookBack(ctx context.Context, tx *db.Tx, connectionID string, s *Set) (err error) {
-	if len(s.accounts) > 0 {
+	if _, ok := s.accounts[DefaultAccount]; ok {
 		return nil
 	}
 	if s.lost, err = v.store.lost(ctx, tx, connectionID); err != nil {
@@ -235,7 +236,10 @@ func (v *Vault) LoadAll(ctx context.Context, tx *db.Tx) (map[string]*Set, error)
 		return nil, fmt.Errorf("credentials: look for those that were: %w", err)
 	}
 	for _, id := range lost {
-		sets[id] = &Set{lost: true}
+		if sets[id] == nil {
+			sets[id] = &Set{}
+		}
+		sets[id].lost = true
 	}
 	return sets, nil
 }
@@ -268,7 +272,7 @@ func (s *Set) add(v *Vault, r sealedRow) {
 		s.mended = append(s.mended, r.Credential)
 	}
 	if a.problem == nil && authtype.Interactive(t) && r.token.sealed == "" {
-		a.problem = notConnected(r)
+		a.problem = v.notConnected(r)
 	}
 	if a.problem == nil {
 		v.ready(&a, r, t)

@@ -201,17 +201,20 @@ func (vaultStore) events(ctx context.Context, q reader, connectionID, account st
 	return out, rows.Err()
 }
 
-// lost reports whether an account of a connection was deleted.
+// lost reports whether the default account of a connection that has none was deleted, or any of one that has no
+// account at all.
 func (vaultStore) lost(ctx context.Context, q reader, connectionID string) (bool, error) {
 	var n int
-	err := q.QueryRow(ctx, `SELECT COUNT(*) FROM credential_events WHERE connection_id = $1 AND kind = $2`, connectionID, EventDeleted).Scan(&n)
+	err := q.QueryRow(ctx, `SELECT COUNT(*) FROM credential_events WHERE connection_id = $1 AND kind = $2
+		AND (account = $3 OR NOT EXISTS (SELECT 1 FROM credentials WHERE connection_id = $1))`, connectionID, EventDeleted, DefaultAccount).Scan(&n)
 	return n > 0, err
 }
 
-// allLost returns the connections that have no account and had one.
+// allLost returns the connections that are so.
 func (vaultStore) allLost(ctx context.Context, q reader) ([]string, error) {
 	rows, err := q.Query(ctx, `SELECT DISTINCT connection_id FROM credential_events e WHERE kind = $1
-		AND NOT EXISTS (SELECT 1 FROM credentials c WHERE c.connection_id = e.connection_id)`, EventDeleted)
+		AND NOT EXISTS (SELECT 1 FROM credentials c WHERE c.connection_id = e.connection_id AND c.account = $2)
+		AND (account = $2 OR NOT EXISTS (SELECT 1 FROM credentials c WHERE c.connection_id = e.connection_id))`, EventDeleted, DefaultAccount)
 	if err != nil {
 		return nil, err
 	}

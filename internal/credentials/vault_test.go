@@ -344,6 +344,63 @@ func TestNotSetUp(t *testing.T) {
 	want("default", false, "CREDENTIAL_MISSING")
 }
 
+// What was there and is lost is no less so because other accounts work, and it is told what became of it.
+func TestLostBesideOthers(t *testing.T) {
+	t.Parallel()
+	w := newVaultWorld(t)
+	remove := func(account string) {
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			c, err := w.store.current(ctx, tx, "con_1", account)
+			if err == nil {
+				err = w.Delete(ctx, tx, "con_1", account)
+			}
+			if err == nil {
+				err = w.Record(ctx, tx, c.Credential, EventDeleted, "", Actor{Kind: "system"})
+			}
+			return err
+		})
+	}
+	changed := w.load("con_1")
+	want := func(account, code, text string) {
+		t.Helper()
+		var all map[string]*Set
+		w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+			if all, err = w.LoadAll(ctx, tx); err == nil {
+				changed, err = w.LoadAccounts(ctx, tx, changed, "con_1", "default", "two", "three")
+			}
+			return err
+		})
+		for how, s := range map[string]*Set{"one": w.load("con_1"), "all": all["con_1"].At(upstream), "accounts": changed.At(upstream)} {
+			name, err := s.Problem()
+			if code == "" && (name != "" || err != nil) {
+				t.Errorf("loaded by %s: %q, %v", how, name, err)
+			}
+			if code != "" && (name != account || fault.CodeOf(err) != code || NotSetUp(err) || !strings.Contains(fault.PublicMessage(err), text)) {
+				t.Errorf("loaded by %s: %q, %v", how, name, err)
+			}
+		}
+	}
+	w.put("two", "bearer", "token", "t2")
+	w.put("three", "bearer", "token", "t3")
+	want("", "", "") // there never was a default one
+	remove("three")
+	want("", "", "") // nobody can call it any more
+	w.put("default", "bearer", "token", "t1")
+	remove("default")
+	want("default", "CREDENTIAL_MISSING", "was deleted")
+	w.put("default", "bearer", "token", "t1")
+	want("", "", "")
+	client := []string{"authorize_url", "https://as.example.com/authorize", "token_url", "https://as.example.com/token", "client_id", "c", "client_secret", "s"}
+	wantSent(t, w.load("con_1"), "default", "Bearer t1")
+	w.put("default", "oauth2_authorization_code", client...)
+	want("default", "CREDENTIAL_NOT_CONNECTED", "has to be connected again")
+	if err := w.FlushUse(t.Context()); err != nil { // so that whoever comes after this process knows it too
+		t.Fatal(err)
+	}
+	clear(w.uses)
+	want("default", "CREDENTIAL_NOT_CONNECTED", "has to be connected again")
+}
+
 func TestLoadAccountsReadsOnlyThose(t *testing.T) {
 	t.Parallel()
 	w := newVaultWorld(t)
