@@ -342,7 +342,7 @@ func inspectStore() Operation[struct{}, []Finding] {
 		case len(damages) > 0:
 			d.add("integrity", FindingProblem, "The database is damaged: "+strings.Join(damages, "; ")+". Keep the file and restore a copy of it.")
 		default:
-			d.add("integrity", FindingOK, "No damage in "+sizeText(info.SizeBytes)+".")
+			d.add("integrity", FindingOK, "No damage in "+sizeText(info.SizeBytes+info.WALBytes)+", the journal included.")
 		}
 		if problem := c.db.WriteProblem(); problem != nil {
 			d.add("writes", FindingProblem, "The last write failed: "+fault.PublicMessage(problem))
