@@ -9,6 +9,7 @@ import (
 
 	"switchgear/internal/access"
 	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
 	connectionsview "switchgear/web/templates/connections"
 	credentialsview "switchgear/web/templates/credentials"
 )
@@ -56,6 +57,7 @@ func (p credentialPages) calendar(w http.ResponseWriter, r *http.Request) error 
 	for _, e := range all[from:min(from+view.Limit, len(all))] {
 		view.Rows = append(view.Rows, credentialsview.Row{
 			Slug: e.Slug, Name: e.Name, Environment: e.Environment, Account: e.Account, Kind: e.What, At: e.At,
+			Rotatable: credentials.Rotatable(e.AuthType),
 		})
 	}
 	if isFragment(r) {

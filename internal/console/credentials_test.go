@@ -41,6 +41,19 @@ func TestCalendarOfCredentials(t *testing.T) {
 	if page := s.get(t, admin, "/credentials?group=later&q=LAT"); strings.Contains(page, "/connections/ends/") || !strings.Contains(page, "/connections/later/") {
 		t.Error("the filters do not hold")
 	}
+	for slug, auth := range map[string]connections.Auth{
+		"key":    {Type: "bearer", Fields: map[string]string{"token": "t"}, ExpiresOn: new("2099-01-31")},
+		"client": {Type: "oauth2_authorization_code", Fields: map[string]string{"authorize_url": "https://as.example.com/a", "token_url": "https://as.example.com/t", "client_id": "app", "client_secret": "s"}, ExpiresOn: new("2099-01-31")},
+	} {
+		if _, err := s.connections.Create(t.Context(), access.System(), connections.Draft{Name: slug, Slug: slug, BaseURL: "https://api.example.com", Auth: auth}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page = s.get(t, admin, "/credentials?group=later")
+	says(t, "a key is rotated, a client is replaced", page, "/connections/key/accounts/default/rotate", "Rotate", "/connections/client/accounts?account=default#account", "Replace")
+	if strings.Contains(page, "/connections/client/accounts/default/rotate") || strings.Contains(page, "/connections/key/accounts?account=default") {
+		t.Error("a key is replaced, or a client rotated")
+	}
 	says(t, "the history", s.get(t, admin, "/connections/ends/accounts"), "History of the credentials", "Connected", "Stored")
 	status, header, body := s.do(t, admin, http.MethodGet, "/credentials/export?group=3d", nil)
 	if lines := strings.Split(strings.TrimSpace(body), "\n"); status != http.StatusOK || len(lines) != 2 || !strings.HasPrefix(lines[1], "ends,ends,") ||

@@ -22,16 +22,25 @@ type onceTokens struct {
 // issue returns a token for a new form.
 func (o *onceTokens) issue() string { return rand.Text() }
 
-// spend marks a token as used. A form without one is carried out: a program sends it on purpose.
+// spend is first for a form that makes something: the error says what to do about what was made.
 func (o *onceTokens) spend(token string) error {
+	if !o.first(token) {
+		return fault.New(fault.Conflict, "ALREADY_SENT", "This form was already sent, and what it made was shown that once. Nothing was made again.").
+			WithSuggestion("Look at the list; if you did not keep what was shown, revoke it and make a new one.")
+	}
+	return nil
+}
+
+// first marks a token as used, and reports whether it was not. A form without one is carried out: a program sends
+// it on purpose.
+func (o *onceTokens) first(token string) bool {
 	if token == "" || len(token) > 64 {
-		return nil
+		return true
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if _, again := o.used[token]; again {
-		return fault.New(fault.Conflict, "ALREADY_SENT", "This form was already sent, and what it made was shown that once. Nothing was made again.").
-			WithSuggestion("Look at the list; if you did not keep what was shown, revoke it and make a new one.")
+		return false
 	}
 	if o.used == nil {
 		o.used = map[string]struct{}{}
@@ -42,5 +51,5 @@ func (o *onceTokens) spend(token string) error {
 	}
 	o.used[token] = struct{}{}
 	o.order = append(o.order, token)
-	return nil
+	return true
 }

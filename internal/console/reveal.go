@@ -10,6 +10,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials/authtype"
+	"switchgear/internal/fault"
 	"switchgear/internal/telemetry"
 	revealview "switchgear/web/templates/reveal"
 )
@@ -139,8 +140,9 @@ func (p revealPages) reveal(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = p.Access.Confirm(r.Context(), actor(r), telemetry.NewSecret(form.Get("password")))
 	}
-	if err == nil {
-		err = p.once.spend(form.Get("once"))
+	if err == nil && !p.once.first(form.Get("once")) {
+		err = fault.New(fault.Conflict, "ALREADY_SENT", "This form was already sent, and the secret was shown that once. It is not shown again by it.").
+			WithSuggestion("If you need it once more, ask for it anew below. Each time is recorded.")
 	}
 	if err == nil {
 		secret, err = p.Connections.RevealSecret(r.Context(), actor(r), view.Slug, view.Account, field, why)

@@ -106,8 +106,9 @@ func TestRevealToAnOwner(t *testing.T) {
 	if status != http.StatusOK || header.Get("Cache-Control") != "no-store" || !strings.Contains(page, revealed) || strings.Contains(page, "user-of-it") {
 		t.Fatalf("%d %v", status, header)
 	}
-	if status, _, text := s.reveal(t, owner, "once", once); status != http.StatusConflict || strings.Contains(text, revealed) {
-		t.Errorf("the same form again: %d", status)
+	if status, _, text := s.reveal(t, owner, "once", once); status != http.StatusConflict || strings.Contains(text, revealed) ||
+		!strings.Contains(text, "ask for it anew below") || strings.Contains(text, "revoke it") {
+		t.Errorf("the same form again: %d %s", status, text)
 	}
 	accounts := s.get(t, owner, "/connections/stripe/accounts")
 	says(t, "the history", accounts, "Revealed", "The field password was shown. moved", "owner@example.com")

@@ -78,6 +78,7 @@ func (p rotatePages) view(r *http.Request, form connectionsview.RotateForm, ente
 	}
 	view := connectionsview.RotateView{
 		Page: pages.frame(r, c.Name), Now: p.Now(), Head: head, Account: account, Auth: authLabel(present.AuthType), Form: form,
+		InUse: credentialRow(c, present),
 	}
 	if !credentials.Rotatable(present.AuthType) {
 		view.Refused = "A credential like this has no value that a person enters, or a person consents to it. Connect the account again, or edit its client: the tokens stay."
@@ -197,8 +198,12 @@ func (p rotatePages) stage(w http.ResponseWriter, r *http.Request) error {
 				}
 			}
 		}
+		done := "The new credential is staged. Calls go on with the one in use."
+		if present.State != credentials.StateActive {
+			done = "The new credential is staged. Calls are refused until it is switched to."
+		}
 		_, err = p.Connections.Stage(r.Context(), actor(r), slug, account, connections.Auth{Fields: values, ExpiresOn: expiresOn(form, "")}, form.Get("reason"))
-		return "The new credential is staged. Calls go on with the one in use.", err
+		return done, err
 	})
 }
 

@@ -209,3 +209,32 @@ func TestRotatePageOfOthers(t *testing.T) {
 		t.Errorf("%+v, %v", o.Settings, err)
 	}
 }
+
+// Where calls are refused, the page says so, and does not speak of calls that go on.
+func TestRotatePageWhileCallsAreRefused(t *testing.T) {
+	t.Parallel()
+	r := newRotation(t)
+	c, err := r.connections.Find(t.Context(), access.System(), "door")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := c.Draft()
+	d.BaseURL = "https://eu.example.com"
+	if _, err := r.connections.Update(t.Context(), access.System(), "door", d, "moved", 0); err != nil {
+		t.Fatal(err)
+	}
+	status, text := r.page("")
+	r.want("fresh", status, text, 200, "Calls are refused now.", "the connection goes to https://eu.example.com now", "cannot be used")
+	status, staged := r.page("", "auth.token", "new-canary-4711")
+	r.want("staged", status, staged, 200, "Calls are refused until it is switched to.", "The present one cannot be used; the new one waits.")
+	for _, page := range []string{text, staged} {
+		if strings.Contains(page, "Calls go on") || strings.Contains(page, "in use; the new one waits") {
+			t.Error("the page speaks of calls that go on")
+		}
+	}
+	status, text = r.page("/switch", "keep", "168h", "anyway", "on", "reason", "moved")
+	r.want("switched", status, text, 200, "The new one is in use; the old one is kept.")
+	if strings.Contains(text, "Calls are refused now.") {
+		t.Error("switched, and still said to be refused")
+	}
+}

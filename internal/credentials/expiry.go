@@ -25,6 +25,8 @@ type Expiry struct {
 	ConnectionID, Account string
 	// What is one of the constants above.
 	What string
+	// AuthType is the kind of the credential; empty of an old one.
+	AuthType string
 	// At is when it ends; of a consent, since when it is over.
 	At time.Time
 }
@@ -45,7 +47,7 @@ func (v *Vault) Expiries(ctx context.Context) ([]Expiry, error) {
 	var out []Expiry
 	for _, r := range rows {
 		add := func(what string, at time.Time) {
-			out = append(out, Expiry{ConnectionID: r.ConnectionID, Account: r.Account, What: what, At: at})
+			out = append(out, Expiry{ConnectionID: r.ConnectionID, Account: r.Account, What: what, AuthType: r.AuthType, At: at})
 		}
 		t, unknown := authtype.Lookup(r.AuthType)
 		switch {

@@ -37,7 +37,7 @@ const (
 type Field struct {
 	Key, Label, Type, Help string
 	Required               bool
-	// Secret values are write-only: they are stored sealed and never shown again, whatever the control.
+	// Secret values are write-only: they are stored sealed, and forms never show one again, whatever the control.
 	Secret bool
 	// Rare fields may be folded away while they are empty.
 	Rare    bool

@@ -492,7 +492,7 @@ func (c Credential) facts(v DetailView) []ui.Fact {
 	out := []ui.Fact{
 		{Key: "Type", Value: ui.Text(v.Auth)},
 		{Key: "State", Value: credentialChip(c.State)},
-		{Key: "Fields that are set", Value: fieldNames(c.Fields), Hint: "Values are sealed and never shown."},
+		{Key: "Fields that are set", Value: fieldNames(c.Fields), Hint: "Values are sealed."},
 		{Key: "Changed", Value: ui.RelTimeOr(c.UpdatedAt, v.Now, "never")},
 	}
 	if !c.ExpiresOn.IsZero() {

@@ -10,7 +10,7 @@ import (
 func rotateStates() []ui.State {
 	const group = "Rotation of a credential"
 	fresh := RotateView{
-		Page: frame("Stripe live", "connections"), Now: now(), Head: sampleHead(), Account: "default", Auth: "Bearer token", Fields: []AuthField{tokenField()}, Expiry: &Expiry{},
+		Page: frame("Stripe live", "connections"), Now: now(), Head: sampleHead(), Account: "default", Auth: "Bearer token", Fields: []AuthField{tokenField()}, InUse: Credential{State: "active"}, Expiry: &Expiry{},
 	}
 	with := func(change func(v *RotateView, r *Rotation)) RotateView {
 		v := fresh
@@ -41,8 +41,11 @@ func rotateStates() []ui.State {
 	unreasoned := with(func(v *RotateView, _ *Rotation) {
 		v.Form = RotateForm{Of: RotateDiscard, Errors: Errors{"reason": "Say why. The reason goes into the audit log."}}
 	})
+	moved := fresh
+	moved.InUse = Credential{State: stateOtherOrigin, EnteredFor: "https://api.stripe.com", GoesTo: "https://eu.api.stripe.com"}
 	return []ui.State{
 		whole(group, "nothing yet", Rotate(fresh)),
+		whole(group, "for another address", Rotate(moved)),
 		whole(group, "what was entered is wrong", Rotate(wrong)),
 		whole(group, "staged", Rotate(with(func(*RotateView, *Rotation) {}))),
 		whole(group, "test failed", Rotate(with(func(_ *RotateView, r *Rotation) { r.Test = failed }))),

@@ -24,6 +24,7 @@ type RotateView struct {
 	Account string
 	// Auth is the label of the auth type, Refused why such a credential is not rotated like this.
 	Auth, Refused string
+	InUse         Credential
 	Rotation      *Rotation // nil when there was none yet
 	Fields        []AuthField
 	Expiry        *Expiry // the last day of the new secret; nil for a kind without one

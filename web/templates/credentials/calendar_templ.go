@@ -184,7 +184,10 @@ func (v CalendarView) rows() []ui.Row {
 		accounts := "/connections/" + r.Slug + "/accounts"
 		action := ui.Button{Label: "Open", Small: true, Href: accounts}
 		switch {
-		case !v.CanConfigure, r.Kind == KindCertificate:
+		case !v.CanConfigure:
+		case r.Rotatable && (r.Kind == KindSecret || r.Kind == KindCertificate):
+			action = ui.Button{Label: "Rotate", Small: true, Href: accounts + "/" + url.PathEscape(r.Account) + "/rotate"}
+		case r.Kind == KindCertificate:
 		case r.Kind == KindOld:
 			action.Href = accounts + "/" + url.PathEscape(r.Account) + "/rotate"
 		case r.Kind == KindSecret:

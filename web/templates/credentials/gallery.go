@@ -29,7 +29,7 @@ func Gallery() []ui.State {
 func sample() CalendarView {
 	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
 	return CalendarView{
-		Now: now, Total: 6, Number: 1, Limit: 50, CanConfigure: true,
+		Now: now, Total: 7, Number: 1, Limit: 50, CanConfigure: true,
 		Page: layout.Page{
 			Title: "Credentials", Path: Path, Version: "v0.1.0", RequestID: "req_8kd2f9a0c1", Live: []string{"connections"},
 			User: layout.User{Email: "ada@example.com", Name: "Ada Lovelace", Role: "owner", ProfileHref: "/profile", SignOutAction: "/sign-out"},
@@ -39,8 +39,9 @@ func sample() CalendarView {
 			{Slug: "ads", Name: "Google Ads", Environment: "production", Account: "default", Kind: KindConsent, At: now.Add(-3 * time.Hour)},
 			{Slug: "slack", Name: "Slack", Environment: "production", Account: "acme", Kind: KindToken, At: now.Add(50 * time.Hour)},
 			{Slug: "stripe", Name: "Stripe live", Environment: "production", Account: "default", Kind: KindOld, At: now.Add(5 * 24 * time.Hour)},
-			{Slug: "bank", Name: "Bank", Environment: "staging", Account: "default", Kind: KindCertificate, At: now.Add(9 * 24 * time.Hour)},
-			{Slug: "stripe", Name: "Stripe live", Environment: "production", Account: "acme", Kind: KindSecret, At: now.Add(12 * 24 * time.Hour)},
+			{Slug: "bank", Name: "Bank", Environment: "staging", Account: "default", Kind: KindCertificate, At: now.Add(9 * 24 * time.Hour), Rotatable: true},
+			{Slug: "stripe", Name: "Stripe live", Environment: "production", Account: "acme", Kind: KindSecret, At: now.Add(12 * 24 * time.Hour), Rotatable: true},
+			{Slug: "slack", Name: "Slack", Environment: "production", Account: "default", Kind: KindSecret, At: now.Add(30 * 24 * time.Hour)},
 			{Slug: "ledger", Name: "Ledger", Account: "default", Kind: KindCertificate, At: now.Add(200 * 24 * time.Hour)},
 		},
 	}

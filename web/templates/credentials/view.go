@@ -59,4 +59,6 @@ type Row struct {
 	// Kind is one of the kinds above.
 	Kind string
 	At   time.Time
+	// Rotatable says that the credential can be rotated with overlap.
+	Rotatable bool
 }
