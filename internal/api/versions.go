@@ -16,7 +16,7 @@ type Version struct {
 	Version       int        `json:"version"`
 	Active        bool       `json:"active"`
 	LastKnownGood bool       `json:"last_known_good"`
-	Cause         string     `json:"cause" example:"edit" doc:"create, duplicate, edit, credential, pause, resume or rollback."`
+	Cause         string     `json:"cause" example:"edit" doc:"create, duplicate, edit, credential, pause, resume, rollback, rotation_switch or rotation_rollback."`
 	CopiedFrom    int        `json:"copied_from,omitempty" doc:"The version that a rollback brought back."`
 	Reason        string     `json:"reason"`
 	Author        Author     `json:"author"`

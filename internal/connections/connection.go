@@ -46,6 +46,9 @@ const (
 	CausePause      = "pause"
 	CauseResume     = "resume"
 	CauseRollback   = "rollback"
+
+	CauseRotationSwitch   = "rotation_switch"   // a staged credential is in use
+	CauseRotationRollback = "rotation_rollback" // the old one is in use again
 )
 
 // Connection is one connection as its active version defines it.

@@ -223,7 +223,7 @@ func (s *Service) SwitchStaged(ctx context.Context, a access.Actor, slug, accoun
 		if err != nil {
 			return effect{}, err
 		}
-		return s.follow(ctx, tx, a, r, stored, how.Reason)
+		return s.follow(ctx, tx, a, r, stored, Version{Cause: CauseRotationSwitch, Reason: how.Reason})
 	})
 	return o, err
 }
@@ -238,19 +238,19 @@ func (s *Service) RollBackStaged(ctx context.Context, a access.Actor, slug, acco
 		if err != nil {
 			return effect{}, err
 		}
-		return s.follow(ctx, tx, a, r, stored, reason)
+		return s.follow(ctx, tx, a, r, stored, Version{Cause: CauseRotationRollback, Reason: reason})
 	})
 	return o, err
 }
 
 // follow has calls use another credential. That of the default account is part of the definition.
-func (s *Service) follow(ctx context.Context, tx *db.Tx, a access.Actor, r row, stored credentials.Credential, reason string) (effect, error) {
+func (s *Service) follow(ctx context.Context, tx *db.Tx, a access.Actor, r row, stored credentials.Credential, v Version) (effect, error) {
 	if stored.Account != credentials.DefaultAccount {
 		return effect{slug: r.Slug, accounts: []string{stored.Account}}, nil
 	}
 	next := r
 	next.def.Auth = authOf(stored)
-	done, err := s.move(ctx, tx, a, r, next, Version{Cause: CauseCredential, Reason: reason}, nil)
+	done, err := s.move(ctx, tx, a, r, next, v, nil)
 	done.accounts = []string{credentials.DefaultAccount}
 	return done, err
 }

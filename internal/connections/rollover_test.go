@@ -184,6 +184,24 @@ func TestActivateUndoesASwitch(t *testing.T) {
 	w.wantSent("door", "", "Basic "+basic(newShown))
 }
 
+// Where the credential of a version was destroyed, the preview of a rollback to it says that the present one stays.
+func TestPreviewOfADestroyedCredential(t *testing.T) {
+	t.Parallel()
+	w, up := newWorld(t), newDoorman(t)
+	w.behind(up)
+	w.stage("door", "default", newPassword())
+	must(t, only(w.SwitchStaged(t.Context(), admin(), "door", "default", credentials.Switchover{Anyway: true, Reason: "r"})))
+	p, err := w.Preview(t.Context(), admin(), "door", 1)
+	if err != nil || p.CredentialGone || len(p.Changes) == 0 {
+		t.Errorf("while it is kept: %+v, %v", p, err)
+	}
+	must(t, only(w.DestroyOld(t.Context(), admin(), "door", "default", "", 0)))
+	p, err = w.Preview(t.Context(), admin(), "door", 1)
+	if err != nil || p.Problem != nil || !p.CredentialGone || len(p.Changes) != 0 {
+		t.Errorf("destroyed: %+v, %v", p, err)
+	}
+}
+
 func TestRotateAnotherAccount(t *testing.T) {
 	t.Parallel()
 	w, up := newWorld(t), newDoorman(t)
@@ -358,5 +376,24 @@ func TestOldCredentialsAreDestroyedByThemselves(t *testing.T) {
 	w.destroyDue(t.Context())
 	if w.logs.Len() > 0 {
 		t.Errorf("logged: %s", w.logs)
+	}
+}
+
+// The versions that a rotation makes say which step made them, and why.
+func TestVersionsOfARotation(t *testing.T) {
+	t.Parallel()
+	w, up := newWorld(t), newDoorman(t)
+	w.behind(up)
+	w.stage("door", "default", newPassword())
+	must(t, only(w.SwitchStaged(t.Context(), admin(), "door", "default", credentials.Switchover{Anyway: true, Reason: "yearly"})))
+	must(t, only(w.RollBackStaged(t.Context(), admin(), "door", "default", "refused", 0)))
+	list, err := w.Versions(t.Context(), admin(), "door")
+	must(t, err)
+	var got []string
+	for _, v := range list {
+		got = append(got, v.Cause+": "+v.Reason)
+	}
+	if diff := cmp.Diff([]string{"rotation_rollback: refused", "rotation_switch: yearly", "create: "}, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -103,25 +103,25 @@ func (s *Service) Activate(ctx context.Context, a access.Actor, slug string, ver
 		if err != nil {
 			return r, Version{}, err
 		}
-		r, err = s.back(ctx, tx, r, v)
+		r, _, err = s.back(ctx, tx, r, v)
 		return r, Version{Cause: CauseRollback, CopiedFrom: version}, err
 	})
 }
 
-// back is a connection as a rollback makes it.
-func (s *Service) back(ctx context.Context, tx *db.Tx, r row, v Version) (row, error) {
+// back is a connection as a rollback makes it. gone says that the credential of the version is no longer stored, so
+// that the present one stays.
+func (s *Service) back(ctx context.Context, tx *db.Tx, r row, v Version) (next row, gone bool, err error) {
 	if v.Active {
-		return r, fault.New(fault.Conflict, "ALREADY_ACTIVE", "That version is the active one.")
+		return r, false, fault.New(fault.Conflict, "ALREADY_ACTIVE", "That version is the active one.")
 	}
 	if err := s.recheck(v.Definition); err != nil {
-		return r, err
+		return r, false, err
 	}
 	present := r.def
 	r.def = v.Definition
 	r.def.State, r.def.Slug, r.def.RequireChecklist = present.State, present.Slug, present.RequireChecklist
-	var err error
-	r.def.Auth, err = s.restore(ctx, tx, r.ID, present.Auth, v.Definition)
-	return r, err
+	r.def.Auth, gone, err = s.restore(ctx, tx, r.ID, present.Auth, v.Definition)
+	return r, gone, err
 }
 
 // Preview is what a rollback would do.
@@ -131,6 +131,9 @@ type Preview struct {
 	Changes []Change
 	// Move is what it does to accounts whose secrets are for another address.
 	Move Move
+	// CredentialGone says that the credential of the version was destroyed, or is too old to be kept, and that the
+	// present one stays.
+	CredentialGone bool
 	// Problem is why it would be refused, nil when it would not: Activate runs the same checks.
 	Problem error
 }
@@ -154,7 +157,7 @@ func (s *Service) Preview(ctx context.Context, a access.Actor, slug string, vers
 		if err != nil {
 			return err
 		}
-		next, err := s.back(ctx, tx, r, out.Version)
+		next, gone, err := s.back(ctx, tx, r, out.Version)
 		switch {
 		case fault.Is(err, fault.Invalid), fault.Is(err, fault.Conflict):
 			out.Problem, next.def = err, out.Version.Definition
@@ -162,7 +165,7 @@ func (s *Service) Preview(ctx context.Context, a access.Actor, slug string, vers
 		case err != nil:
 			return err
 		}
-		out.Changes = diff(r.def, next.def)
+		out.Changes, out.CredentialGone = diff(r.def, next.def), gone
 		if out.Move, err = s.moveOf(ctx, tx, r, before, next.def); err != nil {
 			return err
 		}
@@ -174,28 +177,29 @@ func (s *Service) Preview(ctx context.Context, a access.Actor, slug string, vers
 	return out, nil
 }
 
-// restore brings back the credential that a definition names, for the origin that it was entered for.
-func (s *Service) restore(ctx context.Context, tx *db.Tx, id string, present DefinitionAuth, to Definition) (DefinitionAuth, error) {
+// restore brings back the credential that a definition names, for the origin that it was entered for. gone says that
+// it is no longer stored, and that the present one stays.
+func (s *Service) restore(ctx context.Context, tx *db.Tx, id string, present DefinitionAuth, to Definition) (next DefinitionAuth, gone bool, err error) {
 	wanted := to.Auth
 	if present.sameCredential(wanted) {
 		elsewhere, err := s.elsewhere(ctx, tx, id, present, to)
 		if err != nil || !elsewhere {
-			return present, err
+			return present, false, err
 		}
 	}
-	err := error(fault.New(fault.Conflict, "CREDENTIAL_GONE", "The credential of that version is no longer stored.").
+	err = error(fault.New(fault.Conflict, "CREDENTIAL_GONE", "The credential of that version is no longer stored.").
 		WithSuggestion("Edit the connection instead and enter the credential."))
 	// Deleted and entered again, it is another credential whose versions begin at 1 again.
 	if wanted.CredentialID != "" && wanted.CredentialID == present.CredentialID {
 		var c credentials.Credential
 		if c, err = s.vault.Restore(ctx, tx, id, credentials.DefaultAccount, wanted.CredentialVersion); err == nil {
-			return authOf(c), nil
+			return authOf(c), false, nil
 		}
 	}
 	if fault.CodeOf(err) == "CREDENTIAL_GONE" && present.Type == wanted.Type && maps.Equal(present.Fields, wanted.Fields) {
-		return present, nil
+		return present, true, nil
 	}
-	return present, err
+	return present, false, err
 }
 
 // diff compares two definitions field by field, in the order of the names. Objects of the policy are

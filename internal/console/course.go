@@ -91,8 +91,13 @@ func (p connectionPages) course(r *http.Request, c connections.Connection) (conn
 	}
 	for _, v := range slices.Backward(versions) {
 		what := v.Cause
-		if v.Cause == connections.CauseCredential {
+		switch v.Cause {
+		case connections.CauseCredential:
 			what = "credential replaced"
+		case connections.CauseRotationSwitch:
+			what = "rotation: switched"
+		case connections.CauseRotationRollback:
+			what = "rotation: rolled back"
 		}
 		note(v.CreatedAt, "v"+strconv.Itoa(v.Version)+" ("+what+") by "+v.AuthorName)
 	}

@@ -40,7 +40,7 @@ func TestExpiryByThePage(t *testing.T) {
 	says(t, "the overview of the connection", s.get(t, owner, "/connections/stripe"), "set by owner@example.com")
 	says(t, "the form", s.get(t, owner, "/connections/stripe/accounts?account=default"), `name="expires_on"`, `value="`+in(10)+`"`)
 	says(t, "the edit", s.get(t, owner, "/connections/stripe/edit"), `value="`+in(10)+`"`)
-	says(t, "the calendar", s.get(t, owner, "/credentials?group=14d"), "Secret, by the day that was set", "/connections/stripe/accounts?account=default#account")
+	says(t, "the calendar", s.get(t, owner, "/credentials?group=14d"), "Secret, by the day that was set", "/connections/stripe/accounts/default/rotate")
 	if _, _, csv := s.do(t, owner, http.MethodGet, "/credentials/export", nil); !strings.Contains(csv, "stripe,Stripe,production,default,secret,"+in(10)+"T23:59:59Z") {
 		t.Errorf("the export: %s", csv)
 	}

@@ -160,6 +160,8 @@ func TestRotateOnThePage(t *testing.T) {
 	}
 	status, text = r.page("/switch", "keep", "0s", "anyway", "on", "reason", "mended")
 	r.want("switched again", status, text, 200, "until somebody destroys it", "mended", "Test skipped")
+	_, _, versions := r.do(t, r.client, http.MethodGet, "/connections/door/versions", nil)
+	r.want("the versions", 200, versions, 200, "rotation: switched", "rotation: rolled back", "mended")
 	status, text = r.page("/destroy")
 	r.want("the question", status, text, 200, "Destroy the old credential of default?", "No rollback brings it back")
 	status, text = r.page("/destroy", "reason", "")
@@ -174,6 +176,11 @@ func TestRotateOnThePage(t *testing.T) {
 	r.want("discarded", status, text, 200, "The staged credential is discarded.", "One credential is in use.")
 	if got := r.token(); got != "new-canary-4711" {
 		t.Errorf("calls use %q", got)
+	}
+	_, _, back := r.do(t, r.client, http.MethodGet, "/connections/door/versions/1/rollback", nil)
+	r.want("a rollback to what was destroyed", 200, back, 200, "The credential of v1 does not come back.", "The present credential stays in use.")
+	if strings.Contains(back, "the credential can be used") || strings.Contains(back, "Both versions say the same.") {
+		t.Error("a rollback to what was destroyed is said to bring its credential back")
 	}
 }
 

@@ -91,6 +91,7 @@ func (p connectionPages) rollbackView(r *http.Request, n int) (connectionsview.R
 	}
 	view := connectionsview.RollbackView{
 		Page: p.frame(r, c.Name), Now: p.Now(), Head: head, Version: versionRow(preview.Version), Changes: changeRows(preview.Changes), Move: moveView(preview.Move),
+		CredentialGone: preview.CredentialGone,
 	}
 	if preview.Problem != nil {
 		view.Problem = fault.PublicMessage(preview.Problem)

@@ -113,8 +113,8 @@ func TestExpiriesOfSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Expiry{
-		{"con_1", "soon", ExpirySecret, time.Date(2026, 11, 30, 23, 59, 59, 0, time.UTC)},
-		{"con_1", "later", ExpirySecret, time.Date(2027, 11, 30, 23, 59, 59, 0, time.UTC)},
+		{"con_1", "soon", ExpirySecret, "basic", time.Date(2026, 11, 30, 23, 59, 59, 0, time.UTC)},
+		{"con_1", "later", ExpirySecret, "basic", time.Date(2027, 11, 30, 23, 59, 59, 0, time.UTC)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -47,9 +47,9 @@ func TestExpiries(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Expiry{
-		{"con_1", "over", ExpiryConsent, now},
-		{"con_1", "ends", ExpiryToken, now.Add(48 * time.Hour)},
-		{"con_1", "tls", ExpiryCertificate, now.Add(72 * time.Hour).Truncate(time.Second)},
+		{"con_1", "over", ExpiryConsent, "oauth2_authorization_code", now},
+		{"con_1", "ends", ExpiryToken, "oauth2_authorization_code", now.Add(48 * time.Hour)},
+		{"con_1", "tls", ExpiryCertificate, "mutual_tls", now.Add(72 * time.Hour).Truncate(time.Second)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -184,6 +184,8 @@ func sampleVersions() VersionsView {
 			{Number: 18, Active: true, Author: "ada@example.com", Reason: "The old host goes away.", Cause: "edit", CreatedAt: ago(5 * time.Hour)},
 			{Number: 17, LastKnownGood: true, Author: "billing-deploy", Cause: "rollback", CopiedFrom: 15, Reason: "Too many timeouts.", CreatedAt: ago(2 * day)},
 			{Number: 16, Author: "grace@example.com", Cause: "credential", CreatedAt: ago(3 * day)},
+			{Number: 15, Author: "grace@example.com", Cause: "rotation_rollback", Reason: "The vendor refuses it.", CreatedAt: ago(4 * day)},
+			{Number: 14, Author: "grace@example.com", Cause: "rotation_switch", Reason: "Yearly.", CreatedAt: ago(4 * day)},
 			{Number: 4, Author: "grace@example.com", Cause: "resume", CreatedAt: ago(30 * day)},
 			{Number: 3, Author: "grace@example.com", Cause: "pause", CreatedAt: ago(31 * day)},
 			{Number: 2, Author: "system", Cause: "rollback", CreatedAt: ago(80 * day)},
@@ -239,10 +241,12 @@ func rollbackStates() []ui.State {
 	moves.Move = Move{From: "https://api.stripe.com", To: "https://old.stripe.com", Refused: []string{"default"}}
 	back.Move = Move{From: "https://old.stripe.com", To: "https://api.stripe.com", Back: []string{"default", "acme"}}
 	same.Changes = nil
+	gone := same
+	gone.CredentialGone = true
 	wrong.Errors = Errors{"": "v17 is not valid any more.", "base_url": "The host is not allowed.", "reason": "Say why, for whoever asks later."}
 	long.Head, long.Version.Reason, long.Reason = longHead(), longText, longText
 	return []ui.State{
-		whole(group, "preview", Rollback(v)), whole(group, "no difference", Rollback(same)),
+		whole(group, "preview", Rollback(v)), whole(group, "no difference", Rollback(same)), whole(group, "its credential was destroyed", Rollback(gone)),
 		whole(group, "its policy can be tried", Rollback(offered)), whole(group, "its policy was tried", Rollback(tried)),
 		whole(group, "refused", Rollback(refused)),
 		whole(group, "errors", Rollback(wrong)), whole(group, "long text", Rollback(long)),

@@ -367,6 +367,8 @@ type RollbackView struct {
 	Changes []Change
 	// Move is what another address does to the accounts.
 	Move Move
+	// CredentialGone says that the credential of the version is no longer stored, and that the present one stays.
+	CredentialGone bool
 	// Problem says why the version cannot be brought back; empty when it passed every check.
 	Problem string
 	Reason  string
