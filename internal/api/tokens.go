@@ -34,7 +34,8 @@ type CredentialEvent struct {
 // Revocation is what became of tokens at their service.
 type Revocation struct {
 	Result string `json:"result" enum:"nothing,revoked,not_supported,failed" doc:"nothing: there was no token. not_supported: the client has no revocation URL. failed: the tokens may be good there until they end."`
-	Code   string `json:"code,omitempty" doc:"Of a failure."`
+	Code   string `json:"code,omitempty" doc:"Of a failure. other_server and client_changed: nothing was sent."`
+	Detail string `json:"detail,omitempty" doc:"Why the service did not revoke them."`
 }
 
 type revocationOutput struct{ Body Revocation }
@@ -96,7 +97,7 @@ func (v *version) revokeAccount(ctx context.Context, in *struct {
 	case r.NotSupported > 0:
 		out.Result = credentials.RevokedNotSupported
 	case r.Failed > 0:
-		out.Result = credentials.RevokedFailed
+		out.Result, out.Detail = credentials.RevokedFailed, credentials.NotRevoked(r.Code)
 	}
 	return &revocationOutput{Body: out}, nil
 }

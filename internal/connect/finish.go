@@ -55,8 +55,8 @@ func (s *Service) exchange(ctx context.Context, a access.Actor, f Flow, back oau
 		return oauth.Token{}, err
 	}
 	cfg := client.Config
-	if cfg.TokenURL != f.tokenURL || cfg.Issuer != f.issuer {
-		return oauth.Token{}, fault.New(fault.Conflict, "CLIENT_CHANGED", "The OAuth client was changed meanwhile. Start again.")
+	if err := f.sameClient(cfg); err != nil {
+		return oauth.Token{}, err
 	}
 	if err := back.Check(cfg, f.issuerRequired); err != nil {
 		return oauth.Token{}, err
@@ -66,6 +66,14 @@ func (s *Service) exchange(ctx context.Context, a access.Actor, f Flow, back oau
 		return oauth.Token{}, err
 	}
 	return s.server.Exchange(ctx, cfg, back.Code, secrets.Verifier, f.RedirectURI)
+}
+
+// sameClient keeps a code from being sent to another server than it is from.
+func (f Flow) sameClient(cfg oauth.Config) error {
+	if cfg.TokenURL != f.tokenURL || cfg.Issuer != f.issuer {
+		return fault.New(fault.Conflict, "CLIENT_CHANGED", "The OAuth client was changed meanwhile. Start again.")
+	}
+	return nil
 }
 
 // finish stores the token.
@@ -162,6 +170,9 @@ func (s *Service) Poll(ctx context.Context, a access.Actor, id, binding string) 
 	client, err := s.accounts.TokenClient(ctx, a, f.Slug, f.Account)
 	if err != nil {
 		return f, err
+	}
+	if err := f.sameClient(client.Config); err != nil {
+		return s.fail(ctx, f, err)
 	}
 	secrets, err := s.open(f)
 	if err != nil {

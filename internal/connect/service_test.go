@@ -363,6 +363,24 @@ func TestParallelCallbacksExchangeOnce(t *testing.T) {
 	}
 }
 
+// A code of one server is not sent to another one.
+func TestDeviceCodeStaysAtItsServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.client.Grant = authtype.GrantDeviceCode
+	w.poll = func() (oauth.Token, error) { return oauth.Token{Access: "access"}, nil }
+	f, err := w.Begin(t.Context(), admin(), "github", "default", []string{"read"}, "browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.client.Config.TokenURL = "https://evil.example.com/token"
+	w.pass(5 * time.Second)
+	f, err = w.Poll(t.Context(), admin(), f.ID, "browser")
+	if err != nil || f.Status != StatusFailed || f.Code != "CLIENT_CHANGED" || w.polled.Load() != 0 {
+		t.Errorf("%s (%s), asked %d times, %v", f.Status, f.Code, w.polled.Load(), err)
+	}
+}
+
 func TestDeviceIsAskedAtItsPace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

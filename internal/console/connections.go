@@ -403,7 +403,7 @@ func revokedText(r connections.Revoked) string {
 		text += " No revocation URL is known, so the tokens are good at the service until they end."
 	}
 	if r.Failed > 0 {
-		text += " The service did not revoke the tokens (" + r.Code + "): end the access there."
+		text += " " + credentials.NotRevoked(r.Code) + " End the access there."
 	}
 	return text
 }

@@ -30,26 +30,6 @@ func outdated(t authtype.Type, oldType string, before, after map[string]string) 
 	return false
 }
 
-// sameServer keeps a stored client secret from being sent to another server than it was entered for: whoever
-// may edit an address must not be able to have the secret delivered to it.
-func sameServer(t authtype.Type, before, values map[string]string) error {
-	if _, ok := t.(authtype.Granted); !ok || before["client_secret"] == "" || values["client_secret"] != "" {
-		return nil
-	}
-	endpoints := []string{"token_url", "revoke_url", "device_authorization_url"}
-	known := map[string]bool{}
-	for _, key := range endpoints {
-		known[OriginOf(before[key])] = true
-	}
-	for _, key := range endpoints {
-		if f, ok := authtype.Find(t, key); ok && values[key] != "" && !known[OriginOf(values[key])] {
-			return fault.Field("AUTH_FIELD_REQUIRED", authtype.FieldPath("client_secret"),
-				f.Label+" leads to another server now. Enter the client secret again.")
-		}
-	}
-	return nil
-}
-
 // clientOf returns the values of the default account where another account shares its client: kinds that a
 // person consents to. nil stands for an account that has its own.
 func (v *Vault) clientOf(ctx context.Context, q reader, t authtype.Type, connectionID, account string) (map[string]string, error) {

@@ -6,6 +6,9 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"unicode"
+
+	"golang.org/x/net/idna"
 
 	"switchgear/db"
 	"switchgear/internal/credentials/authtype"
@@ -41,7 +44,7 @@ func OriginOf(address string) string {
 	if err != nil || u.Host == "" {
 		return address
 	}
-	scheme, host, port := strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()
+	scheme, host, port := u.Scheme, dialled(u.Hostname()), u.Port() // The parser lowers the scheme.
 	if port == "" || port == map[string]string{"http": "80", "https": "443"}[scheme] {
 		if strings.Contains(host, ":") {
 			host = "[" + host + "]"
@@ -49,6 +52,20 @@ func OriginOf(address string) string {
 		return scheme + "://" + host
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// dialled is a host as it is dialled. Letters of other scripts are mapped as net/http maps them, and in no other
+// way: what looks alike is not the same host.
+func dialled(host string) string {
+	if mapped, err := idna.Lookup.ToASCII(host); err == nil && strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		host = mapped
+	}
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, host)
 }
 
 // At is the credential as a connection that goes to origin has it.
@@ -125,8 +142,8 @@ func rebound(t authtype.Type, old sealedRow, before, values map[string]string, o
 		f.Label+" was entered for another address than the connection goes to now. Enter it again, too.")
 }
 
-// Bind binds what was stored before secrets had an origin, within tx. origin says where the connection went to
-// that used a version of a credential. It returns how many values it bound; one that does not open is left.
+// Bind binds what was stored before secrets had an origin, and tokens an authorization server, within tx. origin
+// says where the connection went to that used a version of a credential. It returns how many values it bound; one that does not open is left.
 func (v *Vault) Bind(ctx context.Context, tx *db.Tx, origin func(c Credential) (string, error)) (int, error) {
 	unbound, err := v.store.unbound(ctx, tx)
 	if err != nil {
@@ -169,7 +186,8 @@ func (v *Vault) Bind(ctx context.Context, tx *db.Tx, origin func(c Credential) (
 		}
 		bound++
 	}
-	return bound, nil
+	n, err := v.bindTokens(ctx, tx)
+	return bound + n, err
 }
 
 // again seals a value for another place.

@@ -31,6 +31,14 @@ func TestOriginOf(t *testing.T) {
 		"https://[2001:db8::1]:8443/":          "https://[2001:db8::1]:8443",
 		"":                                     noOrigin,
 		"https://api.example.com@evil.example": "https://evil.example",
+		// As net/http dials them.
+		"https://auth.g\u0130thub.com/token": "https://auth.xn--github-qyd.com",
+		"https://api.\u212Aernel.org":        "https://api.kernel.org",
+		"https://\uFF27ithub.com:443/x":      "https://github.com",
+		"https://B\u00DCCHER.example":        "https://xn--bcher-kva.example",
+		"https://b%C3%BCcher.example:8443":   "https://xn--bcher-kva.example:8443",
+		// No name of a host: it stays as it is, and is no other's.
+		"https://A\u0130\u2603_.example": "https://a\u0130\u2603_.example",
 	} {
 		if got := OriginOf(address); got != want {
 			t.Errorf("OriginOf(%q) is %q, want %q", address, got, want)

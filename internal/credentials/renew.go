@@ -221,6 +221,7 @@ func (v *Vault) ask(ctx context.Context, r sealedRow, lease string) (*heldToken,
 	)
 	switch granted.Grant() {
 	case authtype.GrantClientCredentials, authtype.GrantJWTBearer:
+		secrets.Servers = tokenServers(cfg)
 		token, err = v.grant(ctx, granted, cfg)
 	case authtype.GrantAuthorizationCode, authtype.GrantDeviceCode:
 		if secrets, err = v.openToken(r.held()); err != nil {
@@ -231,6 +232,9 @@ func (v *Vault) ask(ctx context.Context, r sealedRow, lease string) (*heldToken,
 				code: codeExpired, final: "The access token ended, and the service gave no refresh token with it.",
 			})
 		}
+		if otherServer(secrets.Servers, cfg.TokenURL) {
+			return v.failed(ctx, r, lease, failure{code: oauth.CodeOtherServer})
+		}
 		token, err = v.endpoint.Refresh(ctx, cfg, secrets.Refresh)
 	default:
 		return unsent(fault.Newf(fault.Internal, "credentials: unknown grant %q", granted.Grant()))
@@ -238,12 +242,12 @@ func (v *Vault) ask(ctx context.Context, r sealedRow, lease string) (*heldToken,
 	if err != nil {
 		return v.failed(ctx, r, lease, failureOf(err, r, granted))
 	}
-	return v.keep(ctx, r, lease, token, secrets.Refresh)
+	return v.keep(ctx, r, lease, token, secrets)
 }
 
 // keep commits a new token. It is not given up easily: with a server that rotates, it is the only one.
-func (v *Vault) keep(ctx context.Context, r sealedRow, lease string, token oauth.Token, refresh string) (*heldToken, error) {
-	next, err := v.sealToken(r, token, refresh)
+func (v *Vault) keep(ctx context.Context, r sealedRow, lease string, token oauth.Token, asked tokenSecrets) (*heldToken, error) {
+	next, err := v.sealToken(r, token, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +259,7 @@ func (v *Vault) keep(ctx context.Context, r sealedRow, lease string, token oauth
 			}
 		}
 		var kept keeping
-		kept, last = v.tryToKeep(ctx, r, lease, next, refresh == "")
+		kept, last = v.tryToKeep(ctx, r, lease, next, asked.Refresh == "")
 		switch {
 		case fault.Is(last, fault.NotFound):
 			return nil, noAccount(last) // Deleted meanwhile: nobody needs the token.

@@ -158,7 +158,7 @@ func TestOutcomesOfRenewals(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				next, err := w.sealToken(r, oauth.Token{Access: "theirs", Refresh: "theirs-r", ExpiresIn: time.Hour}, "")
+				next, err := w.sealToken(r, oauth.Token{Access: "theirs", Refresh: "theirs-r", ExpiresIn: time.Hour}, tokenSecrets{})
 				if err != nil {
 					t.Error(err)
 				}
@@ -208,7 +208,7 @@ func TestTokenOfAnUnknownCommitIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := w.sealToken(r, oauth.Token{Access: "access-1", Refresh: "refresh-1", ExpiresIn: time.Hour}, "")
+	next, err := w.sealToken(r, oauth.Token{Access: "access-1", Refresh: "refresh-1", ExpiresIn: time.Hour}, tokenSecrets{})
 	if err != nil {
 		t.Fatal(err)
 	}

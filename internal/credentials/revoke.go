@@ -33,7 +33,22 @@ type Revocation struct {
 	of       Credential
 	cfg      oauth.Config
 	tokens   []revocable
-	problem  string // a code: the tokens do not open
+	problem  string // a code: why the service is not told
+}
+
+// codeClientChanged is the code of tokens that were forgotten because the client became another one.
+const codeClientChanged = "client_changed"
+
+// NotRevoked says why a service did not revoke tokens, by the code of a [Revoked].
+func NotRevoked(code string) string {
+	why := "The service did not revoke the tokens"
+	switch code {
+	case oauth.CodeOtherServer:
+		why = "The service was not told: the revocation URL leads to another server than the tokens are from. They were not sent there"
+	case codeClientChanged:
+		why = "The service was not told: the tokens were forgotten when the client was changed"
+	}
+	return why + "; they may be good until they end."
 }
 
 type revocable struct{ token, hint string }
@@ -73,7 +88,13 @@ func (v *Vault) Revocations(ctx context.Context, tx *db.Tx, connectionID string,
 func (v *Vault) revocation(ctx context.Context, tx *db.Tx, r sealedRow) Revocation {
 	out := Revocation{endpoint: v.endpoint, of: r.Credential}
 	t, unknown := authtype.Lookup(r.AuthType)
-	if _, ok := t.(authtype.Granted); unknown != nil || !ok || r.token.sealed == "" {
+	if _, ok := t.(authtype.Granted); unknown != nil || !ok {
+		return out
+	}
+	if r.token.sealed == "" {
+		if authtype.Interactive(t) && r.token.version > 0 && r.State != StateRevoked {
+			out.problem = codeClientChanged
+		}
 		return out
 	}
 	secrets, err := v.openToken(r.held())
@@ -82,6 +103,10 @@ func (v *Vault) revocation(ctx context.Context, tx *db.Tx, r sealedRow) Revocati
 	}
 	if err != nil { // It is deleted all the same.
 		out.problem = fault.CodeOf(err)
+		return out
+	}
+	if otherServer(secrets.Servers, out.cfg.RevokeURL) {
+		out.problem = oauth.CodeOtherServer
 		return out
 	}
 	// A service that ends only the token that it is told of has to be told of both.
@@ -151,7 +176,7 @@ func (v *Vault) RecordRevoked(ctx context.Context, r Revocation, result Revoked,
 	case RevokedNotSupported:
 		kind, detail = EventNotRevoked, "The client has no revocation URL: the tokens are good at the service until they end."
 	case RevokedFailed:
-		kind, detail = EventNotRevoked, "The service did not revoke the tokens: they may be good there until they end."
+		kind, detail = EventNotRevoked, NotRevoked(result.Code)
 	}
 	return v.store.db.InTx(ctx, func(tx *db.Tx) error {
 		return v.Record(ctx, tx, r.of, kind, result.Code, actor, detail)

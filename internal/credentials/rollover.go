@@ -141,10 +141,10 @@ func (v *Vault) Stage(ctx context.Context, tx *db.Tx, h Holder, values map[strin
 			given[key] = value
 		}
 	}
-	if err := sameServer(t, before, given); err != nil {
+	after := complete(t, before, given)
+	if err := sameServer(t, before, after, given); err != nil {
 		return Rollover{}, err
 	}
-	after := complete(t, before, given)
 	if err := authtype.Validate(t, after); err != nil {
 		return Rollover{}, err
 	}

@@ -136,7 +136,7 @@ func filled(t *testing.T) *installation {
 			if err != nil {
 				return err
 			}
-			next, err := i.vault.sealToken(r, oauth.Token{Access: canary + "next", ExpiresIn: time.Hour}, "")
+			next, err := i.vault.sealToken(r, oauth.Token{Access: canary + "next", ExpiresIn: time.Hour}, tokenSecrets{})
 			if err != nil {
 				return err
 			}

@@ -51,6 +51,9 @@ type tokenSecrets struct {
 	Access  string `json:"access"`
 	Refresh string `json:"refresh,omitempty"`
 	Type    string `json:"type,omitempty"`
+	// Servers are the origins of the authorization server that it came from: it is sent to no other one, be it to
+	// renew or to revoke it.
+	Servers []string `json:"servers,omitempty"`
 }
 
 // heldToken is a token as calls use it: sealed, and opened at the moment of use.
@@ -340,8 +343,8 @@ func (v *Vault) mintedAuthorizer(r sealedRow, t authtype.Minter) Authorize {
 const mintLeeway = 20 * time.Second
 
 // PutToken stores a token that a person's consent led to, or that was imported, as the one in use of an
-// account, within tx, for the origin of the connection. The state of the credential becomes active. There must be a credential of a kind that
-// has tokens.
+// account, within tx, for the origin of the connection and the authorization server that it is from. The state of
+// the credential becomes active. There must be a credential of a kind that has tokens.
 func (v *Vault) PutToken(ctx context.Context, tx *db.Tx, h Holder, token oauth.Token) (Credential, error) {
 	r, err := v.store.current(ctx, tx, h.ConnectionID, h.Account)
 	if err != nil {
@@ -355,7 +358,14 @@ func (v *Vault) PutToken(ctx context.Context, tx *db.Tx, h Holder, token oauth.T
 		return Credential{}, fault.New(fault.Conflict, "NOT_A_TOKEN_ACCOUNT", "The account does not authenticate with a token of OAuth 2.")
 	}
 	r.token.origin = h.Origin
-	next, err := v.sealToken(r, token, "")
+	cfg, _, err := v.client(ctx, tx, r)
+	if err != nil {
+		return Credential{}, err
+	}
+	if token.TokenURL != "" { // The client may be another one since it was asked with.
+		cfg.TokenURL, cfg.RevokeURL = token.TokenURL, token.RevokeURL
+	}
+	next, err := v.sealToken(r, token, tokenSecrets{Servers: tokenServers(cfg)})
 	if err != nil {
 		return Credential{}, err
 	}
@@ -373,12 +383,12 @@ func (v *Vault) PutToken(ctx context.Context, tx *db.Tx, h Holder, token oauth.T
 	return r.Credential, nil
 }
 
-// sealToken makes the row of the next token after that of r. keep is the refresh token that stays in use
-// when none came.
-func (v *Vault) sealToken(r sealedRow, token oauth.Token, keep string) (tokenRow, error) {
-	secrets := tokenSecrets{Access: token.Access, Refresh: token.Refresh, Type: token.Type}
+// sealToken makes the row of the next token after that of r. keep holds the refresh token that stays in use
+// when none came, and the servers.
+func (v *Vault) sealToken(r sealedRow, token oauth.Token, keep tokenSecrets) (tokenRow, error) {
+	secrets := tokenSecrets{Access: token.Access, Refresh: token.Refresh, Type: token.Type, Servers: keep.Servers}
 	if secrets.Refresh == "" {
-		secrets.Refresh = keep
+		secrets.Refresh = keep.Refresh
 	}
 	plaintext, err := json.Marshal(secrets)
 	if err != nil {

@@ -145,12 +145,12 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, h Holder, authType string, v
 	if err != nil {
 		return Credential{}, err
 	}
-	if err := sameServer(t, under(client, before), values); err != nil {
-		return Credential{}, err
-	}
 	after := complete(t, before, values)
 	if client != nil {
 		after = overrides(t, before, values)
+	}
+	if err := sameServer(t, under(client, before), under(client, after), values); err != nil {
+		return Credential{}, err
 	}
 	if err := authtype.Validate(t, under(client, after)); err != nil {
 		return Credential{}, err
@@ -380,7 +380,7 @@ func (v *Vault) listed(ctx context.Context, q reader, connectionID string) ([]Cr
 	if err != nil {
 		return nil, fmt.Errorf("credentials: list: %w", err)
 	}
-	rollovers, err := v.store.rollovers(ctx, v.store.db, connectionID)
+	rollovers, err := v.store.rollovers(ctx, q, connectionID)
 	if err != nil {
 		return nil, fmt.Errorf("credentials: list rotations: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"switchgear/internal/fault"
 )
@@ -157,6 +158,8 @@ func checkEndpoint(f ref, text string) error {
 		return f.invalid("is not a URL. Begin it with https://.")
 	case u.User != nil:
 		return f.invalid("holds a user name. Enter it in the fields of the client.")
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }):
+		return f.invalid("has a host with letters of other scripts. Write it in its ASCII form (xn--…).")
 	case u.Fragment != "" || strings.Contains(text, "#"):
 		return f.invalid("has a fragment, which RFC 6749 3.1 rules out.")
 	}

@@ -69,8 +69,11 @@ func TestTokenAnswers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tt.want, parts(got)); diff != "" {
+			if diff := cmp.Diff(tt.want, parts{got.Access, got.Refresh, got.Type, got.Scopes, got.ExpiresIn}); diff != "" {
 				t.Errorf("token (-want +got):\n%s", diff)
+			}
+			if got.TokenURL != config(s.URL).TokenURL || got.RevokeURL != config(s.URL).RevokeURL {
+				t.Errorf("it is from %q and %q", got.TokenURL, got.RevokeURL)
 			}
 		})
 	}

@@ -147,6 +147,9 @@ func (c *Client) token(ctx context.Context, cfg Config, form url.Values) (Token,
 	if err == nil && token.ExpiresIn == 0 {
 		token.ExpiresIn = cfg.TokenLifetime
 	}
+	if err == nil {
+		token.TokenURL, token.RevokeURL = cfg.TokenURL, cfg.RevokeURL
+	}
 	return token, err
 }
 

@@ -80,6 +80,8 @@ type Token struct {
 	Scopes []string
 	// ExpiresIn is 0 when the server did not say, or not in a way that can be read.
 	ExpiresIn time.Duration
+	// TokenURL and RevokeURL are those of the client that it was asked for with; empty when it came in another way.
+	TokenURL, RevokeURL string
 }
 
 // String says what a token is good for, never the token.

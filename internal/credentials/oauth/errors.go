@@ -24,6 +24,7 @@ const (
 	CodeRefused      = "refused"           // 4xx without a registered code
 	CodeClientConfig = "client_not_usable" // the client cannot authenticate with what is stored
 	CodeIssuer       = "issuer_mismatch"   // the answer is of another server
+	CodeOtherServer  = "other_server"      // nothing was sent: the token is from another server than the client's
 	CodeInvalidGrant = "invalid_grant"     // RFC 6749 5.2: the code or refresh token is of no use any more
 	CodePending      = "authorization_pending"
 	CodeSlowDown     = "slow_down"
@@ -72,6 +73,8 @@ func (e *Error) Advice() string {
 		return "The client cannot authenticate with what is stored. Check its secret, key or certificate."
 	case CodeIssuer:
 		return "The answer is that of another authorization server than the issuer names. Check the issuer, and start again."
+	case CodeOtherServer:
+		return "The client leads to another authorization server than the token is from, so the token was not sent there. Connect the account again, or take the client back."
 	case CodeInvalidGrant:
 		return "The grant is not valid any more: it was used, revoked or has expired. Connect the account again."
 	case CodePending:
