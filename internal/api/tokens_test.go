@@ -24,6 +24,7 @@ func TestImportedTokens(t *testing.T) {
 	}
 	for body, code := range map[string]string{
 		`{"access_token":"` + canary + `","expires_at":"2001-01-01T00:00:00Z"}`: "TOKEN_EXPIRED",
+		`{"access_token":"` + canary + `","expires_at":"9999-12-31T23:59:59Z"}`: "INVALID_EXPIRY",
 		`{"access_token":""}`: "",
 	} {
 		got := w.do(http.MethodPost, path+"acme/token", body)

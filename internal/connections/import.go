@@ -30,6 +30,9 @@ func (TokenImport) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("token im
 // maxToken is what a token may be long.
 const maxToken = 64 << 10
 
+// maxTokenLife bounds for how long a token may be good: later dates stand for no end.
+const maxTokenLife = 100 * 366 * 24 * time.Hour
+
 // ImportToken stores a token that was obtained elsewhere as that of an account; see [Service.ConnectAccount]. how
 // says by which way. Errors are fault.Invalid about access_token, refresh_token, token_type, scopes or expires_at,
 // and hold no value.
@@ -48,6 +51,10 @@ func (s *Service) ImportToken(ctx context.Context, a access.Actor, slug, account
 		return credentials.Credential{}, fault.Field("INVALID_TOKEN_TYPE", "token_type", "This is no type of token.").WithSuggestion("Leave it out for Bearer.")
 	case slices.ContainsFunc(token.Scopes, func(scope string) bool { return scope == "" || strings.ContainsFunc(scope, unprintable) }):
 		return credentials.Credential{}, fault.Field("INVALID_SCOPES", "scopes", "A scope has a character that no scope may have.")
+	}
+	if t.ExpiresAt.Sub(s.now()) > maxTokenLife {
+		return credentials.Credential{}, fault.Field("INVALID_EXPIRY", "expires_at", "No access token is good for more than a hundred years.").
+			WithSuggestion("Leave the time out when the token does not end.")
 	}
 	if !t.ExpiresAt.IsZero() {
 		if token.ExpiresIn = t.ExpiresAt.Sub(s.now()); token.ExpiresIn <= 0 {

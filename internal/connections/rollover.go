@@ -133,7 +133,10 @@ func (s *Service) TestStaged(ctx context.Context, a access.Actor, slug, account,
 	shown, _, _ := strings.Cut(trial.path, "?")
 	test := credentials.RolloverTest{
 		Request: trial.method + " " + shown, Status: result.Status, Outcome: string(result.Outcome), Problem: result.Problem,
-		Passed: result.Outcome == runtime.OutcomeSuccess,
+		Passed: result.Accepted(trial.target.Policy),
+	}
+	if !test.Passed && result.Status/100 == 3 {
+		test.Problem = "It answered with a redirect, which says nothing about the credential: it may lead to a login page."
 	}
 	facts := map[string]string{"outcome": test.Outcome, "status": strconv.Itoa(test.Status)}
 	err = s.roll(ctx, a, slug, account, actionCredentialTest, "", facts, func(tx *db.Tx, a access.Actor, r row) (effect, error) {

@@ -2,6 +2,7 @@ package connections
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -225,6 +226,56 @@ func TestRotateAnotherAccount(t *testing.T) {
 	w.wantSent("door", "", "Basic "+basic(oldShown))
 	if c, err := w.Find(t.Context(), admin(), "door"); err != nil || c.Version != 1 {
 		t.Errorf("the definition moved: %+v, %v", c, err)
+	}
+}
+
+// An answer that shows nothing about the credential is no test that passed.
+func TestWhatPassesATest(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status int
+		policy string
+		path   string
+		want   bool
+	}{
+		"an answer":                         {status: 204, want: true},
+		"a redirect to a login page":        {status: 302},
+		"not modified":                      {status: 304},
+		"what the health check expects":     {status: 302, policy: `{"health_check":{"path":"/up","expected_status":302}}`, path: "/up", want: true},
+		"not what the health check expects": {status: 200, policy: `{"health_check":{"path":"/up","expected_status":204}}`, path: "/up"},
+		"another request than it sends":     {status: 302, policy: `{"health_check":{"path":"/up","expected_status":302}}`, path: "/other"},
+		"a success by the rules":            {status: 302, policy: `{"outcomes":[{"status":302,"outcome":"success"}]}`, want: true},
+		"a failure by the rules":            {status: 200, policy: `{"outcomes":[{"status":200,"body_contains":"sign in","outcome":"unauthenticated"}]}`},
+		"a rule for another body":           {status: 200, policy: `{"outcomes":[{"status":200,"body_contains":"sorry","outcome":"unauthenticated"}]}`, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			up := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("Location", "/login")
+				rw.WriteHeader(c.status)
+				if c.status == http.StatusOK {
+					_, _ = rw.Write([]byte("please sign in"))
+				}
+			}))
+			defer up.Close()
+			w := newWorld(t)
+			must(t, only(w.Create(t.Context(), admin(), Draft{
+				Name: "Door", Slug: "door", Kind: KindREST, BaseURL: up.URL, Policy: json.RawMessage(c.policy),
+				Auth: Auth{Type: "basic", Fields: map[string]string{"username": "old", "password": "old-" + canary}},
+			}, "")))
+			w.stage("door", "default", newPassword())
+			o, _, err := w.TestStaged(t.Context(), admin(), "door", "default", c.path, 0)
+			must(t, err)
+			if o.Test.Passed != c.want || o.Test.Status != c.status || (c.status/100 == 3 && !c.want) != (o.Test.Problem != "") {
+				t.Errorf("%+v", o.Test)
+			}
+			_, err = w.SwitchStaged(t.Context(), admin(), "door", "default", credentials.Switchover{})
+			if c.want {
+				must(t, err)
+			} else {
+				wantCode(t, err, fault.Conflict, "ROTATION_NOT_TESTED")
+			}
+		})
 	}
 }
 

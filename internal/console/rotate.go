@@ -123,7 +123,7 @@ func rotationView(o *credentials.Rollover) *connectionsview.Rotation {
 		if t.Status == 0 {
 			shown.Answer = strings.ToLower(outcome.Label())
 		}
-		shown.Message, shown.Hint = testMessage(runtime.ProbeResult{Status: t.Status, Outcome: outcome, Problem: t.Problem})
+		shown.Message, shown.Hint = testMessage(runtime.ProbeResult{Status: t.Status, Outcome: outcome, Problem: t.Problem}, t.Passed)
 		if outcome == runtime.OutcomeUnauthenticated {
 			shown.Hint = "If it is mistyped, discard it and stage the right one. A service may take a moment to know a new one."
 		}

@@ -28,6 +28,10 @@ func newRotation(t *testing.T) *door {
 	r := &door{site: newSite(t, "127.0.0.1=127.0.0.0/8:1024-65535"), t: t}
 	r.accept("old-canary-4711")
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if *r.known.Load() == "login" {
+			http.Redirect(w, request, "/login", http.StatusFound)
+			return
+		}
 		if request.Header.Get("Authorization") != "Bearer "+*r.known.Load() {
 			w.WriteHeader(http.StatusUnauthorized)
 		}
@@ -88,6 +92,18 @@ func (r *door) token() string {
 }
 
 var revisionOf = regexp.MustCompile(`name="revision" value="(\d+)"`)
+
+// A redirect is no answer to a test: neither to that of the staged credential nor to that of the one in use.
+func TestRedirectIsNoAnswerToATest(t *testing.T) {
+	t.Parallel()
+	r := newRotation(t)
+	r.page("", "auth.token", "new-canary-4711")
+	r.accept("login")
+	status, text := r.page("/test", "revision", "1")
+	r.want("staged", status, text, 200, "answered with a redirect", "login page", "status 302")
+	status, _, text = r.do(t, r.client, http.MethodPost, "/connections/door/test", strings.NewReader(""), "Content-Type", "application/x-www-form-urlencoded")
+	r.want("in use", status, text, 200, "answered with a redirect", "login page")
+}
 
 // A rotation from the first page to the last, with forms only.
 func TestRotateOnThePage(t *testing.T) {

@@ -148,10 +148,14 @@ func (p connectionPages) test(w http.ResponseWriter, r *http.Request) error {
 	if provider, err := p.Providers.Find(c.Provider); err == nil && provider.Health.Path != "" {
 		method, path = provider.Health.Method, provider.Health.Path
 	}
-	var result runtime.ProbeResult
+	var (
+		result   runtime.ProbeResult
+		accepted bool
+	)
 	switch target, err := p.Connections.Target(c.Slug, account); {
 	case err == nil:
 		result = runtime.Probe(r.Context(), target, method, path)
+		accepted = result.Accepted(target.Policy)
 	case fault.Is(err, fault.Unavailable): // It is the credential that keeps calls back: that is the result.
 		result = runtime.ProbeResult{Method: method, URL: c.BaseURL + path, Outcome: runtime.OutcomeRejectedLocal, Err: err, Problem: fault.PublicMessage(err)}
 	default:
@@ -160,9 +164,9 @@ func (p connectionPages) test(w http.ResponseWriter, r *http.Request) error {
 	view := connectionsview.TestView{
 		Page: p.frame(r, c.Name), Now: p.Now(), Head: head, Account: account, Method: result.Method, URL: result.URL, Status: result.Status,
 		Outcome: string(result.Outcome), OutcomeLabel: result.Outcome.Label(), Took: result.Took, Body: result.Body,
-		OK: result.Outcome == runtime.OutcomeSuccess,
+		OK: accepted,
 	}
-	view.Message, view.Hint = testMessage(result)
+	view.Message, view.Hint = testMessage(result, accepted)
 	if !view.OK {
 		if view.Reconnect, err = p.reconnect(r, c.Slug, account, result); err != nil {
 			return err
@@ -194,10 +198,14 @@ func (p connectionPages) reconnect(r *http.Request, slug, account string, result
 }
 
 // testMessage says what a test showed and what to do about it.
-func testMessage(result runtime.ProbeResult) (message, hint string) {
+func testMessage(result runtime.ProbeResult, accepted bool) (message, hint string) {
 	switch {
-	case result.Outcome == runtime.OutcomeSuccess:
+	case accepted:
 		return "The credential was accepted.", ""
+	case result.Status/100 == 3:
+		return "The system answered with a redirect, which says nothing about the credential.", "It may lead to a login page. Check the base URL, or test with a path that gives an answer of its own."
+	case result.Outcome == runtime.OutcomeSuccess:
+		return "The answer is not the one that is expected.", "The policy of the connection says which status its health check has and what answers mean. Compare them with this one."
 	case result.Outcome == runtime.OutcomeUnauthenticated:
 		return "The credential was not accepted.", "Check the value and the auth type, then store it again."
 	case result.Outcome == runtime.OutcomeForbidden:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"switchgear/db"
@@ -45,7 +46,7 @@ func (t RolloverTest) text() string {
 	if t.Status == 0 {
 		return t.Request + ": no answer (" + t.Outcome + ")."
 	}
-	return fmt.Sprintf("%s: status %d.", t.Request, t.Status)
+	return strings.TrimSpace(fmt.Sprintf("%s: status %d. %s", t.Request, t.Status, t.Problem))
 }
 
 // Switch puts the staged credential of an account in use within tx, as its next version. Calls that began go

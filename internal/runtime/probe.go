@@ -27,6 +27,26 @@ type ProbeResult struct {
 	Body        string // the beginning, when it is text
 	Err         error  // why there was no answer
 	Problem     string // Err in words that may be shown; empty when there was an answer
+	asked       string // path and query, as they were given
+}
+
+// Accepted reports whether the answer shows that the credential works: by the status that the health check
+// expects, where the probe was its request; by the rules of the policy for outcomes; else by a 2xx. A redirect may
+// lead to a login page, so it shows nothing.
+func (r *ProbeResult) Accepted(p Policy) bool {
+	check := p.HealthCheck
+	switch {
+	case r.Err != nil || r.Status == 0:
+		return false
+	case check.ExpectedStatus > 0 && check.Method == r.Method && check.Path == r.asked:
+		return r.Status == check.ExpectedStatus
+	}
+	for _, rule := range p.Outcomes {
+		if rule.Status == r.Status && strings.Contains(r.Body, rule.BodyContains) {
+			return rule.Outcome == OutcomeSuccess
+		}
+	}
+	return r.Status/100 == 2
 }
 
 // Probe sends one request with the credential of a target and reads the answer, to see whether both are
@@ -35,7 +55,7 @@ type ProbeResult struct {
 func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResult {
 	started := time.Now()
 	path, query, _ := strings.Cut(strings.TrimPrefix(pathAndQuery, "/"), "?")
-	result := ProbeResult{Method: method}
+	result := ProbeResult{Method: method, asked: pathAndQuery}
 	finish := func(resp *http.Response, err error) ProbeResult {
 		result.Took, result.Err = time.Since(started), err
 		result.Outcome = Classify(resp, err, true)
