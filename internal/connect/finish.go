@@ -8,6 +8,7 @@ import (
 
 	"switchgear/db"
 	"switchgear/internal/access"
+	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/credentials/authtype"
 	"switchgear/internal/credentials/oauth"
@@ -54,10 +55,10 @@ func (s *Service) exchange(ctx context.Context, a access.Actor, f Flow, back oau
 	if err != nil {
 		return oauth.Token{}, err
 	}
-	cfg := client.Config
-	if err := f.sameClient(cfg); err != nil {
+	if err := f.unchanged(client); err != nil {
 		return oauth.Token{}, err
 	}
+	cfg := client.Config
 	if err := back.Check(cfg, f.issuerRequired); err != nil {
 		return oauth.Token{}, err
 	}
@@ -86,11 +87,13 @@ func (s *Service) finish(ctx context.Context, a access.Actor, f Flow, token oaut
 	session, err := s.ofFlow(ctx, f, "")
 	if err == nil && session != nil {
 		err = s.claim(ctx, *session)
+		f.claimed = err == nil
 	}
 	if err != nil {
 		return s.fail(ctx, f, err)
 	}
-	if _, err := s.accounts.ConnectAccount(ctx, a, f.Slug, f.Account, token, credentials.EventConnected, detail); err != nil {
+	consented := connections.Consented{Token: token, Origin: f.origin, Event: credentials.EventConnected, Detail: detail}
+	if _, err := s.accounts.ConnectAccount(ctx, a, f.Slug, f.Account, consented); err != nil {
 		return s.fail(ctx, f, err)
 	}
 	f.Status, f.EndedAt = StatusDone, db.Time(db.Micros(s.now()))
@@ -121,14 +124,16 @@ func (s *Service) fail(ctx context.Context, f Flow, cause error) (Flow, error) {
 	return f, nil
 }
 
-// endOf ends the link that a flow belongs to. After a failure the link can be tried again.
+// endOf ends the link that a flow belongs to, unless it ended by another. After a failure the link can be tried
+// again; while another flow uses it, a failure says nothing about it.
 func (s *Service) endOf(ctx context.Context, f Flow, status string) {
 	if f.SessionID == "" {
 		return
 	}
 	session, err := s.store.session(ctx, "id", f.SessionID)
 	if err == nil {
-		_, err = s.endSession(ctx, session, status, f.Code, f.Problem)
+		session.Status, session.Code, session.Problem = status, f.Code, f.Problem
+		_, err = s.endSession(ctx, session, f.claimed)
 	}
 	if err != nil {
 		s.logger.WarnContext(ctx, "the end of a connect link is not stored", "flow_id", f.ID, "session_id", f.SessionID, "error", err)
@@ -171,7 +176,7 @@ func (s *Service) Poll(ctx context.Context, a access.Actor, id, binding string) 
 	if err != nil {
 		return f, err
 	}
-	if err := f.sameClient(client.Config); err != nil {
+	if err := f.unchanged(client); err != nil {
 		return s.fail(ctx, f, err)
 	}
 	secrets, err := s.open(f)

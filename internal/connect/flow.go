@@ -2,6 +2,9 @@ package connect
 
 import (
 	"time"
+
+	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
 )
 
 // The states of a flow.
@@ -38,6 +41,21 @@ type Flow struct {
 	binding, sealed               string
 	tokenURL, issuer              string
 	issuerRequired                bool
+	// origin is where the connection went to when the person was asked: the token is for nothing else.
+	origin string
+	// claimed says that the link it belongs to is held by this flow.
+	claimed bool
+}
+
+// unchanged refuses to go on with another client than the flow began with, or for another address.
+func (f Flow) unchanged(now connections.TokenClient) error {
+	if err := f.sameClient(now.Config); err != nil {
+		return err
+	}
+	if credentials.OriginOf(now.Connection.BaseURL) != f.origin {
+		return connections.ErrMoved()
+	}
+	return nil
 }
 
 // Actor is who began a flow.

@@ -42,7 +42,7 @@ type Accounts interface {
 	Find(ctx context.Context, a access.Actor, slug string) (connections.Connection, error)
 	PutAccount(ctx context.Context, a access.Actor, slug, account string, auth connections.Auth, reason string) (credentials.Credential, error)
 	TokenClient(ctx context.Context, a access.Actor, slug, account string) (connections.TokenClient, error)
-	ConnectAccount(ctx context.Context, a access.Actor, slug, account string, token oauth.Token, event, detail string) (credentials.Credential, error)
+	ConnectAccount(ctx context.Context, a access.Actor, slug, account string, c connections.Consented) (credentials.Credential, error)
 }
 
 // Server asks authorization servers; *oauth.Client is one.
@@ -169,6 +169,7 @@ func (s *Service) begin(ctx context.Context, a access.Actor, slug, account strin
 		ID: db.NewID("oaf"), SessionID: sessionID, ConnectionID: client.Connection.ID, Slug: slug, Account: account, Provider: CallbackID(client.Connection),
 		Grant: client.Grant, Status: StatusPending, Requested: cfg.Scopes, Actor: Actor{Kind: a.Kind, ID: a.ID, Name: a.Name},
 		CreatedAt: now, ExpiresAt: now.Add(flowLife), binding: hash(binding), tokenURL: cfg.TokenURL, issuer: cfg.Issuer,
+		origin: credentials.OriginOf(client.Connection.BaseURL),
 	}
 	secrets := flowSecrets{State: NewBinding()}
 	switch client.Grant {

@@ -58,7 +58,10 @@ type world struct {
 	told    []Session
 }
 
-const issuer = "https://as.example.com"
+const (
+	issuer = "https://as.example.com"
+	origin = "https://api.example.com"
+)
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -100,7 +103,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.client = connections.TokenClient{
-		Connection: connections.Connection{ID: "con_1", Slug: "github", Provider: "github"}, Grant: authtype.GrantAuthorizationCode,
+		Connection: connections.Connection{ID: "con_1", Slug: "github", Provider: "github", BaseURL: origin + "/v1"}, Grant: authtype.GrantAuthorizationCode,
 		Config: oauth.Config{
 			AuthorizeURL: issuer + "/authorize", TokenURL: issuer + "/token", Issuer: issuer, ClientID: "switchgear", ClientSecret: "s3cret",
 			AuthStyle: authtype.StyleBasic, Scopes: []string{"read", "write"},
@@ -137,6 +140,9 @@ func (w *world) PutAccount(_ context.Context, a access.Actor, _, _ string, auth 
 		return credentials.Credential{}, w.lost
 	}
 	w.hook()
+	if auth.Origin != credentials.OriginOf(w.client.Connection.BaseURL) {
+		return credentials.Credential{}, connections.ErrMoved()
+	}
 	if auth.Fields["token"] == "" {
 		return credentials.Credential{}, fault.Field("AUTH_FIELD_REQUIRED", "auth.fields.token", "Token is missing.")
 	}
@@ -164,11 +170,14 @@ func (w *world) Ended(_ context.Context, s Session) error {
 }
 
 // ConnectAccount implements Accounts.
-func (w *world) ConnectAccount(_ context.Context, a access.Actor, _, _ string, token oauth.Token, _, detail string) (credentials.Credential, error) {
+func (w *world) ConnectAccount(_ context.Context, a access.Actor, _, _ string, c connections.Consented) (credentials.Credential, error) {
 	w.hook()
+	if c.Origin != credentials.OriginOf(w.client.Connection.BaseURL) {
+		return credentials.Credential{}, connections.ErrMoved()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.stored, w.details, w.asked = append(w.stored, token), append(w.details, detail), append(w.asked, a)
+	w.stored, w.details, w.asked = append(w.stored, c.Token), append(w.details, c.Detail), append(w.asked, a)
 	return credentials.Credential{}, nil
 }
 
@@ -269,19 +278,20 @@ func TestCallbackRefuses(t *testing.T) {
 		back     oauth.Callback
 		code     string // of the error, or of the flow that failed
 	}{
-		"unknown state":      {state: func(url.Values) string { return "made up" }, code: "STATE_UNKNOWN"},
-		"no state":           {state: func(url.Values) string { return "" }, code: "STATE_UNKNOWN"},
-		"another browser":    {binding: "theirs", code: "STATE_OF_ANOTHER"},
-		"no cookie":          {binding: "-", code: "STATE_OF_ANOTHER"},
-		"another person":     {actor: other, code: "STATE_OF_ANOTHER"},
-		"another provider":   {provider: "gitlab", code: "STATE_OF_ANOTHER"},
-		"too late":           {change: func(w *world) { w.pass(11 * time.Minute) }, code: "STATE_UNKNOWN"},
-		"another issuer":     {back: oauth.Callback{Code: "code", Issuer: "https://evil.example.com"}, code: oauth.CodeIssuer},
-		"denied":             {back: oauth.Callback{Error: "access_denied"}, code: oauth.CodeDenied},
-		"an invented error":  {back: oauth.Callback{Error: "<script>alert(1)</script>"}, code: oauth.CodeRefused},
-		"no code":            {back: oauth.Callback{Issuer: issuer}, code: oauth.CodeBadAnswer},
-		"code of another":    {back: oauth.Callback{Code: "stolen"}, code: oauth.CodeInvalidGrant},
-		"client was changed": {change: func(w *world) { w.client.Config.TokenURL = "https://evil.example.com/token" }, code: "CLIENT_CHANGED"},
+		"unknown state":        {state: func(url.Values) string { return "made up" }, code: "STATE_UNKNOWN"},
+		"no state":             {state: func(url.Values) string { return "" }, code: "STATE_UNKNOWN"},
+		"another browser":      {binding: "theirs", code: "STATE_OF_ANOTHER"},
+		"no cookie":            {binding: "-", code: "STATE_OF_ANOTHER"},
+		"another person":       {actor: other, code: "STATE_OF_ANOTHER"},
+		"another provider":     {provider: "gitlab", code: "STATE_OF_ANOTHER"},
+		"too late":             {change: func(w *world) { w.pass(11 * time.Minute) }, code: "STATE_UNKNOWN"},
+		"another issuer":       {back: oauth.Callback{Code: "code", Issuer: "https://evil.example.com"}, code: oauth.CodeIssuer},
+		"denied":               {back: oauth.Callback{Error: "access_denied"}, code: oauth.CodeDenied},
+		"an invented error":    {back: oauth.Callback{Error: "<script>alert(1)</script>"}, code: oauth.CodeRefused},
+		"no code":              {back: oauth.Callback{Issuer: issuer}, code: oauth.CodeBadAnswer},
+		"code of another":      {back: oauth.Callback{Code: "stolen"}, code: oauth.CodeInvalidGrant},
+		"client was changed":   {change: func(w *world) { w.client.Config.TokenURL = "https://evil.example.com/token" }, code: "CLIENT_CHANGED"},
+		"connection was moved": {change: func(w *world) { w.client.Connection.BaseURL = "https://evil.example.com" }, code: "CONNECTION_MOVED"},
 		"storing is refused": {change: func(w *world) {
 			w.exchange = func(string, string, string) (oauth.Token, error) { return oauth.Token{}, errors.New("s3cret") }
 		}, code: "INTERNAL"},
@@ -332,6 +342,11 @@ func TestCallbackRefuses(t *testing.T) {
 			}
 			if len(w.stored) > 0 {
 				t.Errorf("stored %+v", w.stored)
+			}
+			if strings.HasSuffix(got, "_CHANGED") || strings.HasSuffix(got, "_MOVED") {
+				if w.exchanged.Load() > 0 {
+					t.Error("the code is sent")
+				}
 			}
 			// Whatever it was, the state is of no more use to anybody.
 			if c.state == nil {
@@ -423,6 +438,42 @@ func TestDeviceIsAskedAtItsPace(t *testing.T) {
 	look(4, StatusDone)
 	if len(w.stored) != 1 {
 		t.Errorf("stored %d tokens", len(w.stored))
+	}
+}
+
+// A device code is for the server and the address that the person was asked for, and goes to no other.
+func TestDeviceCodeStaysWithItsServer(t *testing.T) {
+	t.Parallel()
+	for code, change := range map[string]func(w *world){
+		"CLIENT_CHANGED":   func(w *world) { w.client.Config.TokenURL = "https://evil.example.com/token" },
+		"CONNECTION_MOVED": func(w *world) { w.client.Connection.BaseURL = "https://evil.example.com" },
+	} {
+		w := newWorld(t)
+		w.client.Grant = authtype.GrantDeviceCode
+		w.poll = func() (oauth.Token, error) { return oauth.Token{Access: "access"}, nil }
+		f, err := w.Begin(t.Context(), admin(), "github", "default", nil, "browser")
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(w)
+		w.pass(5 * time.Second)
+		f, err = w.Poll(t.Context(), admin(), f.ID, "browser")
+		if err != nil || f.Status != StatusFailed || f.Code != code || f.Problem == "" || w.polled.Load() > 0 || len(w.stored) > 0 {
+			t.Errorf("%s: %+v, %v; %d polls, stored %v", code, f, err, w.polled.Load(), w.stored)
+		}
+	}
+}
+
+// Another path is the same address. What is moved while the answer is fetched is not stored either.
+func TestMovedAtTheLastMoment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, q := w.begin()
+	w.client.Connection.BaseURL = origin + ":443/v2"
+	w.storing = func() { w.client.Connection.BaseURL = "https://evil.example.com" }
+	f, err := w.Callback(t.Context(), admin(), "github", q.Get("state"), "browser", oauth.Callback{Code: "code", Issuer: issuer})
+	if err != nil || f.Status != StatusFailed || f.Code != "CONNECTION_MOVED" || w.exchanged.Load() != 1 || len(w.stored) > 0 {
+		t.Errorf("%+v, %v; %d exchanges, stored %v", f, err, w.exchanged.Load(), w.stored)
 	}
 }
 

@@ -274,8 +274,9 @@ func (s *Service) BeginSession(ctx context.Context, token, binding, ip string) (
 	return f, lapsed(err)
 }
 
-// Enter stores the values that the person of a link typed in, for a kind that needs no consent.
-func (s *Service) Enter(ctx context.Context, token, ip string, values map[string]string) (Session, error) {
+// Enter stores the values that the person of a link typed in, for a kind that needs no consent. origin is what
+// they were shown that the connection goes to, as credentials.OriginOf has it: they entered them for nothing else.
+func (s *Service) Enter(ctx context.Context, token, ip, origin string, values map[string]string) (Session, error) {
 	session, err := s.visited(ctx, token, ip)
 	if err != nil {
 		return Session{}, err
@@ -283,15 +284,20 @@ func (s *Service) Enter(ctx context.Context, token, ip string, values map[string
 	if len(values) == 0 {
 		return session, fault.New(fault.Invalid, "NOTHING_ENTERED", "Nothing was entered.")
 	}
+	if origin == "" {
+		return session, connections.ErrMoved()
+	}
 	if err := s.claim(ctx, session); err != nil {
 		return session, err
 	}
-	if _, err := s.accounts.PutAccount(ctx, session.authority, session.Slug, session.Account, connections.Auth{Fields: values}, "Entered by a connect link."); err != nil {
+	if _, err := s.accounts.PutAccount(ctx, session.authority, session.Slug, session.Account, connections.Auth{Fields: values, Origin: origin}, "Entered by a connect link."); err != nil {
 		// The link can be used again. What was wrong is told on the page, and to nobody else.
 		session.Status = SessionPending
-		return session, errors.Join(lapsed(err), s.store.endSession(context.WithoutCancel(ctx), session))
+		_, freed := s.store.endSession(context.WithoutCancel(ctx), session, true)
+		return session, errors.Join(lapsed(err), freed)
 	}
-	return s.endSession(ctx, session, SessionDone, "", "")
+	session.Status, session.Code, session.Problem = SessionDone, "", ""
+	return s.endSession(ctx, session, true)
 }
 
 // claim takes the right to use a link.
@@ -322,14 +328,15 @@ func (s *Service) ofFlow(ctx context.Context, f Flow, ip string) (*Session, erro
 	return &session, nil
 }
 
-// endSession stores what became of a link, and tells whoever wants to know. The account is stored by then:
-// what fails here is told by the API all the same.
-func (s *Service) endSession(ctx context.Context, session Session, status, code, problem string) (Session, error) {
-	session.Status, session.Code, session.Problem, session.EndedAt = status, code, problem, db.Time(db.Micros(s.now()))
-	if err := s.store.endSession(ctx, session); err != nil {
+// endSession stores what became of a link, and tells whoever wants to know, unless the link had ended or is held by
+// another: that stands, and is told by whoever did it. The account is stored by then: what fails here is told by the API all the same.
+func (s *Service) endSession(ctx context.Context, session Session, claimed bool) (Session, error) {
+	session.EndedAt = db.Time(db.Micros(s.now()))
+	ok, err := s.store.endSession(ctx, session, claimed)
+	if err != nil {
 		return session, fmt.Errorf("connect: end %s: %w", session.ID, err)
 	}
-	if session.ChannelID != "" {
+	if ok && session.ChannelID != "" {
 		if err := s.tell.Ended(ctx, session); err != nil {
 			s.logger.WarnContext(ctx, "nobody is told of the end of a connect link", "session_id", session.ID, "error", err)
 		}

@@ -97,17 +97,17 @@ func TestLinkTakesAKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	_, token := w.link(NewSession{Account: "acme"})
-	if _, err := w.Enter(t.Context(), token, "203.0.113.7", map[string]string{}); fault.CodeOf(err) != "NOTHING_ENTERED" {
+	if _, err := w.Enter(t.Context(), token, "203.0.113.7", origin, map[string]string{}); fault.CodeOf(err) != "NOTHING_ENTERED" {
 		t.Errorf("nothing entered: %v", err)
 	}
-	if _, err := w.Enter(t.Context(), token, "203.0.113.7", map[string]string{"other": "x"}); fault.CodeOf(err) != "AUTH_FIELD_REQUIRED" {
+	if _, err := w.Enter(t.Context(), token, "203.0.113.7", origin, map[string]string{"other": "x"}); fault.CodeOf(err) != "AUTH_FIELD_REQUIRED" {
 		t.Errorf("the wrong thing entered: %v", err)
 	}
-	s, err := w.Enter(t.Context(), token, "203.0.113.7", map[string]string{"token": "key"})
+	s, err := w.Enter(t.Context(), token, "203.0.113.7", origin, map[string]string{"token": "key"})
 	if err != nil || s.Status != SessionDone || len(w.entered) != 1 || w.asked[0].IP != "203.0.113.7" {
 		t.Fatalf("%+v, %v, %+v", s, err, w.asked)
 	}
-	if _, err := w.Enter(t.Context(), token, "", map[string]string{"token": "another"}); fault.CodeOf(err) != "LINK_NOT_VALID" {
+	if _, err := w.Enter(t.Context(), token, "", origin, map[string]string{"token": "another"}); fault.CodeOf(err) != "LINK_NOT_VALID" {
 		t.Errorf("a second time: %v", err)
 	}
 }
@@ -123,7 +123,7 @@ func TestLinkWorksOnce(t *testing.T) {
 	)
 	for range 12 {
 		group.Go(func() {
-			if _, err := w.Enter(t.Context(), token, "", map[string]string{"token": "key"}); err == nil {
+			if _, err := w.Enter(t.Context(), token, "", origin, map[string]string{"token": "key"}); err == nil {
 				done.Add(1)
 			}
 		})

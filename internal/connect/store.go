@@ -22,6 +22,7 @@ type settings struct {
 	TokenURL        string        `json:"token_url"`
 	Issuer          string        `json:"issuer,omitempty"`
 	IssuerRequired  bool          `json:"issuer_required,omitempty"`
+	Origin          string        `json:"origin,omitempty"`
 	Requested       []string      `json:"requested,omitempty"`
 	Granted         []string      `json:"granted,omitempty"`
 	UserCode        string        `json:"user_code,omitempty"`
@@ -34,7 +35,7 @@ func (f Flow) settings() settings {
 	return settings{
 		Slug: f.Slug, RedirectURI: f.RedirectURI, Server: f.Server, TokenURL: f.tokenURL, Issuer: f.issuer, IssuerRequired: f.issuerRequired,
 		Requested: f.Requested, Granted: f.Granted, UserCode: f.UserCode, VerificationURL: f.VerificationURL, CompleteURL: f.CompleteURL,
-		Interval: f.Interval,
+		Interval: f.Interval, Origin: f.origin,
 	}
 }
 
@@ -59,7 +60,7 @@ func scanFlow(row interface{ Scan(dest ...any) error }) (Flow, error) {
 	}
 	f.Slug, f.RedirectURI, f.Server, f.tokenURL, f.issuer, f.issuerRequired = s.Slug, s.RedirectURI, s.Server, s.TokenURL, s.Issuer, s.IssuerRequired
 	f.Requested, f.Granted, f.UserCode, f.VerificationURL, f.CompleteURL = s.Requested, s.Granted, s.UserCode, s.VerificationURL, s.CompleteURL
-	f.Interval = s.Interval
+	f.Interval, f.origin = s.Interval, s.Origin
 	f.PollAt, f.CreatedAt, f.ExpiresAt, f.EndedAt = db.NullTime(poll), db.Time(created), db.Time(expires), db.NullTime(ended)
 	return f, nil
 }

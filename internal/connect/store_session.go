@@ -114,11 +114,22 @@ func (s store) revokeSession(ctx context.Context, n Session) (ok bool, err error
 	return ok, err
 }
 
-// endSession stores the end of a session that can still be used; one that is done or revoked stays so.
-func (s store) endSession(ctx context.Context, n Session) error {
-	return s.db.InTx(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE connect_sessions SET status = $2, error_code = $3, error_text = $4, ended_at = $5
-			WHERE id = $1 AND status IN ($6, $7, $8)`, n.ID, n.Status, n.Code, n.Problem, db.NullMicros(n.EndedAt), SessionPending, SessionFailed, sessionUsed)
+// endSession stores the end of a session: of one that is claimed, or else of one that waits. It reports whether it
+// was so.
+func (s store) endSession(ctx context.Context, n Session, claimed bool) (ok bool, err error) {
+	was, or := SessionPending, SessionFailed
+	if claimed {
+		was, or = sessionUsed, sessionUsed
+	}
+	err = s.db.InTx(ctx, func(tx *db.Tx) error {
+		result, err := tx.Exec(ctx, `UPDATE connect_sessions SET status = $2, error_code = $3, error_text = $4, ended_at = $5
+			WHERE id = $1 AND status IN ($6, $7)`, n.ID, n.Status, n.Code, n.Problem, db.NullMicros(n.EndedAt), was, or)
+		if err != nil {
+			return err
+		}
+		rows, err := result.RowsAffected()
+		ok = rows == 1
 		return err
 	})
+	return ok, err
 }

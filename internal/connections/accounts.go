@@ -46,6 +46,9 @@ func (s *Service) PutAccount(ctx context.Context, a access.Actor, slug, account 
 		if err != nil {
 			return effect{}, noConnection(err)
 		}
+		if err := r.still(auth.Origin); err != nil {
+			return effect{}, err
+		}
 		before, err := s.vault.Find(ctx, tx, r.ID, account)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return effect{}, err

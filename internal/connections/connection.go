@@ -99,6 +99,9 @@ type Auth struct {
 	// ExpiresOn is the last day of the secret as 2027-01-31, empty for none known. nil leaves what there is: the
 	// day that was set, unless the secret is another one.
 	ExpiresOn *string
+	// Origin is what the values were entered for, as credentials.OriginOf has it; empty is wherever the connection
+	// goes to.
+	Origin string
 }
 
 // String names the type and the fields, never a value.

@@ -53,10 +53,19 @@ func (s *Service) TokenClient(ctx context.Context, a access.Actor, slug, account
 	return client, nil
 }
 
-// ConnectAccount stores the token that a consent led to, or that was imported, as event says. It needs
+// Consented is a token on its way to an account.
+type Consented struct {
+	Token oauth.Token
+	// Origin is what was consented to, as credentials.OriginOf has it; empty is wherever the connection goes to.
+	Origin string
+	// Event is what the record calls it, Detail what more it says.
+	Event, Detail string
+}
+
+// ConnectAccount stores the token that a consent led to, or that was imported, as its event says. It needs
 // configure. The account is made when there is none, with the client of the default one; one that exists
 // keeps its id and settings. Scopes that were asked for and not granted are part of the record.
-func (s *Service) ConnectAccount(ctx context.Context, a access.Actor, slug, account string, token oauth.Token, event, detail string) (credentials.Credential, error) {
+func (s *Service) ConnectAccount(ctx context.Context, a access.Actor, slug, account string, c Consented) (credentials.Credential, error) {
 	var stored credentials.Credential
 	account, err := checkAccount(account)
 	if err != nil {
@@ -67,18 +76,21 @@ func (s *Service) ConnectAccount(ctx context.Context, a access.Actor, slug, acco
 		if err != nil {
 			return effect{}, noConnection(err)
 		}
+		if err := r.still(c.Origin); err != nil {
+			return effect{}, err
+		}
 		if err := s.ensureAccount(ctx, tx, r, account); err != nil {
 			return effect{}, err
 		}
-		if stored, err = s.vault.PutToken(ctx, tx, r.holder(account), token); err != nil {
+		if stored, err = s.vault.PutToken(ctx, tx, r.holder(account), c.Token); err != nil {
 			return effect{}, err
 		}
-		if err := s.vault.Record(ctx, tx, stored, event, "", eventActor(a), detail); err != nil {
+		if err := s.vault.Record(ctx, tx, stored, c.Event, "", eventActor(a), c.Detail); err != nil {
 			return effect{}, err
 		}
 		return effect{slug: r.Slug, accounts: []string{account}}, s.record(ctx, tx, a, audit.Entry{
 			Action: actionCredentialConnect, Target: r.target(),
-			Details: map[string]string{"account": account, "how": event},
+			Details: map[string]string{"account": account, "how": c.Event},
 		})
 	})
 	if err != nil {

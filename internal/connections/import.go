@@ -64,5 +64,5 @@ func (s *Service) ImportToken(ctx context.Context, a access.Actor, slug, account
 			token.ExpiresIn = time.Microsecond // The first call renews it.
 		}
 	}
-	return s.ConnectAccount(ctx, a, slug, account, token, credentials.EventImported, how)
+	return s.ConnectAccount(ctx, a, slug, account, Consented{Token: token, Event: credentials.EventImported, Detail: how})
 }

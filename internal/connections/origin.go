@@ -9,6 +9,7 @@ import (
 	"switchgear/db"
 	"switchgear/internal/access"
 	"switchgear/internal/credentials"
+	"switchgear/internal/fault"
 )
 
 // origin is where a connection goes to, as credentials are bound to it.
@@ -16,6 +17,20 @@ func (r row) origin() string { return credentials.OriginOf(r.BaseURL) }
 
 func (r row) holder(account string) credentials.Holder {
 	return credentials.Holder{ConnectionID: r.ID, Account: account, Origin: r.origin()}
+}
+
+// ErrMoved is the fault.Conflict CONNECTION_MOVED of secrets that were entered or consented to for another origin
+// than the connection goes to by now.
+func ErrMoved() error {
+	return fault.New(fault.Conflict, "CONNECTION_MOVED", "The connection goes to another address by now than when this was begun, so nothing was stored. Begin again if the new address is right.")
+}
+
+// still refuses what is for another origin than r goes to; empty is for any.
+func (r row) still(origin string) error {
+	if origin != "" && origin != r.origin() {
+		return ErrMoved()
+	}
+	return nil
 }
 
 // elsewhere reports whether the credential that is in use was entered for another origin than a definition goes

@@ -235,7 +235,7 @@ func TestConsentIsForItsAddress(t *testing.T) {
 	must(t, only(w.Create(t.Context(), admin(), d, "")))
 	connect := func(account string) {
 		t.Helper()
-		must(t, only(w.ConnectAccount(t.Context(), admin(), "stripe", account, oauth.Token{Access: "t-" + account, ExpiresIn: time.Hour}, credentials.EventConnected, "")))
+		must(t, only(w.ConnectAccount(t.Context(), admin(), "stripe", account, Consented{Token: oauth.Token{Access: "t-" + account, ExpiresIn: time.Hour}, Event: credentials.EventConnected})))
 	}
 	connect("default")
 	connect("zoe")
@@ -248,6 +248,24 @@ func TestConsentIsForItsAddress(t *testing.T) {
 	must(t, only(w.Activate(t.Context(), admin(), "stripe", 1, "", 0)))
 	w.wantSent("stripe", "default", "Bearer t-default")
 	w.wantRefused("stripe", "zoe")
+}
+
+// What was begun for another address than the connection goes to by now is not stored.
+func TestNothingIsStoredForAnotherAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create("stripe")
+	at := credentials.OriginOf(draft("stripe").BaseURL)
+	must(t, only(w.Update(t.Context(), admin(), "stripe", Draft{BaseURL: other}, "", 0)))
+	_, err := w.PutAccount(t.Context(), admin(), "stripe", "zoe", Auth{Fields: map[string]string{"token": "z"}, Origin: at}, "")
+	wantCode(t, err, fault.Conflict, "CONNECTION_MOVED")
+	_, err = w.ConnectAccount(t.Context(), admin(), "stripe", "zoe", Consented{Token: oauth.Token{Access: "t"}, Origin: at, Event: credentials.EventConnected})
+	wantCode(t, err, fault.Conflict, "CONNECTION_MOVED")
+	if accounts, err := w.Accounts(t.Context(), admin(), "stripe"); err != nil || len(accounts) != 1 {
+		t.Errorf("%d accounts, %v", len(accounts), err)
+	}
+	must(t, only(w.PutAccount(t.Context(), admin(), "stripe", "zoe", Auth{Fields: map[string]string{"token": "z"}, Origin: credentials.OriginOf(other)}, "")))
+	w.wantSent("stripe", "zoe", "Bearer z")
 }
 
 // An installation from before there were origins: what is stored is for where its connection went to.

@@ -30,7 +30,7 @@ func TestSlowTokenEndpointHoldsUpOneAccount(t *testing.T) {
 	})
 	s.prepare(dir, false)
 	n := s.reopen(dir, 0)
-	_, err := n.ConnectAccount(t.Context(), admin(), "api", "fresh", s.consent(), credentials.EventConnected, "")
+	_, err := n.ConnectAccount(t.Context(), admin(), "api", "fresh", Consented{Token: s.consent(), Event: credentials.EventConnected})
 	must(t, err)
 	slow.Store(true)
 

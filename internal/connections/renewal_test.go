@@ -206,7 +206,7 @@ func (s *tokenServer) prepare(dir string, fresh bool) {
 	d.Policy = json.RawMessage(`{"bulkhead":{"max_in_flight":25,"max_wait":"30s"},"rate_limits":[],"retry":{"max_attempts":2}}`)
 	_, err = n.Create(s.t.Context(), admin(), d, "")
 	must(s.t, err)
-	_, err = n.ConnectAccount(s.t.Context(), admin(), "api", "default", s.consent(), credentials.EventConnected, "")
+	_, err = n.ConnectAccount(s.t.Context(), admin(), "api", "default", Consented{Token: s.consent(), Event: credentials.EventConnected})
 	must(s.t, err)
 }
 
@@ -397,7 +397,7 @@ func TestKilledBeforeTheTokenIsStored(t *testing.T) {
 		t.Errorf("history: %+v", events[0])
 	}
 	// A person consents, and everything goes on with the same account.
-	_, err = n.ConnectAccount(t.Context(), admin(), "api", "default", s.consent(), credentials.EventConnected, "")
+	_, err = n.ConnectAccount(t.Context(), admin(), "api", "default", Consented{Token: s.consent(), Event: credentials.EventConnected})
 	must(t, err)
 	if got := callMany(t, gateway, 5); got[200] != 5 {
 		t.Errorf("after the consent: %v", got)

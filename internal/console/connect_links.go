@@ -11,6 +11,7 @@ import (
 
 	"switchgear/internal/connect"
 	"switchgear/internal/connections"
+	"switchgear/internal/credentials"
 	"switchgear/internal/credentials/authtype"
 	"switchgear/internal/fault"
 	connectview "switchgear/web/templates/connect"
@@ -129,7 +130,7 @@ func (p connectPages) visitWith(w http.ResponseWriter, r *http.Request, status i
 	if len(t.Fields()) == 0 {
 		return fault.New(fault.Conflict, "NOTHING_TO_ENTER", "This connection needs no credential.")
 	}
-	view.Server = hostOf(v.Connection.BaseURL)
+	view.Server, view.Origin = hostOf(v.Connection.BaseURL), credentials.OriginOf(v.Connection.BaseURL)
 	for _, f := range entered(t, v.Connection) {
 		view.Fields = append(view.Fields, connectionsview.AuthField{Name: f.Key, Label: f.Label, Type: f.Type, Help: f.Help, Required: f.Required, Secret: f.Secret})
 	}
@@ -168,7 +169,7 @@ func (p connectPages) enter(w http.ResponseWriter, r *http.Request) error {
 			values[f.Key] = text
 		}
 	}
-	session, err := p.Connect.Enter(r.Context(), token, clientIP(r), values)
+	session, err := p.Connect.Enter(r.Context(), token, clientIP(r), form.Get("origin"), values)
 	if fault.CodeOf(err) == connect.CodeLinkNotValid {
 		return p.gone(w, r, err)
 	}

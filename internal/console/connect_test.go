@@ -223,6 +223,8 @@ func (noTeller) Check(context.Context, access.Actor, string) error { return nil 
 
 func (noTeller) Ended(context.Context, connect.Session) error { return nil }
 
+var shownOrigin = regexp.MustCompile(`name="origin" value="([^"]+)"`)
+
 var madeLink = regexp.MustCompile(`value="http://[^"]+(/connect/[A-Za-z0-9_-]{43})"`)
 
 // Somebody without access to the console connects an account by a link, and enters a key by another one.
@@ -283,13 +285,33 @@ func TestConnectLinks(t *testing.T) {
 	}
 	// A key is entered where nobody has to consent.
 	path = link("static", "acme")
-	if _, _, page := s.do(t, person, http.MethodGet, path, nil); !strings.Contains(page, `name="auth.token"`) {
-		t.Error("the key is not asked for")
+	shownFor := func() string {
+		t.Helper()
+		_, _, page := s.do(t, person, http.MethodGet, path, nil)
+		found := shownOrigin.FindStringSubmatch(page)
+		if found == nil || !strings.Contains(page, `name="auth.token"`) {
+			t.Fatalf("the key is not asked for: %s", page)
+		}
+		return found[1]
 	}
+	shown := shownFor()
 	if status, _, page := s.form(t, person, path); status != http.StatusBadRequest || !strings.Contains(page, "Nothing was entered") {
 		t.Errorf("nothing entered: %d", status)
 	}
-	if status, _, page := s.form(t, person, path, "auth.token", "k"); status != http.StatusOK || !strings.Contains(page, "is connected") {
+	// The address is changed while the page is open: what was entered was for the old one.
+	if _, err := s.connections.Update(t.Context(), access.System(), "static", connections.Draft{BaseURL: "https://moved.example.com"}, "", 0); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, page := s.form(t, person, path, "auth.token", "k", "origin", shown); status != http.StatusConflict || !strings.Contains(page, "goes to another address by now") || !strings.Contains(page, "moved.example.com") {
+		t.Errorf("entered for another address: %d %s", status, page)
+	}
+	if status, _, _ := s.form(t, person, path, "auth.token", "k"); status != http.StatusConflict {
+		t.Errorf("entered for no address: %d", status)
+	}
+	if accounts, err := s.connections.Accounts(t.Context(), access.System(), "static"); err != nil || len(accounts) != 1 {
+		t.Errorf("stored: %v, %v", accounts, err)
+	}
+	if status, _, page := s.form(t, person, path, "auth.token", "k", "origin", shownFor()); status != http.StatusOK || !strings.Contains(page, "is connected") {
 		t.Errorf("entered: %d", status)
 	}
 	_, _, page = s.do(t, owner, http.MethodGet, "/connections/static/links", nil)

@@ -29,7 +29,7 @@ func TestCalendarOfCredentials(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.connections.ConnectAccount(t.Context(), access.System(), slug, "default", token, credentials.EventConnected, ""); err != nil {
+		if _, err := s.connections.ConnectAccount(t.Context(), access.System(), slug, "default", connections.Consented{Token: token, Event: credentials.EventConnected}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -82,9 +82,9 @@ func linkStates() []ui.State {
 	leave, again, key, keyWrong := visit, visit, visit, visit
 	leave.Leave = "https://github.com/login/oauth/authorize?client_id=x"
 	again.Problem, again.Code = "Consent was denied. Start again and allow the access.", "access_denied"
-	key.Interactive, key.Scopes, key.Server = false, nil, "api.example.com"
+	key.Interactive, key.Scopes, key.Server, key.Origin = false, nil, "api.example.com", "https://api.example.com"
 	key.Fields = []connections.AuthField{{Name: "token", Label: "Token", Type: "secret", Required: true, Secret: true, Help: "Sent as Authorization: Bearer. Paste the token alone."}}
-	keyWrong.Interactive, keyWrong.Scopes, keyWrong.Fields = false, nil, key.Fields
+	keyWrong.Interactive, keyWrong.Scopes, keyWrong.Fields, keyWrong.Server, keyWrong.Origin = false, nil, key.Fields, key.Server, key.Origin
 	keyWrong.Errors = map[string]string{"auth.fields.token": "Token is missing."}
 
 	ended := EndedView{Page: visit.Page, Now: now(), FlowID: "oaf_1", Name: "GitHub", Account: "acme", Status: "done", Server: "github.com", Interval: 5 * time.Second, ExpiresAt: now().Add(9 * time.Minute)}

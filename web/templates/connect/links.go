@@ -42,7 +42,9 @@ type VisitView struct {
 	Token                    string
 	Name, Account, Label, By string
 	// Server is who is asked, or what the credential is for.
-	Server      string
+	Server string
+	// Origin is what is entered is for; the form sends it along.
+	Origin      string
 	Interactive bool
 	Scopes      []string
 	// Leave is the address at the authorization server, once the consent has begun.
@@ -120,6 +122,8 @@ func guestFailure(code, server string) string {
 		return "The time to allow the access is over. Try again."
 	case "wrong_browser":
 		return "It was finished in another browser than it was begun in. Try again, and stay in one browser."
+	case "CLIENT_CHANGED", "CONNECTION_MOVED":
+		return "What is to be connected was changed meanwhile, so nothing was stored. Open the link again, and look whether it is still what you want."
 	case "login_required", "interaction_required", "consent_required", "account_selection_required":
 		return server + " asked for something that was not completed. Try again and do all that it asks for."
 	case "unreachable", "no_answer", "server_error", "temporarily_unavailable":

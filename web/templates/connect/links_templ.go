@@ -361,7 +361,7 @@ func Visit(v VisitView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Form{Action: v.action(), Submit: "Store", Full: true, Errors: v.Errors}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Form{Action: v.action(), Submit: "Store", Full: true, Errors: v.Errors, Hidden: map[string]string{"origin": v.Origin}}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
