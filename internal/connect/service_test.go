@@ -95,7 +95,12 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	err = store.InTx(t.Context(), func(tx *db.Tx) error {
-		_, err := tx.Exec(t.Context(), `INSERT INTO connections (id, slug, version, created_at, updated_at, name_key, kind, provider, environment, state, search_key)
+		_, err := tx.Exec(t.Context(), `INSERT INTO users (id, email, name, role, password_hash, created_at, updated_at, password_changed_at, search)
+			VALUES ('usr_1', 'ada@example.com', 'Ada', 'admin', '', 0, 0, 0, '')`)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(t.Context(), `INSERT INTO connections (id, slug, version, created_at, updated_at, name_key, kind, provider, environment, state, search_key)
 			VALUES ('con_1', 'github', 1, 0, 0, '', 'rest', '', '', 'active', '')`)
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 
 	"switchgear/db"
 	"switchgear/internal/access"
+	"switchgear/internal/audit"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/fault"
@@ -60,8 +61,14 @@ type NewSession struct {
 	Life time.Duration
 }
 
+// The audit actions of links. No entry holds one.
+const (
+	actionLinkCreate = "connect_link.create"
+	actionLinkRevoke = "connect_link.withdraw"
+)
+
 // CreateSession makes a link. It needs configure, then and whenever the link is used: it dies with the
-// right of who made it. The link is told this once; only a hash of it is stored.
+// right of who made it. The link is told this once; only a hash of it is stored. It is recorded in the audit log.
 func (s *Service) CreateSession(ctx context.Context, a access.Actor, n NewSession) (Session, string, error) {
 	if err := a.Require(access.PermissionConfigure); err != nil {
 		return Session{}, "", err
@@ -110,10 +117,67 @@ func (s *Service) CreateSession(ctx context.Context, a access.Actor, n NewSessio
 		ChannelID: n.ChannelID, Status: SessionPending, Actor: Actor{Kind: a.Kind, ID: a.ID, Name: a.Name},
 		CreatedAt: now, ExpiresAt: now.Add(n.Life), authority: a,
 	}
-	if err := s.store.insertSession(ctx, session, hash(token)); err != nil {
+	err = s.db.InTx(ctx, func(tx *db.Tx) error {
+		a, err := s.authorize(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		session.authority = a
+		if err := s.store.insertSession(ctx, tx, session, hash(token)); err != nil {
+			return err
+		}
+		return s.audit.Record(ctx, tx, session.entry(a, actionLinkCreate))
+	})
+	if err != nil {
 		return Session{}, "", fmt.Errorf("connect: create a session: %w", err)
 	}
 	return session, strings.TrimSuffix(s.publicURL(), "/") + "/connect/" + token, nil
+}
+
+// authorize checks within the change that the actor may make and withdraw links now: role and key may have changed
+// since the request began.
+func (s *Service) authorize(ctx context.Context, tx *db.Tx, a access.Actor) (access.Actor, error) {
+	switch a.Kind {
+	case access.KindAPIKey:
+		usable, err := s.store.keyUsable(ctx, tx, a.ID, s.now())
+		if err != nil {
+			return a, fmt.Errorf("connect: read the API key: %w", err)
+		}
+		if !usable {
+			return a, fault.New(fault.Unauthenticated, "INVALID_API_KEY", "This API key is not valid any more.")
+		}
+	case access.KindUser:
+		role, err := s.store.role(ctx, tx, a.ID)
+		if fault.Is(err, fault.NotFound) {
+			return a, fault.New(fault.Unauthenticated, "", "Your account is no longer active.")
+		}
+		if err != nil {
+			return a, fmt.Errorf("connect: read the actor: %w", err)
+		}
+		a.Role = role
+	}
+	return a, a.Require(access.PermissionConfigure)
+}
+
+// entry is what the record says of a link: which account of what, for whom and until when, and not the link.
+func (s Session) entry(a access.Actor, action string) audit.Entry {
+	details := map[string]string{"connection": s.Slug, "account": s.Account, "valid_until": s.ExpiresAt.UTC().Format(time.RFC3339)}
+	if s.Label != "" {
+		details["for"] = s.Label
+	}
+	if s.ReturnURL != "" {
+		details["leads_back_to"] = host(s.ReturnURL)
+	}
+	if s.ChannelID != "" {
+		details["tells"] = s.ChannelID
+	}
+	if s.Scopes != nil {
+		details["scopes"] = strings.Join(s.Scopes, " ")
+	}
+	return audit.Entry{
+		Actor: audit.Actor{Kind: a.Kind, ID: a.ID, Name: a.Name}, IP: a.IP, Action: action,
+		Target: audit.Target{Kind: "connect_link", ID: s.ID, Name: "account " + s.Account + " of " + s.Slug}, Details: details,
+	}
 }
 
 // checkReturn allows https, and http on this machine: the address gets no secret, but people are sent there.
@@ -162,7 +226,7 @@ func (s *Service) Sessions(ctx context.Context, a access.Actor, slug string, pag
 }
 
 // RevokeSession ends a link that has not led to anything: nothing is stored by it after this returned. It needs
-// configure. A link that was used stays as it is; one whose account is being stored is a fault.Conflict
+// configure, and is recorded in the audit log. A link that was used stays as it is; one whose account is being stored is a fault.Conflict
 // LINK_IN_USE.
 func (s *Service) RevokeSession(ctx context.Context, a access.Actor, id string) error {
 	if err := a.Require(access.PermissionConfigure); err != nil {
@@ -173,9 +237,22 @@ func (s *Service) RevokeSession(ctx context.Context, a access.Actor, id string) 
 		return noSession(err)
 	}
 	session.Status, session.EndedAt = SessionRevoked, db.Time(db.Micros(s.now()))
-	ok, err := s.store.revokeSession(ctx, session)
-	if err != nil || ok {
-		return err
+	var ok bool
+	err = s.db.InTx(ctx, func(tx *db.Tx) error {
+		a, err := s.authorize(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		if ok, err = s.store.revokeSession(ctx, tx, session); err != nil || !ok {
+			return err
+		}
+		return s.audit.Record(ctx, tx, session.entry(a, actionLinkRevoke))
+	})
+	if err != nil {
+		return fmt.Errorf("connect: withdraw %s: %w", session.ID, err)
+	}
+	if ok {
+		return nil
 	}
 	if session, err = s.store.session(ctx, "id", id); err != nil || session.Status != sessionUsed {
 		return err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 
 	"switchgear/db"
 	"switchgear/internal/access"
@@ -37,20 +38,33 @@ func scanSession(row interface{ Scan(dest ...any) error }) (Session, error) {
 	return s, nil
 }
 
-func (s store) insertSession(ctx context.Context, n Session, tokenHash string) error {
+// role is that of a user who may act now; fault.NotFound when there is none.
+func (store) role(ctx context.Context, tx *db.Tx, userID string) (access.Role, error) {
+	var role access.Role
+	err := tx.QueryRow(ctx, `SELECT role FROM users WHERE id = $1 AND disabled_at IS NULL`, userID).Scan(&role)
+	return role, err
+}
+
+// keyUsable reports whether an API key is neither revoked nor expired.
+func (store) keyUsable(ctx context.Context, tx *db.Tx, keyID string, now time.Time) (bool, error) {
+	var n int
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM api_keys
+		WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`, keyID, db.Micros(now)).Scan(&n)
+	return n > 0, err
+}
+
+func (store) insertSession(ctx context.Context, tx *db.Tx, n Session, tokenHash string) error {
 	scopes := make([]string, len(n.authority.Scopes))
 	for i, scope := range n.authority.Scopes {
 		scopes[i] = string(scope)
 	}
-	return s.db.InTx(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO connect_sessions (id, token_hash, connection_id, slug, account, label, scopes, return_url, channel_id,
-				status, error_code, error_text, actor_kind, actor_id, actor_name, actor_role, actor_scopes, created_at, expires_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', $11, $12, $13, $14, $15, $16, $17)`,
-			n.ID, tokenHash, n.ConnectionID, n.Slug, n.Account, n.Label, strings.Join(n.Scopes, " "), n.ReturnURL, n.ChannelID,
-			n.Status, n.Actor.Kind, n.Actor.ID, n.Actor.Name, string(n.authority.Role), strings.Join(scopes, " "),
-			db.Micros(n.CreatedAt), db.Micros(n.ExpiresAt))
-		return err
-	})
+	_, err := tx.Exec(ctx, `INSERT INTO connect_sessions (id, token_hash, connection_id, slug, account, label, scopes, return_url, channel_id,
+			status, error_code, error_text, actor_kind, actor_id, actor_name, actor_role, actor_scopes, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', $11, $12, $13, $14, $15, $16, $17)`,
+		n.ID, tokenHash, n.ConnectionID, n.Slug, n.Account, n.Label, strings.Join(n.Scopes, " "), n.ReturnURL, n.ChannelID,
+		n.Status, n.Actor.Kind, n.Actor.ID, n.Actor.Name, string(n.authority.Role), strings.Join(scopes, " "),
+		db.Micros(n.CreatedAt), db.Micros(n.ExpiresAt))
+	return err
 }
 
 // session finds one by its id or by the hash of its token.
@@ -100,18 +114,14 @@ func (s store) claimSession(ctx context.Context, id string) (ok bool, err error)
 }
 
 // revokeSession withdraws a session that is not being used. It reports whether it did.
-func (s store) revokeSession(ctx context.Context, n Session) (ok bool, err error) {
-	err = s.db.InTx(ctx, func(tx *db.Tx) error {
-		result, err := tx.Exec(ctx, `UPDATE connect_sessions SET status = $2, ended_at = $3 WHERE id = $1 AND status IN ($4, $5)`,
-			n.ID, n.Status, db.NullMicros(n.EndedAt), SessionPending, SessionFailed)
-		if err != nil {
-			return err
-		}
-		rows, err := result.RowsAffected()
-		ok = rows == 1
-		return err
-	})
-	return ok, err
+func (store) revokeSession(ctx context.Context, tx *db.Tx, n Session) (bool, error) {
+	result, err := tx.Exec(ctx, `UPDATE connect_sessions SET status = $2, ended_at = $3 WHERE id = $1 AND status IN ($4, $5)`,
+		n.ID, n.Status, db.NullMicros(n.EndedAt), SessionPending, SessionFailed)
+	if err != nil {
+		return false, err
+	}
+	rows, err := result.RowsAffected()
+	return rows == 1, err
 }
 
 // endSession stores the end of a session: of one that is claimed, or else of one that waits. It reports whether it

@@ -46,7 +46,7 @@ func (s *Service) Rollover(ctx context.Context, a access.Actor, slug, account st
 }
 
 // roll takes one step of a rotation: fn changes it within a transaction, in which the step is recorded as well.
-// It needs configure.
+// It needs configure; the way back needs operate, as every way back does.
 func (s *Service) roll(ctx context.Context, a access.Actor, slug, account, action, reason string, facts map[string]string,
 	fn func(tx *db.Tx, a access.Actor, r row) (effect, error),
 ) error {
@@ -57,7 +57,11 @@ func (s *Service) roll(ctx context.Context, a access.Actor, slug, account, actio
 	if reason, err = reasonLine(reason); err != nil {
 		return err
 	}
-	_, err = s.change(ctx, a, access.PermissionConfigure, func(tx *db.Tx, a access.Actor) (effect, error) {
+	need := access.PermissionConfigure
+	if action == actionCredentialRollback {
+		need = access.PermissionOperate
+	}
+	_, err = s.change(ctx, a, need, func(tx *db.Tx, a access.Actor) (effect, error) {
 		r, err := s.store.bySlug(ctx, tx, slug)
 		if err != nil {
 			return effect{}, noConnection(err)
@@ -231,7 +235,7 @@ func (s *Service) SwitchStaged(ctx context.Context, a access.Actor, slug, accoun
 	return o, err
 }
 
-// RollBackStaged puts the old credential of an account in use again, while it is kept. It needs configure. The
+// RollBackStaged puts the old credential of an account in use again, while it is kept. It needs operate. The
 // new one is staged again.
 func (s *Service) RollBackStaged(ctx context.Context, a access.Actor, slug, account, reason string, revision int64) (credentials.Rollover, error) {
 	var o credentials.Rollover

@@ -328,7 +328,10 @@ func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
 	}
 	draft.Auth.ExpiresOn = expiresOn(form, before.Day)
 	// What was entered builds on the version that the page showed, not on the newest.
-	view.Version, _ = strconv.Atoi(form.Get("version"))
+	var unknown error
+	if view.Version, unknown = seen(form, "version"); unknown != nil {
+		return unknown
+	}
 	view.Health.Checkable, view.Health.Check = true, healthPages(p).lastCheck(c.ID)
 	if form.Get("change") == "check" {
 		return p.checkSaved(w, r, c, p.complete(r, view, provider, values, c.AuthSecrets))

@@ -64,6 +64,9 @@ func TestRollbackOfWhatWasSeen(t *testing.T) {
 			strings.NewReader(url.Values{"reason": {"it was better"}, "version": {version}}.Encode()), "Content-Type", "application/x-www-form-urlencoded")
 		return status, page
 	}
+	if status, page := post("two"); status != http.StatusBadRequest || !strings.Contains(page, "Load the page again.") {
+		t.Errorf("no number: %d", status)
+	}
 	if status, page := post("2"); status != http.StatusConflict || !strings.Contains(page, "Somebody saved another version") || !strings.Contains(page, "it was better") {
 		t.Errorf("from a page that is too old: %d", status)
 	}

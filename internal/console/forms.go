@@ -73,6 +73,21 @@ func paging(q url.Values) (page, limit int) {
 	return page, limit
 }
 
+// seen reads the number of the state that a form was shown with, so that it is not applied to another. It is 0,
+// for whichever there is, when none was sent, as a program may do. Whatever is no number is refused: it is not
+// known what the form was meant for.
+func seen(form url.Values, field string) (int, error) {
+	text := form.Get(field)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fault.New(fault.Invalid, "INVALID_REVISION", "The form does not say which state it was made for. Load the page again.")
+	}
+	return n, nil
+}
+
 // reason reads why something with consequences is done. The console insists on one: whoever reads the
 // audit log later will ask.
 func reason(form url.Values) (string, error) {

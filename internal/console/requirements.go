@@ -133,7 +133,9 @@ func (p requirementPages) update(w http.ResponseWriter, r *http.Request) error {
 		Reason: form.Get("reason"),
 	}
 	// What was entered builds on the version that the page showed, not on the newest.
-	view.Version, _ = strconv.Atoi(form.Get("version"))
+	if view.Version, err = seen(form, "version"); err != nil {
+		return err
+	}
 	draft := c.Draft()
 	requirements, err := requirementsOf(form)
 	if err == nil {

@@ -30,7 +30,7 @@ func (p rotatePages) routes() []route {
 		{http.MethodPost, path, configure, p.stage},
 		{http.MethodPost, path + "/test", configure, p.test},
 		{http.MethodPost, path + "/switch", configure, p.switchTo},
-		{http.MethodPost, path + "/rollback", configure, p.rollBack},
+		{http.MethodPost, path + "/rollback", needs(access.PermissionOperate), p.rollBack},
 		{http.MethodGet, path + "/destroy", configure, p.ask(connectionsview.RotateDestroy)},
 		{http.MethodPost, path + "/destroy", configure, p.destroy},
 		{http.MethodGet, path + "/discard", configure, p.ask(connectionsview.RotateDiscard)},
@@ -142,9 +142,11 @@ func (p rotatePages) step(w http.ResponseWriter, r *http.Request, of connections
 	if err != nil {
 		return err
 	}
-	// What was sent without a number is meant for whatever there is.
-	revision, _ := strconv.ParseInt(form.Get("revision"), 10, 64)
-	done, err := do(form, chi.URLParam(r, "slug"), account, revision)
+	revision, err := seen(form, "revision")
+	if err != nil {
+		return err
+	}
+	done, err := do(form, chi.URLParam(r, "slug"), account, int64(revision))
 	if fault.Is(err, fault.PreconditionFailed) {
 		err = fault.New(fault.Conflict, fault.CodeOf(err), "Somebody took a step in the meantime. This is how it is now.")
 	}

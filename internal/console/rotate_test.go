@@ -169,6 +169,35 @@ func TestRotateOnThePage(t *testing.T) {
 		t.Errorf("replaced meanwhile: %d", status)
 	}
 
+	for _, wrong := range []string{"abc", "-1", "0", "99999999999999999999"} {
+		status, text = r.page("/rollback", "revision", wrong)
+		r.want("revision "+wrong, status, text, 400, "Load the page again.")
+	}
+	if got := r.token(); got != "new-canary-4711" {
+		t.Errorf("calls use %q", got)
+	}
+	// Whoever runs things sees the way back, and goes it; the rest is not theirs.
+	operator := r.signedIn(t, access.RoleOperator)
+	_, _, accounts = r.do(t, operator, http.MethodGet, "/connections/door/accounts", nil)
+	if !strings.Contains(accounts, `href="`+rotatePath+`"`) {
+		t.Error("the accounts do not lead an operator to the rotation")
+	}
+	_, _, text = r.do(t, operator, http.MethodGet, rotatePath, nil)
+	if !strings.Contains(text, `action="`+rotatePath+`/rollback"`) || strings.Contains(text, "/destroy") {
+		t.Errorf("what an operator sees: %s", text)
+	}
+	for _, step := range []string{"", "/test", "/switch", "/destroy", "/discard"} {
+		if status, _, _ := r.form(t, operator, rotatePath+step, "reason", "x"); status != http.StatusForbidden {
+			t.Errorf("an operator%s: %d", step, status)
+		}
+	}
+	owner := r.client
+	r.client = operator
+	status, text = r.page("/rollback", "revision", "")
+	r.client = owner
+	r.want("rolled back by an operator", status, text, 200, "The old credential is in use again.", "Rolled back")
+	status, text = r.page("/switch", "keep", "168h", "anyway", "on", "reason", "to see it again")
+	r.want("switched anew", status, text, 200, "Roll back")
 	status, text = r.page("/rollback", "revision", "")
 	r.want("rolled back", status, text, 200, "The old credential is in use again.", "Rolled back", "Send the test request")
 	if got := r.token(); got != "old-canary-4711" {

@@ -112,11 +112,13 @@ func (p connectionPages) activate(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
+	left, err := seen(form, "version")
+	if err != nil {
+		return err
+	}
 	why, err := reason(form)
 	if err == nil {
-		// Without a number, as a program may send it, whichever version is active is left.
-		seen, _ := strconv.Atoi(form.Get("version"))
-		_, err = p.Connections.Activate(r.Context(), actor(r), chi.URLParam(r, "slug"), n, why, seen)
+		_, err = p.Connections.Activate(r.Context(), actor(r), chi.URLParam(r, "slug"), n, why, left)
 	}
 	if fault.Is(err, fault.PreconditionFailed) {
 		err = fault.New(fault.Conflict, fault.CodeOf(err), "Somebody saved another version in the meantime. Look at the changes below again.")

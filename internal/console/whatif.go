@@ -59,7 +59,10 @@ func (p whatIfPages) ask(w http.ResponseWriter, r *http.Request) error {
 	view := connectionsview.FormView{Mode: connectionsview.ModeEdit, From: c.Slug}
 	values, draft, err := pages.entered(r, form, &view)
 	view.Slug = c.Slug
-	view.Version, _ = strconv.Atoi(form.Get("version"))
+	var unknown error
+	if view.Version, unknown = seen(form, "version"); unknown != nil {
+		return unknown
+	}
 	q := whatif.Question{Slug: c.Slug, Policy: draft.Policy}
 	if isFragment(r) {
 		var job *whatif.Job

@@ -341,7 +341,7 @@ func (v AccountsView) rows() []ui.Row {
 	out := make([]ui.Row, len(v.Rows))
 	for i, a := range v.Rows {
 		cells := []templ.Component{
-			ui.Name(a.Account, "", a.role()), a.chip(), a.credential(), a.ends(v.Now), ui.RelTime(a.UpdatedAt, v.Now), a.lastUsed(v.Now),
+			ui.Name(a.Account, "", a.role()), a.chip(), a.credential(v.Head.Slug), a.ends(v.Now), ui.RelTime(a.UpdatedAt, v.Now), a.lastUsed(v.Now),
 		}
 		if v.Head.CanConfigure {
 			cells = append(cells, a.actions(v.Head.Slug))
@@ -352,13 +352,13 @@ func (v AccountsView) rows() []ui.Row {
 }
 
 // credential is its type, with the fields that are set below it.
-func (c Credential) credential() templ.Component {
+func (c Credential) credential(slug string) templ.Component {
 	parts := []templ.Component{ui.Text(c.Auth)}
 	if len(c.Fields) > 0 {
 		parts = append(parts, fieldNames(c.Fields))
 	}
 	if text := c.rotation(); text != "" {
-		parts = append(parts, ui.Muted(text))
+		parts = append(parts, ui.Link(text, accountAddress(slug, c.Account, "rotate")))
 	}
 	if c.State == stateOtherOrigin {
 		parts = append(parts, ui.Muted("for "+c.EnteredFor))

@@ -37,6 +37,8 @@ func rotateStates() []ui.State {
 	long.Head, long.Account, long.Auth, long.Rotation.SwitchedBy, long.Rotation.Reason, long.Rotation.StagedBy = longHead(), longSlug(), longName, longName, longText, longName
 	reader := with(switched)
 	reader.Head.CanConfigure, reader.Head.CanOperate = false, false
+	operator := with(switched)
+	operator.Head.CanConfigure = false
 	question := with(switched)
 	unreasoned := with(func(v *RotateView, _ *Rotation) {
 		v.Form = RotateForm{Of: RotateDiscard, Errors: Errors{"reason": "Say why. The reason goes into the audit log."}}
@@ -70,6 +72,7 @@ func rotateStates() []ui.State {
 		}))),
 		whole(group, "needs consent", Rotate(refused)),
 		whole(group, "read-only", Rotate(reader)),
+		whole(group, "an operator goes back", Rotate(operator)),
 		whole(group, "long text", Rotate(long)),
 		whole(group, "destroy", RotateConfirm(question, RotateDestroy)),
 		whole(group, "discard, reason missing", RotateConfirm(unreasoned, RotateDiscard)),

@@ -185,9 +185,15 @@ func RotateState(v RotateView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if v.Head.CanConfigure && v.Refused == "" {
-				switch v.state() {
-				case "staged":
+			if v.Refused == "" {
+				switch {
+				case v.state() == "switched" && v.Head.CanOperate:
+					templ_7745c5c3_Err = v.ending().Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+				case !v.Head.CanConfigure || v.state() == "switched":
+				case v.state() == "staged":
 					templ_7745c5c3_Err = v.test().Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -197,11 +203,6 @@ func RotateState(v RotateView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					templ_7745c5c3_Err = v.switching().Render(ctx, templ_7745c5c3_Buffer)
-					if templ_7745c5c3_Err != nil {
-						return templ_7745c5c3_Err
-					}
-				case "switched":
-					templ_7745c5c3_Err = v.ending().Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -765,9 +766,15 @@ func (v RotateView) ending() templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<p>A rollback puts the old credential in use again at once; the new one is staged again, to be mended and tested.</p><p>Destroying deletes the old one here for good. End it at the service as well: until then it is good there.</p>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<p>A rollback puts the old credential in use again at once; the new one is staged again, to be mended and tested.</p>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
+					}
+					if v.Head.CanConfigure {
+						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "<p>Destroying deletes the old one here for good. End it at the service as well: until then it is good there.</p>")
+						if templ_7745c5c3_Err != nil {
+							return templ_7745c5c3_Err
+						}
 					}
 					return nil
 				})
@@ -775,14 +782,11 @@ func (v RotateView) ending() templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, " ")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, " ")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Actions(
-					ui.PostButton{Action: v.path("rollback"), Button: ui.Button{Label: "Roll back", Icon: "refresh"}, Hidden: v.hidden()},
-					ui.Button{Label: "Destroy the old one", Kind: ui.ButtonDanger, Href: v.path("destroy"), Opens: rotateDialog(RotateDestroy)},
-				).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Actions(v.endings()...).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -794,12 +798,21 @@ func (v RotateView) ending() templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Card{Title: "Roll back, or destroy the old one", Sub: v.kept()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var25), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Card{Title: word(v.Head.CanConfigure, "Roll back, or destroy the old one", "Roll back"), Sub: v.kept()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var25), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		return nil
 	})
+}
+
+// endings are the ways out of a switch. Whoever runs things may go back.
+func (v RotateView) endings() []templ.Component {
+	out := []templ.Component{ui.PostButton{Action: v.path("rollback"), Button: ui.Button{Label: "Roll back", Icon: "refresh"}, Hidden: v.hidden()}}
+	if v.Head.CanConfigure {
+		out = append(out, ui.Button{Label: "Destroy the old one", Kind: ui.ButtonDanger, Href: v.path("destroy"), Opens: rotateDialog(RotateDestroy)})
+	}
+	return out
 }
 
 func (v RotateView) path(parts ...string) string {
