@@ -306,11 +306,11 @@ func TestRotationNeedsConfigure(t *testing.T) {
 	w.behind(up)
 	operator, ctx := w.user(access.RoleOperator), t.Context()
 	for name, step := range map[string]func() error{
-		"stage":     func() error { return only(w.Stage(ctx, operator, "door", "default", Auth{Fields: newPassword()}, "")) },
-		"test":      func() error { _, _, err := w.TestStaged(ctx, operator, "door", "default", "", 0); return err },
-		"switch":    func() error { return only(w.SwitchStaged(ctx, operator, "door", "default", credentials.Switchover{})) },
-		"destroy":   func() error { return only(w.DestroyOld(ctx, operator, "door", "default", "", 0)) },
-		"discard":   func() error { return w.DiscardStaged(ctx, operator, "door", "default", "", 0) },
+		"stage":   func() error { return only(w.Stage(ctx, operator, "door", "default", Auth{Fields: newPassword()}, "")) },
+		"test":    func() error { _, _, err := w.TestStaged(ctx, operator, "door", "default", "", 0); return err },
+		"switch":  func() error { return only(w.SwitchStaged(ctx, operator, "door", "default", credentials.Switchover{})) },
+		"destroy": func() error { return only(w.DestroyOld(ctx, operator, "door", "default", "", 0)) },
+		"discard": func() error { return w.DiscardStaged(ctx, operator, "door", "default", "", 0) },
 	} {
 		if err := step(); !fault.Is(err, fault.Forbidden) {
 			t.Errorf("%s: %v", name, err)

@@ -4,15 +4,23 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/go-chi/chi/v5"
+
 	"switchgear/internal/access"
+	"switchgear/internal/calls"
 	"switchgear/internal/connections"
 	"switchgear/internal/runtime"
+	"switchgear/internal/runtime/breaker"
+	"switchgear/internal/whatif"
 )
 
 // past stores calls that began a second after each other, an hour ago: f failed, s succeeded.
@@ -140,4 +148,81 @@ func TestWhatIfOfARollback(t *testing.T) {
 	if c, _ := s.connections.Peek("orders"); c.Version != 4 {
 		t.Errorf("something was saved: version %d", c.Version)
 	}
+}
+
+// one is what replays go by, of one connection; they are held until their context ends.
+type one struct{}
+
+func (one) Find(context.Context, access.Actor, string) (connections.Connection, error) {
+	return connections.Connection{ID: "con_1", Slug: "orders"}, nil
+}
+
+func (one) PolicySet(connections.Connection, json.RawMessage) (runtime.PolicySet, error) {
+	return runtime.PolicySet{}, nil
+}
+
+func (one) Stretch(ctx context.Context, _ string, _, _ time.Time, _ int) (calls.Stretch, error) {
+	<-ctx.Done()
+	return calls.Stretch{}, ctx.Err()
+}
+
+func (one) Newest(_ context.Context, s calls.Stretch, _ int) (calls.Stretch, error) { return s, nil }
+
+func (one) EachPast(context.Context, calls.Stretch, func(page []calls.Past) error) error { return nil }
+
+func (one) Dropped() int64 { return 0 }
+
+func (one) Snapshot(breaker.Key) (breaker.Snapshot, bool) { return breaker.Snapshot{}, false }
+
+// A replay that waits for its turn says so and can be stopped. Whoever waits for it meanwhile is answered with
+// nothing, which is no failure.
+func TestWhatIfIsStoppedWhileItWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		svc, err := whatif.New(whatif.Deps{Connections: one{}, Calls: one{}, Breakers: one{}, Now: time.Now}, whatif.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, me := whatIfPages{&Console{Deps: Deps{WhatIf: svc, Now: time.Now}}}, access.Actor{Kind: access.KindUser, ID: "usr_1"}
+		ask := func(method, job string, h handler) (int, string) {
+			params := chi.NewRouteContext()
+			params.URLParams.Add("slug", "orders")
+			params.URLParams.Add("job", job)
+			ctx := context.WithValue(context.WithValue(t.Context(), chi.RouteCtxKey, params), visitorKey{}, visitor{actor: me, signedIn: true})
+			r := httptest.NewRequestWithContext(ctx, method, "/", nil)
+			r.Header.Set("HX-Request", "true")
+			w := httptest.NewRecorder()
+			if err := h(w, r); err != nil {
+				t.Error(err)
+			}
+			return w.Code, w.Body.String()
+		}
+		var group sync.WaitGroup
+		busy, end := context.WithCancel(t.Context())
+		group.Go(func() { _, _ = svc.Ask(busy, me, whatif.Question{Slug: "orders"}) })
+		synctest.Wait() // It has the turn from here on.
+		group.Go(func() { _ = svc.Serve(busy) })
+		job, err := svc.Start(t.Context(), me, whatif.Question{Slug: "orders"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, page := ask(http.MethodGet, job.ID, p.follow); status != http.StatusOK || !strings.Contains(page, "Waiting for its turn") || !strings.Contains(page, "/what-if/"+job.ID+"/cancel") {
+			t.Errorf("while it waits: %d %s", status, page)
+		}
+		group.Go(func() {
+			if status, page := ask(http.MethodGet, job.ID, p.follow); status != http.StatusOK || page != `<div id="what-if" class="live-region" tabindex="-1"></div>` {
+				t.Errorf("who waited for it: %d %s", status, page)
+			}
+		})
+		synctest.Wait() // They wait for its end.
+		if status, page := ask(http.MethodPost, job.ID, p.cancel); status != http.StatusOK || page != `<div id="what-if" class="live-region" tabindex="-1"></div>` {
+			t.Errorf("stopped: %d %s", status, page)
+		}
+		synctest.Wait()
+		if status, page := ask(http.MethodGet, job.ID, p.follow); status != http.StatusOK || !strings.Contains(page, "There is no such replay") {
+			t.Errorf("after it was stopped: %d %s", status, page)
+		}
+		end()
+		group.Wait()
+	})
 }
