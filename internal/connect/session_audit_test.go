@@ -12,10 +12,10 @@ import (
 	"switchgear/internal/fault"
 )
 
-func (w *world) exec(query string, args ...any) {
+func (w *world) exec(query string) {
 	w.t.Helper()
 	err := w.db.InTx(w.t.Context(), func(tx *db.Tx) error {
-		_, err := tx.Exec(w.t.Context(), query, args...)
+		_, err := tx.Exec(w.t.Context(), query)
 		return err
 	})
 	if err != nil {
