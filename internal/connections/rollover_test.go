@@ -460,7 +460,7 @@ func TestVersionsOfARotation(t *testing.T) {
 	must(t, only(w.RollBackStaged(t.Context(), admin(), "door", "default", "refused", 0)))
 	list, err := w.Versions(t.Context(), admin(), "door")
 	must(t, err)
-	var got []string
+	got := make([]string, 0, len(list))
 	for _, v := range list {
 		got = append(got, v.Cause+": "+v.Reason)
 	}
