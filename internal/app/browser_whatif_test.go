@@ -7,16 +7,6 @@ import (
 	"switchgear/internal/runtime"
 )
 
-// containsAll reports whether text holds each of parts.
-func containsAll(text string, parts ...string) bool {
-	for _, p := range parts {
-		if !strings.Contains(text, p) {
-			return false
-		}
-	}
-	return true
-}
-
 // The settings of a breaker are edited, and tried on the recorded calls before they are saved: with scripts,
 // without, and once more before a version is brought back.
 func whatIfJourney(j *journey) {

@@ -9,11 +9,19 @@ import (
 func TestPolicyIsFoldedByProtection(t *testing.T) {
 	t.Parallel()
 	v := TabView{Settings: []Setting{
-		{"attempt_timeout", "0s", "product"}, {"breaker.enabled", "true", "product"}, {"breaker.min_calls", "2", "connection"}, {"breaker.window", "5s", "operation"},
-		{"cache.ttl", "0s", "product"}, {"operations", "[]", "product"}, {"rate_limit_wait", "1s", "provider"}, {"timeout", "30s", "product"},
+		{"attempt_timeout", "0s", "product"},
+		{"breaker.enabled", "true", "product"},
+		{"breaker.min_calls", "2", "connection"},
+		{"breaker.window", "5s", "operation"},
+		{"cache.ttl", "0s", "product"},
+		{"operations", "[]", "product"},
+		{"rate_limit_wait", "1s", "provider"},
+		{"timeout", "30s", "product"},
 	}}
-	var labels, breaker []string
-	for _, p := range v.protections() {
+	var breaker []string
+	protections := v.protections()
+	labels := make([]string, 0, len(protections))
+	for _, p := range protections {
 		labels = append(labels, p.label())
 		if p.id == "breaker" {
 			for _, s := range p.settings {
