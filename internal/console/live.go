@@ -43,9 +43,6 @@ func topicPermission(topic string) (guard, bool) {
 	case "sessions":
 		return signedIn(), true
 	}
-	if strings.HasPrefix(topic, breakers.TopicOf("")) { // of one connection
-		return needs(access.PermissionSystemRead), true
-	}
 	return guard{}, false
 }
 

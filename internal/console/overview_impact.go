@@ -231,9 +231,9 @@ func failures(f calls.Figures) []overviewview.Outcome {
 }
 
 // changedBefore is the last change of a connection before its incident, if there was one lately. What the
-// incident itself is about, such as a pause, is none.
+// incident itself is about, such as a pause, is none; nor is there one where a person made the breaker what it is.
 func (p overviewPages) changedBefore(r *http.Request, c *health.Item) (*overviewview.Changed, error) {
-	if c.Version < 2 || c.Status.Since.Sub(c.CreatedAt) < 0 || byHand(c.Status.Breaker) {
+	if c.Version < 2 || c.Status.Since.Sub(c.CreatedAt) < 0 || c.Status.Actor() != "" {
 		return nil, nil //nolint:nilnil // No change is no error.
 	}
 	versions, err := p.Connections.Versions(r.Context(), actor(r), c.Slug)
@@ -257,19 +257,6 @@ func (p overviewPages) changedBefore(r *http.Request, c *health.Item) (*overview
 		return out, nil
 	}
 	return nil, nil //nolint:nilnil // As above.
-}
-
-// byHand reports whether a person made a breaker what it is: then no change of the connection did.
-func byHand(b *breaker.Snapshot) bool {
-	switch {
-	case b == nil:
-		return false
-	case b.State == breaker.StateForcedOpen:
-		return true
-	case b.State == breaker.StateHeld:
-		return b.Hold.Actor != ""
-	}
-	return b.Last.To == b.State && b.Last.Actor != ""
 }
 
 // course are durations as the points of a line. A minute without calls has no latency: the line goes on as

@@ -251,7 +251,7 @@ func (s *Service) follow(it *item) {
 		m.state, m.since = st.State, since
 		if from != "" || st.State != StateIdle && st.State != StateNotSetUp { // that nothing is known of what never was called is no news
 			s.changed, f.words = true, true
-			s.pending = append(s.pending, Change{ConnectionID: f.standing.ID, At: since, From: from, To: st.State, Why: f.status().Why, Actor: st.actor()})
+			s.pending = append(s.pending, Change{ConnectionID: f.standing.ID, At: since, From: from, To: st.State, Why: f.status().Why, Actor: st.Actor()})
 			f.words = false
 		}
 	}

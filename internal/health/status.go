@@ -58,8 +58,8 @@ type Status struct {
 	Account string
 }
 
-// actor is the person who made it so, by a command to the breaker that decided.
-func (s *Status) actor() string {
+// Actor is the person who made it so, by a command to the breaker that decided.
+func (s *Status) Actor() string {
 	b := s.Breaker
 	switch {
 	case b == nil:
