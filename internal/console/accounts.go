@@ -73,6 +73,7 @@ func (p connectionPages) accountsView(r *http.Request, form url.Values, problems
 		}
 	}
 	view.Form.Auth = authFields(view.Form.AuthType, provider, values, secrets)
+	view.Form.Consented = consented(view.Form.AuthType)
 	if view.Form.Shares = sharesClient(view.Form.Account, view.Form.AuthType, stored); view.Form.Shares {
 		view.Form.Auth = sharedFields(view.Form.Auth, values)
 	}

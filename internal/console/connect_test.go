@@ -216,6 +216,54 @@ func TestConnectIsForWhoMayConfigure(t *testing.T) {
 	}
 }
 
+// A secret that an account has of its own is not taken to another server by a change of the client that it shares the
+// rest with: the pages say so, and what to do.
+func TestConnectKeepsTheSecretOfAnAccountAtItsServer(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	server := s.consentAt(t)
+	owner := s.signedIn(t, access.RoleOwner)
+	own := []string{"account", "own", "auth_type", "oauth2_authorization_code", "auth.client_secret", "canary-own"}
+	if status, _, page := s.form(t, owner, "/connections/acme/accounts", own...); status != http.StatusSeeOther {
+		t.Fatalf("the account: %d %s", status, page)
+	}
+	move := func(to string) {
+		t.Helper()
+		_, err := s.connections.PutAccount(t.Context(), access.System(), "acme", "default", connections.Auth{Fields: map[string]string{
+			"authorize_url": to + "/oauth/authorize", "token_url": to + "/oauth/token", "client_id": "app", "client_secret": clientSecret, "scopes": "read write",
+		}}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const path = "/connections/acme/accounts/own/connect"
+	_, header, _ := s.form(t, owner, path, "scope", "read") // before the change
+	begun := header.Get("Location")
+	move("https://collect.example.net")
+	for name, ask := range map[string]func() (int, http.Header, string){
+		"the page":      func() (int, http.Header, string) { return s.do(t, owner, http.MethodGet, path, nil) },
+		"its button":    func() (int, http.Header, string) { return s.form(t, owner, path, "scope", "read") },
+		"one under way": func() (int, http.Header, string) { return s.do(t, owner, http.MethodGet, begun, nil) },
+	} {
+		status, _, page := ask()
+		if status != http.StatusBadRequest || strings.Contains(page, "canary-own") {
+			t.Errorf("%s: %d", name, status)
+		}
+		for _, want := range []string{"Token URL leads to another server now. Client secret was entered for the one before", "take the client of the connection back"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s does not say %q", name, want)
+			}
+		}
+	}
+	if status, _, _ := s.do(t, owner, http.MethodGet, "/connections/acme/accounts/default/connect", nil); status != http.StatusOK {
+		t.Errorf("the account with the client itself: %d", status)
+	}
+	move(server)
+	if status, _, _ := s.do(t, owner, http.MethodGet, path, nil); status != http.StatusOK {
+		t.Errorf("back at the server: %d", status)
+	}
+}
+
 // noTeller tells nobody.
 type noTeller struct{}
 

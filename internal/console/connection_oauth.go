@@ -36,6 +36,12 @@ func grantOf(kind string) (string, bool) {
 	return granted.Grant(), true
 }
 
+// consented reports whether a person consents to accounts of an auth type.
+func consented(kind string) bool {
+	t, err := authtype.Lookup(kind)
+	return err == nil && authtype.Interactive(t)
+}
+
 // completeOAuth fills in what the form shows of an authorization server beside what was entered.
 func (p connectionPages) completeOAuth(view *connectionsview.FormView, provider string) {
 	grant, ok := grantOf(view.AuthType)
@@ -48,6 +54,7 @@ func (p connectionPages) completeOAuth(view *connectionsview.FormView, provider 
 		o = &connectionsview.OAuthForm{}
 	}
 	o.CanRegister = grant != authtype.GrantJWTBearer
+	o.Consented = consented(view.AuthType) && view.Mode == connectionsview.ModeEdit
 	o.RedirectURI, o.RedirectOpen = "", false
 	if grant == authtype.GrantAuthorizationCode {
 		c := connections.Connection{Provider: provider}

@@ -22,12 +22,13 @@ func outdated(t authtype.Type, oldType string, before, after map[string]string) 
 	if !authtype.Interactive(t) {
 		return !maps.Equal(before, after) // It can be had anew at any time.
 	}
-	for _, key := range []string{"client_id", "token_url", "authorize_url", "device_authorization_url"} {
-		if before[key] != after[key] {
+	for _, key := range []string{"token_url", "authorize_url", "device_authorization_url"} {
+		// Another path is the same server, which knows the consent.
+		if before[key] != after[key] && OriginOf(before[key]) != OriginOf(after[key]) {
 			return true
 		}
 	}
-	return false
+	return before["client_id"] != after["client_id"]
 }
 
 // clientOf returns the values of the default account where another account shares its client: kinds that a
@@ -78,7 +79,8 @@ func under(client, values map[string]string) map[string]string {
 }
 
 // Client returns the settings of the OAuth client of an account, secrets included, for a request to its
-// authorization server. It must not be kept, shown or logged.
+// authorization server. It must not be kept, shown or logged. A secret that would go to another server than it was
+// entered for is a fault.Invalid AUTH_FIELD_REQUIRED.
 func (v *Vault) Client(ctx context.Context, tx *db.Tx, connectionID, account string) (oauth.Config, authtype.Granted, error) {
 	r, err := v.store.current(ctx, tx, connectionID, account)
 	if fault.Is(err, fault.NotFound) && account != DefaultAccount {
@@ -108,9 +110,14 @@ func (v *Vault) client(ctx context.Context, q reader, r sealedRow) (oauth.Config
 	if err != nil {
 		return oauth.Config{}, nil, err
 	}
-	own, err := v.open(r)
+	own, servers, err := v.openClient(r)
 	if err != nil {
 		return oauth.Config{}, nil, err
+	}
+	if hasServers(t, r.Account) {
+		if err := atTheirServers(t, servers, shared, own); err != nil {
+			return oauth.Config{}, nil, err
+		}
 	}
 	return oauth.ConfigOf(under(shared, own)), granted, nil
 }

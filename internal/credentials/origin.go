@@ -142,7 +142,7 @@ func rebound(t authtype.Type, old sealedRow, before, values map[string]string, o
 		f.Label+" was entered for another address than the connection goes to now. Enter it again, too.")
 }
 
-// Bind binds what was stored before secrets had an origin, and tokens an authorization server, within tx. origin
+// Bind binds what was stored before secrets had an origin, and tokens and clients of accounts an authorization server, within tx. origin
 // says where the connection went to that used a version of a credential. It returns how many values it bound; one that does not open is left.
 func (v *Vault) Bind(ctx context.Context, tx *db.Tx, origin func(c Credential) (string, error)) (int, error) {
 	unbound, err := v.store.unbound(ctx, tx)
@@ -162,6 +162,10 @@ func (v *Vault) Bind(ctx context.Context, tx *db.Tx, origin func(c Credential) (
 			return bound, fmt.Errorf("credentials: bind %s: %w", u.ID, err)
 		}
 		bound++
+	}
+	clients, err := v.bindClients(ctx, tx)
+	if bound += clients; err != nil {
+		return bound, err
 	}
 	tokens, err := v.store.unboundTokens(ctx, tx)
 	if err != nil {

@@ -212,6 +212,9 @@ func (v *Vault) ask(ctx context.Context, r sealedRow, lease string) (*heldToken,
 		return nil, err
 	}
 	cfg, granted, err := v.client(ctx, v.store.db, r)
+	if clientElsewhere(err) {
+		return v.failed(ctx, r, lease, failure{code: oauth.CodeOtherServer})
+	}
 	if err != nil {
 		return unsent(err)
 	}

@@ -101,6 +101,10 @@ func (v *Vault) revocation(ctx context.Context, tx *db.Tx, r sealedRow) Revocati
 	if err == nil {
 		out.cfg, _, err = v.client(ctx, tx, r)
 	}
+	if clientElsewhere(err) {
+		out.problem = oauth.CodeOtherServer
+		return out
+	}
 	if err != nil { // It is deleted all the same.
 		out.problem = fault.CodeOf(err)
 		return out

@@ -2,7 +2,12 @@ package credentials
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"net"
 	"net/http"
@@ -218,4 +223,201 @@ func TestTokensStayAtTheirServer(t *testing.T) {
 		}
 		told(w, DefaultAccount, Revoked{RevokedFailed, oauth.CodeOtherServer})
 	})
+}
+
+func signingKey(t *testing.T) string {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// The secret of a client that an account has of its own goes to no other server when the client that it shares the
+// rest with is changed, and that of a shared client to none that an account names.
+func TestSecretOfAnAccountStaysAtItsServer(t *testing.T) {
+	t.Parallel()
+	const here, there, kind = "https://as.example.com", "https://collect.example.net", "oauth2_authorization_code"
+	shared := func(w *tokenWorld, at string, more ...string) {
+		w.put(DefaultAccount, kind, append([]string{"authorize_url", at + "/authorize", "token_url", at + "/token", "client_id", "switchgear", "client_secret", "theirs"}, more...)...)
+	}
+	try := func(w *tokenWorld, account string, pairs ...string) error {
+		return w.db.InTx(t.Context(), func(tx *db.Tx) error {
+			_, err := w.Put(t.Context(), tx, holderOf(account), kind, mapOf(pairs))
+			return err
+		})
+	}
+	// refused wants the client of an account not to be used: about a field, with what to do.
+	refused := func(w *tokenWorld, account, field string) {
+		t.Helper()
+		err := w.db.InTx(t.Context(), func(tx *db.Tx) error {
+			cfg, _, err := w.Client(t.Context(), tx, "con_1", account)
+			if cfg.ClientSecret != "" {
+				t.Errorf("%s: the client is told to be at %s", account, cfg.TokenURL)
+			}
+			return err
+		})
+		wantCode(t, err, fault.Invalid, "AUTH_FIELD_REQUIRED")
+		if f, ok := errors.AsType[*fault.Error](err); !ok || f.Details.Field != authtype.FieldPath(field) || f.Details.Suggestion == "" {
+			t.Errorf("about %+v", err)
+		}
+	}
+	used := func(w *tokenWorld, account, secret, at string) {
+		t.Helper()
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			cfg, _, err := w.Client(ctx, tx, "con_1", account)
+			if cfg.ClientSecret != secret || OriginOf(cfg.TokenURL) != at {
+				t.Errorf("%s: the secret is used at %s", account, cfg.TokenURL)
+			}
+			return err
+		})
+	}
+	own := []string{"client_id", "acme", "client_secret", "own"}
+	t.Run("the shared client is changed", func(t *testing.T) {
+		t.Parallel()
+		w := newTokenWorld(t, rotating)
+		w.put("acme", kind, own...)
+		w.put("plain", kind)
+		used(w, "acme", "own", here)
+		shared(w, there)
+		refused(w, "acme", "client_secret")
+		used(w, "plain", "theirs", there)
+		w.put("acme", kind, "client_id", "acme", "scopes", "read") // Nothing secret: it stays where it was.
+		refused(w, "acme", "client_secret")
+		shared(w, here)
+		used(w, "acme", "own", here)
+		shared(w, there)
+		w.put("acme", kind, own...) // the same one, by who knows it
+		used(w, "acme", "own", there)
+	})
+	t.Run("another endpoint of the shared client", func(t *testing.T) {
+		t.Parallel()
+		for _, key := range []string{"revoke_url", "device_authorization_url"} {
+			w := newTokenWorld(t, rotating)
+			kind := map[string]string{"revoke_url": kind, "device_authorization_url": "oauth2_device_code"}[key]
+			client := []string{"token_url", here + "/token", "client_id", "switchgear", "client_secret", "theirs", "device_authorization_url", here + "/device"}
+			if kind != "oauth2_device_code" {
+				client = append(client[:6:6], "authorize_url", here+"/authorize")
+			}
+			w.put(DefaultAccount, kind, client...)
+			w.put("acme", kind, own...)
+			w.put(DefaultAccount, kind, append(client, key, here+"/v2")...)
+			used(w, "acme", "own", here)
+			w.put(DefaultAccount, kind, append(client, key, there)...)
+			refused(w, "acme", "client_secret")
+		}
+	})
+	t.Run("one of two secrets is entered again", func(t *testing.T) {
+		t.Parallel()
+		w := newTokenWorld(t, rotating)
+		mine := append([]string{"algorithm", "ES256"}, own...)
+		both := append([]string{"private_key", signingKey(t)}, mine...)
+		w.put("acme", kind, both...)
+		shared(w, there)
+		err := try(w, "acme", mine...)
+		wantCode(t, err, fault.Invalid, "AUTH_FIELD_REQUIRED")
+		if f, ok := errors.AsType[*fault.Error](err); !ok || f.Details.Field != authtype.FieldPath("private_key") {
+			t.Errorf("about %+v", err)
+		}
+		refused(w, "acme", "client_secret")
+		w.put("acme", kind, both...)
+		used(w, "acme", "own", there)
+	})
+	t.Run("a server of the account", func(t *testing.T) {
+		t.Parallel()
+		w := newTokenWorld(t, rotating)
+		public := []string{"authorize_url", here + "/authorize", "token_url", here + "/token", "client_id", "switchgear"}
+		w.tx(func(ctx context.Context, tx *db.Tx) error { return w.Delete(ctx, tx, "con_1", DefaultAccount) })
+		w.put(DefaultAccount, kind, public...)
+		w.put("acme", kind, "token_url", there+"/token")
+		used(w, "acme", "", there) // There is nothing secret of a public client.
+		shared(w, here)
+		refused(w, "acme", "client_secret")
+		w.put("acme", kind, "token_url", there+"/token", "client_secret", "own")
+		used(w, "acme", "own", there)
+	})
+	t.Run("with a token of it", func(t *testing.T) {
+		t.Parallel()
+		w := newTokenWorld(t, rotating)
+		w.put("acme", kind, own...)
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.PutToken(ctx, tx, holderOf("acme"), oauth.Token{Access: "a", Refresh: "r", ExpiresIn: time.Minute})
+			return err
+		})
+		w.pass(2 * time.Minute)
+		shared(w, there, "revoke_url", there+"/revoke")
+		_, err := sent(t, w.set(w.Vault), "acme")
+		wantCode(t, err, fault.Unavailable, "CREDENTIAL_RENEWAL_FAILED")
+		if gone, got := w.revoke("acme"); got != (Revoked{RevokedFailed, oauth.CodeOtherServer}) {
+			t.Errorf("revoked %s: %+v", gone.Of().Account, got)
+		}
+		if asked := w.endpoint.Asked("refresh_token") + w.endpoint.Asked("revoke"); asked > 0 {
+			t.Errorf("the server was asked %d times", asked)
+		}
+	})
+	t.Run("of an older release", func(t *testing.T) {
+		t.Parallel()
+		w := newTokenWorld(t, rotating)
+		w.put("acme", kind, own...)
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			r, err := w.store.current(ctx, tx, "con_1", "acme")
+			if err != nil {
+				return err
+			}
+			if r.sealed, r.keyID, err = w.sealer.Seal(r.aad(), []byte(`{"client_id":"acme","client_secret":"own"}`)); err != nil {
+				return err
+			}
+			return w.store.bind(ctx, tx, r)
+		})
+		refused(w, "acme", "client_secret") // not before it is bound
+		for _, want := range []int{1, 0} {
+			w.tx(func(ctx context.Context, tx *db.Tx) error {
+				n, err := w.Bind(ctx, tx, func(Credential) (string, error) { return upstream, nil })
+				if n != want {
+					t.Errorf("%d values were bound, want %d", n, want)
+				}
+				return err
+			})
+		}
+		used(w, "acme", "own", here)
+		shared(w, there)
+		refused(w, "acme", "client_secret")
+	})
+}
+
+// A consent stays with the server that it was given at: another path of the same server forgets none.
+func TestConsentStaysWithItsServer(t *testing.T) {
+	t.Parallel()
+	const here = "https://as.example.com"
+	for name, c := range map[string]struct {
+		change []string
+		kept   bool
+	}{
+		"the path of the token URL":         {[]string{"token_url", here + "/v2/token"}, true},
+		"the path of the authorize URL":     {[]string{"authorize_url", here + "/v2/authorize"}, true},
+		"the same port, written out":        {[]string{"token_url", "https://AS.example.com:443/token"}, true},
+		"a new secret":                      {[]string{"client_secret", "another"}, true},
+		"scopes":                            {[]string{"scopes", "read"}, true},
+		"another host of the token URL":     {[]string{"token_url", "https://other.example.com/token", "client_secret", "another"}, false},
+		"another port of the token URL":     {[]string{"token_url", here + ":8443/token", "client_secret", "another"}, false},
+		"another scheme of the token URL":   {[]string{"token_url", "http://as.example.com/token", "client_secret", "another"}, false},
+		"another host of the authorize URL": {[]string{"authorize_url", "https://other.example.com/authorize"}, false},
+		"another client":                    {[]string{"client_id", "another", "client_secret", "another"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newTokenWorld(t, rotating)
+			values := append([]string{"authorize_url", here + "/authorize", "token_url", here + "/token", "client_id", "switchgear"}, c.change...)
+			w.put(DefaultAccount, "oauth2_authorization_code", values...)
+			got, err := authorized(t.Context(), w.set(w.Vault))
+			if c.kept && (err != nil || got != "Bearer access-1") || !c.kept && fault.CodeOf(err) != "CREDENTIAL_NOT_CONNECTED" {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -134,11 +135,11 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, h Holder, authType string, v
 	if exists && old.AuthType == authType && leavesAsIs(t, old.Settings, values) {
 		return old.Credential, authtype.CheckOrigin(t, old.Settings, h.Origin)
 	}
-	before := map[string]string{}
+	before, servers := map[string]string{}, []string(nil)
 	if exists && old.AuthType == authType {
 		// What does not open cannot be kept; the checks below then ask for it again.
-		if opened, err := v.open(old); err == nil {
-			before = opened
+		if opened, known, err := v.openClient(old); err == nil {
+			before, servers = opened, known
 		}
 	}
 	client, err := v.clientOf(ctx, tx, t, connectionID, account)
@@ -162,11 +163,17 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, h Holder, authType string, v
 	if err != nil {
 		return Credential{}, err
 	}
-	if exists && old.AuthType == authType && old.State == StateActive && maps.Equal(before, after) && (origin == old.origin || authtype.Interactive(t)) {
+	bound := servers
+	if hasServers(t, account) {
+		if bound, err = reboundClient(t, servers, before, values, under(client, after)); err != nil {
+			return Credential{}, err
+		}
+	}
+	if exists && old.AuthType == authType && old.State == StateActive && maps.Equal(before, after) && slices.Equal(bound, servers) && (origin == old.origin || authtype.Interactive(t)) {
 		return old.Credential, nil
 	}
 	if !exists {
-		next := sealedRow{Credential: newCredential(connectionID, account, v.moment())}
+		next := sealedRow{Credential: newCredential(connectionID, account, v.moment()), servers: bound}
 		next.AuthType, next.origin = authType, origin
 		next.Settings, next.Marks = described(t, nil, before, after)
 		return v.write(ctx, tx, next, after, true)
@@ -175,7 +182,7 @@ func (v *Vault) Put(ctx context.Context, tx *db.Tx, h Holder, authType string, v
 		return Credential{}, err
 	}
 	next := old
-	next.AuthType, next.origin = authType, origin
+	next.AuthType, next.origin, next.servers = authType, origin, bound
 	next.Settings, next.Marks = described(t, old.Marks, before, after)
 	next.expiryOf(old)
 	return v.replace(ctx, tx, t, old, before, next, after)
@@ -262,12 +269,7 @@ func (v *Vault) write(ctx context.Context, tx *db.Tx, c sealedRow, values map[st
 	c.Version++
 	c.State, c.UpdatedAt, c.Fields = StateActive, v.moment(), fieldsOf(c.Settings, c.Marks)
 	c.Origin = c.boundTo()
-	plaintext, err := json.Marshal(values)
-	if err != nil {
-		return Credential{}, fmt.Errorf("credentials: encode %s: %w", c.ID, err)
-	}
-	c.sealed, c.keyID, err = v.sealer.Seal(c.aad(), plaintext)
-	clear(plaintext)
+	err := v.seal(&c, values)
 	if err != nil {
 		return Credential{}, err
 	}
@@ -286,6 +288,21 @@ func (v *Vault) write(ctx context.Context, tx *db.Tx, c sealedRow, values map[st
 		return Credential{}, fmt.Errorf("credentials: store %s: %w", c.ID, err)
 	}
 	return c.Credential, nil
+}
+
+// seal seals values, and beside them the servers that they were entered for, in a row.
+func (v *Vault) seal(r *sealedRow, values map[string]string) error {
+	if len(r.servers) > 0 {
+		values = maps.Clone(values)
+		values[serversKey] = strings.Join(r.servers, " ")
+	}
+	plaintext, err := json.Marshal(values)
+	if err != nil {
+		return fmt.Errorf("credentials: encode %s: %w", r.ID, err)
+	}
+	defer clear(plaintext)
+	r.sealed, r.keyID, err = v.sealer.Seal(r.aad(), plaintext)
+	return err
 }
 
 // Restore brings back an older version of the credential of an account, as a new version with the same
@@ -311,7 +328,7 @@ func (v *Vault) restore(ctx context.Context, tx *db.Tx, connectionID, account st
 	if err != nil {
 		return Credential{}, rolloverRow{}, fmt.Errorf("credentials: read %s: %w", account, err)
 	}
-	values, err := v.open(old)
+	values, servers, err := v.openClient(old)
 	if err != nil {
 		return Credential{}, rolloverRow{}, err
 	}
@@ -328,7 +345,7 @@ func (v *Vault) restore(ctx context.Context, tx *db.Tx, connectionID, account st
 		return Credential{}, rolloverRow{}, err
 	}
 	next := now
-	next.AuthType, next.Settings, next.Marks, next.origin = old.AuthType, old.Settings, old.Marks, old.origin
+	next.AuthType, next.Settings, next.Marks, next.origin, next.servers = old.AuthType, old.Settings, old.Marks, old.origin, servers
 	next.ExpiresOn, next.ExpiresSetBy = old.ExpiresOn, old.ExpiresSetBy
 	stored, err := v.replace(ctx, tx, t, now, present, next, values)
 	return stored, again, err
@@ -346,11 +363,11 @@ func (v *Vault) Copy(ctx context.Context, tx *db.Tx, from, to, account string) (
 	if err != nil {
 		return Credential{}, noAccount(err)
 	}
-	values, err := v.open(old)
+	values, servers, err := v.openClient(old)
 	if err != nil {
 		return Credential{}, err
 	}
-	next := sealedRow{Credential: newCredential(to, account, v.moment())}
+	next := sealedRow{Credential: newCredential(to, account, v.moment()), servers: servers}
 	next.AuthType, next.Settings, next.Marks, next.origin = old.AuthType, old.Settings, old.Marks, old.origin
 	next.ExpiresOn, next.ExpiresSetBy = old.ExpiresOn, old.ExpiresSetBy
 	return v.write(ctx, tx, next, values, true)
@@ -442,7 +459,10 @@ func noAccount(err error) error {
 }
 
 // open decrypts a row.
-func (v *Vault) open(r sealedRow) (map[string]string, error) { return v.openSealed(r.aad(), r.sealed) }
+func (v *Vault) open(r sealedRow) (map[string]string, error) {
+	values, _, err := v.openClient(r)
+	return values, err
+}
 
 func (v *Vault) openSealed(aad AAD, sealed string) (map[string]string, error) {
 	e, err := newEnvelope(aad, sealed)
@@ -465,9 +485,11 @@ func (v *Vault) openEnvelope(e envelope) (map[string]string, error) {
 type sealedRow struct {
 	Credential
 	origin string // that the values were entered for
-	sealed string
-	keyID  uint32
-	token  tokenRow
+	// servers are what the secrets of the client were entered for, on their way to being sealed (see hasServers).
+	servers []string
+	sealed  string
+	keyID   uint32
+	token   tokenRow
 	// rollover is the id of the one that it waits in; empty for a credential in use.
 	rollover string
 }

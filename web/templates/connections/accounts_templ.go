@@ -10,6 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"net/url"
+	"strings"
 	"time"
 
 	"switchgear/web/templates/ui"
@@ -287,8 +288,12 @@ func (v AccountsView) links() []templ.Component {
 
 // help says where the credential is found, or that the account need not bring an OAuth client of its own.
 func (f AccountForm) help() string {
-	if f.Shares {
-		return "The OAuth client of the account default is used. Empty fields are as they are there; fill in only what differs for this account."
+	switch {
+	case f.Shares:
+		return "The OAuth client of the account default is used. Empty fields are as they are there; fill in only what differs for this account. " +
+			"A secret of its own is for the server that the client has now: when that becomes another, enter it again."
+	case f.Replace && f.Consented:
+		return strings.TrimSpace(f.AuthHelp + " " + forgetsConsent)
 	}
 	return f.AuthHelp
 }

@@ -168,8 +168,10 @@ func accountStates() []ui.State {
 	shared.Form = AccountForm{AuthType: "oauth2_authorization_code", AuthTypes: authTypes(), Shares: true, Auth: []AuthField{
 		{Name: "client_id", Label: "Client ID", Type: "text", Shared: true}, {Name: "client_secret", Label: "Client secret", Type: "secret", Secret: true, Shared: true},
 	}}
+	client := tokens
+	client.Form = AccountForm{Replace: true, Consented: true, Account: "default", AuthType: "oauth2_authorization_code", AuthTypes: authTypes(), Auth: clientFields()}
 	return []ui.State{
-		whole(group, "another address", Accounts(moved)), whole(group, "client of the default account", Accounts(shared)),
+		whole(group, "another address", Accounts(moved)), whole(group, "client of the default account", Accounts(shared)), whole(group, "edit client", Accounts(client)),
 		whole(group, "two", Accounts(v)), whole(group, "replace", Accounts(replace)), whole(group, "being rotated", Accounts(rotating)), whole(group, "errors", Accounts(wrong)),
 		whole(group, "read-only", Accounts(reader)), whole(group, "empty", Accounts(empty)), whole(group, "long text", Accounts(long)),
 		whole(group, "tokens", Accounts(tokens)), whole(group, "import a token", Accounts(imported)),

@@ -118,8 +118,12 @@ func formStates() []ui.State {
 	absent := consent
 	absent.OAuth = &OAuthForm{Server: "https://login.example.com", RedirectURI: "https://console.example.com/oauth/callback/stripe"}
 	absent.Errors = Errors{"server": "There is no metadata of an authorization server at this address.", "auth.fields.private_key": "Private key is not in PEM form."}
+	consented := editForm()
+	consented.AuthType, consented.Auth = consent.AuthType, clientFields()
+	consented.OAuth = &OAuthForm{RedirectURI: "https://console.example.com/oauth/callback/stripe", CanRegister: true, Consented: true}
 	return []ui.State{
 		whole(group, "new, OAuth client", Form(consent)),
+		whole(group, "edit, OAuth client", Form(consented)),
 		whole(group, "new, OAuth client filled in", Form(found)),
 		whole(group, "new, OAuth server not found", Form(absent)),
 		whole(group, "new", Form(newForm())),

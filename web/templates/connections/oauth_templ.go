@@ -67,6 +67,12 @@ func (o *OAuthForm) view(problems Errors) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
+		if o.Consented {
+			templ_7745c5c3_Err = ui.Muted(forgetsConsent).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+		}
 		if o.Registered != "" {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "<input type=\"hidden\" name=\"registered\" value=\"")
 			if templ_7745c5c3_Err != nil {
@@ -75,7 +81,7 @@ func (o *OAuthForm) view(problems Errors) templ.Component {
 			var templ_7745c5c3_Var2 string
 			templ_7745c5c3_Var2, templ_7745c5c3_Err = templ.ResolveAttributeValue(o.Registered)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `connections/oauth.templ`, Line: 26, Col: 61}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `connections/oauth.templ`, Line: 29, Col: 61}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var2)
 			if templ_7745c5c3_Err != nil {
@@ -89,6 +95,9 @@ func (o *OAuthForm) view(problems Errors) templ.Component {
 		return nil
 	})
 }
+
+// forgetsConsent says which changes of a client end the consent of the account default.
+const forgetsConsent = "The consent is forgotten, and the account has to be connected again, after another client ID, or another scheme, host or port of an endpoint. Another path, secret or scope keeps it."
 
 func (o *OAuthForm) redirect() ui.Fact {
 	if o.RedirectOpen {

@@ -169,8 +169,8 @@ type OAuthForm struct {
 	// that it still lacks the slug at its end.
 	RedirectURI  string
 	RedirectOpen bool
-	// CanRegister offers the second button.
-	CanRegister bool
+	// CanRegister offers the second button; Consented says that a person consents to the account, which exists.
+	CanRegister, Consented bool
 	// Found says what was filled in, after one of the buttons; Warning what is missing.
 	Found, Warning string
 	// Registered is the sealed secret of a client that was made by the button; it is sent back as it is.
@@ -317,10 +317,11 @@ type AccountForm struct {
 	Auth      []AuthField
 	// Expiry is when the secret ends; nil where that is not asked for.
 	Expiry *Expiry
-	// Shares says that fields that stay empty are as those of the account default.
-	Shares bool
-	Reason string
-	Errors Errors
+	// Shares says that fields that stay empty are as those of the account default, Consented that a person consents to
+	// the account.
+	Shares, Consented bool
+	Reason            string
+	Errors            Errors
 }
 
 // VersionsView is the tab of the versions. The form that compares asks for ?a=&b=.
