@@ -88,7 +88,8 @@ func (b *tab) allowClipboard() {
 // catches up.
 func liveJourney(j *journey) {
 	dir := j.TempDir()
-	p := startIn(j.T, dir, nil)
+	// It comes back at the same port, which other programs would be given at the address that all of them use.
+	p := startIn(j.T, dir, map[string]string{"ADDR": "127.0.0.3:0"})
 	b := j.signedIn(p, p.owner(j.T))
 	create := func(name string) {
 		if _, err := Administer(j.Context(), p.cfg, telemetry.Discard(), CreateKey(), KeyCreate{Name: name, Scopes: []string{"api:read"}}); err != nil {
@@ -118,6 +119,26 @@ func liveJourney(j *journey) {
 	}
 	b.do(chromedp.KeyEvent("\x1b"))
 	b.sees("made-meanwhile")
+
+	// Nor does an answer that was asked for before they began.
+	eval[chromedp.Void](b, `void (() => {
+		const send = XMLHttpRequest.prototype.send;
+		XMLHttpRequest.prototype.send = function (...args) {
+			XMLHttpRequest.prototype.send = send;
+			window.release = () => send.apply(this, args);
+		};
+	})()`)
+	create("made-before-that")
+	b.wait("the page to ask", "window.release")
+	b.click("main a", "Revoke")
+	b.fill("dialog[open] textarea", "half a sentence")
+	eval[chromedp.Void](b, `void (document.addEventListener("htmx:afterRequest", () => { window.answered = true }, {once: true}), window.release())`)
+	b.wait("the answer", "window.answered === true")
+	if got := eval[string](b, `document.querySelector("dialog[open] textarea")?.value ?? "no question"`); got != "half a sentence" {
+		b.fatal("an answer that was under way left %q of what was typed", got)
+	}
+	b.do(chromedp.KeyEvent("\x1b"))
+	b.sees("made-before-that")
 
 	addr := p.Addr()
 	b.expectOffline(true)

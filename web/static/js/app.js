@@ -391,15 +391,23 @@
     // An error of the console comes as a message of its own, which htmx would otherwise throw away.
     if (event.detail.xhr.getResponseHeader("HX-Retarget") === "#toasts") event.detail.shouldSwap = true;
     const region = event.detail.target;
-    // What the region asked for before a filter chose other rows is no longer wanted.
     const asked = event.detail.requestConfig;
-    if (asked.elt === region && region.matches("[data-live]") && asked.path !== region.getAttribute("hx-get")) {
+    const byItself = asked.elt === region && region.matches("[data-live]");
+    // What the region asked for before a filter chose other rows is no longer wanted.
+    if (byItself && asked.path !== region.getAttribute("hx-get")) {
       event.detail.shouldSwap = false;
+      return;
+    }
+    // Somebody began to work in it while the answer was under way: that waits as well.
+    if (byItself && busy(region)) {
+      event.detail.shouldSwap = false;
+      pending.add(region);
+      showLive(liveState);
       return;
     }
     for (const f of all("[data-figure]")) figures.set(f.id, f.textContent);
     // A filter shows other rows, and not new ones.
-    if (asked.elt === region && region.matches("[data-live]")) rowsBefore.set(region.id, new Set(rows(region).map((r) => r.id)));
+    if (byItself) rowsBefore.set(region.id, new Set(rows(region).map((r) => r.id)));
   });
   document.addEventListener("htmx:afterSettle", () => {
     tick();
