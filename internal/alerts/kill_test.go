@@ -37,23 +37,38 @@ func TestKilled(t *testing.T) {
 			binary, err := os.Executable()
 			must(t, err)
 			cmd := exec.CommandContext(t.Context(), binary, "-test.run=^TestKilledChild$")
-			cmd.Env = append(os.Environ(), killEnv+"="+at+"|"+dir+"|"+rec.URL)
+			cmd.Env, cmd.Stderr = append(os.Environ(), killEnv+"="+at+"|"+dir+"|"+rec.URL), os.Stderr
 			out, err := cmd.StdoutPipe()
 			must(t, err)
 			must(t, cmd.Start())
-			id := ""
-			for lines := bufio.NewScanner(out); lines.Scan(); {
+			id, said, lines := "", []string(nil), bufio.NewScanner(out)
+			for id == "" && lines.Scan() {
 				if text, ok := strings.CutPrefix(lines.Text(), "committed "); ok {
 					id = text
-					break
+				}
+				said = append(said, lines.Text())
+			}
+			if id == "" {
+				t.Fatalf("the child ended by itself: %v\n%s", cmd.Wait(), strings.Join(said, "\n"))
+			}
+			ended := make(chan struct{})
+			go func() { // What it says next is why it failed; it says nothing until it is killed.
+				defer close(ended)
+				for lines.Scan() {
+					said = append(said, lines.Text())
+				}
+			}()
+			if at == "sending" {
+				select {
+				case <-begun:
+				case <-ended:
+					t.Fatalf("the child did not send: %v\n%s", cmd.Wait(), strings.Join(said, "\n"))
 				}
 			}
-			if at == "sending" {
-				<-begun
-			}
 			must(t, cmd.Process.Kill())
-			if err := cmd.Wait(); err == nil || id == "" {
-				t.Fatalf("the child ended by itself: %v, %q", err, id)
+			<-ended
+			if err := cmd.Wait(); err == nil {
+				t.Fatalf("the child ended by itself:\n%s", strings.Join(said, "\n"))
 			}
 
 			d, err := db.Open(t.Context(), db.Config{Dir: dir})
