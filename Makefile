@@ -12,7 +12,7 @@ ARGS         ?=
 BENCH        ?= .
 FUZZTIME     ?= 30s
 PACKAGES     ?= ./...
-TEST_TIMEOUT ?= 15m
+TEST_TIMEOUT ?= 30m
 
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c

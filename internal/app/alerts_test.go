@@ -85,10 +85,11 @@ func TestAlertOverTheWire(t *testing.T) {
 		t.Errorf("%+v", opened)
 	}
 	send(http.MethodPost, "/api/v1/alerts/"+opened.AlertID+"/acknowledge", `{"note":"looking"}`, http.StatusOK)
-	if got := p.browser(t).get("http://" + p.MetricsAddr() + "/metrics"); !strings.Contains(got.body, `switchgear_alerts_firing{severity="critical"} 1`) ||
-		!strings.Contains(got.body, `switchgear_alert_notifications_total{channel_kind="webhook",result="delivered"} `) {
-		t.Errorf("metrics: %s", got.body)
-	}
+	// What arrived is noted a moment later: the test and what fires.
+	p.browser(t).waitUntil("http://"+p.MetricsAddr()+"/metrics", func(got page) bool {
+		return strings.Contains(got.body, `switchgear_alerts_firing{severity="critical"} 1`) &&
+			strings.Contains(got.body, `switchgear_alert_notifications_total{channel_kind="webhook",result="delivered"} 2`)
+	})
 
 	p.stop(t)
 	p = startIn(t, dir, settings)

@@ -139,10 +139,10 @@ func TestRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := p.Addr()
 	p.stop(t)
 
-	p = startIn(t, dir, map[string]string{"ADDR": addr})
+	p = startIn(t, dir, nil) // At another port: cookies do not know of ports, and the old one may be taken by now.
+	owner.base = "http://" + p.Addr()
 	if got := owner.get("/profile"); got.status != http.StatusOK || got.path != "/profile" {
 		t.Errorf("session after restart: %d at %s", got.status, got.path)
 	}
@@ -153,7 +153,7 @@ func TestRestart(t *testing.T) {
 		t.Error("a set-up link was printed although there is an owner")
 	}
 
-	cfg, err := config.Load(map[string]string{"SWITCHGEAR_ADDR": addr, "SWITCHGEAR_DATA": filepath.Join(t.TempDir(), "data")}, nil)
+	cfg, err := config.Load(map[string]string{"SWITCHGEAR_ADDR": p.Addr(), "SWITCHGEAR_DATA": filepath.Join(t.TempDir(), "data")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

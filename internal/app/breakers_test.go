@@ -1,13 +1,9 @@
 package app
 
 import (
-	"bufio"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -167,28 +163,16 @@ func TestKilledAfterACommand(t *testing.T) {
 	t.Parallel()
 	up := newUpstream(t)
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+dir, "CHILD_EGRESS_ALLOW="+up.egressRule(t))
-	out, err := cmd.StdoutPipe()
+	cmd, _, setUp := startChild(t, dir, up.egressRule(t))
+	cfg, err := childConfig(dir, up.egressRule(t))
 	if err != nil {
 		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	find, link := regexp.MustCompile(`(http://\S+)/setup\?token=\S+`), []string(nil)
-	for lines := bufio.NewScanner(out); link == nil && lines.Scan(); {
-		link = find.FindStringSubmatch(lines.Text())
-	}
-	cfg, err := childConfig(dir, up.egressRule(t))
-	if err != nil || link == nil {
-		t.Fatalf("the child prints no link: %v", err)
 	}
 	made, err := Administer(t.Context(), cfg, telemetry.Discard(), CreateKey(), KeyCreate{Name: "deploy", Scopes: []string{"api:write"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := newBrowser(t, link[1])
+	client := newBrowser(t, "http://"+setUp.Host)
 	for _, request := range []struct {
 		path, body string
 		status     int

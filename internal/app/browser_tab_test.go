@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -224,24 +223,7 @@ func (b *tab) wait(what, expression string) {
 	}
 }
 
-func (b *tab) poll(done func() bool) bool {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	for {
-		if done() {
-			return true
-		}
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			return false
-		case <-b.ctx.Done():
-			return false
-		}
-	}
-}
+func (b *tab) poll(done func() bool) bool { return poll(b.ctx, done) }
 
 // open goes to an address of the console, which answers with 200.
 func (b *tab) open(path string) { b.t.Helper(); b.openAs(path, 200) }
@@ -295,7 +277,7 @@ func quote(s string) string {
 	return string(text)
 }
 
-// click presses the mouse on an element, as soon as it is there and nothing covers it.
+// click clicks on an element, as soon as it is there and nothing covers it.
 func (b *tab) click(selector, text string) {
 	b.t.Helper()
 	b.do(b.clicking(selector, text))
@@ -310,39 +292,33 @@ func (b *tab) followAs(selector, text string, statuses ...int64) int64 {
 	return b.navigate("click on "+selector+" "+text, b.clicking(selector, text), statuses...)
 }
 
+// clicking finds the element, makes sure that nothing covers it, and clicks in one step of the page. A mouse that
+// is told where to press, after the element was looked for, misses it when the page is refreshed in between.
 func (b *tab) clicking(selector, text string) chromedp.Action[chromedp.Void] {
-	type spot struct {
-		X   float64 `json:"x"`
-		Y   float64 `json:"y"`
-		Why string  `json:"why"`
-	}
-	find := `(() => {
+	click := `(() => {
 	const e = ` + locate(selector, text) + `;
-	if (!e) return {why: "there is no such element in view"};
+	if (!e) return "there is no such element in view";
 	e.scrollIntoView({block: "center", inline: "center", behavior: "instant"});
 	const r = e.getBoundingClientRect(), x = r.left + r.width / 2, y = r.top + r.height / 2;
 	const hit = document.elementFromPoint(x, y), label = e.closest("label");
-	if (!hit || !(e.contains(hit) || hit.contains(e) || (label && label.contains(hit)))) return {why: "covered by " + (hit ? hit.outerHTML.slice(0, 120) : "nothing: outside of the window")};
-	return {x, y, why: ""};
+	if (!hit || !(e.contains(hit) || hit.contains(e) || (label && label.contains(hit)))) return "covered by " + (hit ? hit.outerHTML.slice(0, 120) : "nothing: outside of the window");
+	// The focus goes where a mouse takes it.
+	const takes = e.closest("a[href], button, input, select, textarea, summary, [tabindex]");
+	if (takes) takes.focus({preventScroll: true});
+	else document.activeElement?.blur();
+	e.click();
+	return "";
 })()`
+	byHand := func(p *runtime.EvaluateParams) { p.UserGesture = new(true) }
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		why := ""
-		found := b.poll(func() bool {
-			at, err := chromedp.Evaluate[spot](find)(ctx, target)
-			if err != nil {
-				why = err.Error()
-				return false
-			}
-			why = at.Why
-			if why != "" {
-				return false
-			}
-			if _, err := chromedp.MouseClickXY(at.X, at.Y)(ctx, target); err != nil {
+		var why string
+		var err error
+		if !b.poll(func() bool {
+			if why, err = chromedp.Evaluate[string](click, byHand)(ctx, target); err != nil {
 				why = err.Error()
 			}
-			return true
-		})
-		if !found || why != "" {
+			return why == ""
+		}) {
 			return fmt.Errorf("click on %s %q: %s", selector, text, why)
 		}
 		return nil

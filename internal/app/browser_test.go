@@ -4,14 +4,9 @@ import (
 	"context"
 	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
-
-// patience bounds every wait for something that happens in a browser. It is long because it matters only
-// when something is broken.
-const patience = 30 * time.Second
 
 // chrome is the one browser process of this test binary. Every tab belongs to a profile of its own.
 type chrome struct {

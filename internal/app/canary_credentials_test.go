@@ -1,14 +1,11 @@
 package app
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,25 +74,7 @@ func TestCrashOutputHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	up := newUpstream(t)
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+dir, "GOTRACEBACK=all", "CHILD_EGRESS_ALLOW="+up.egressRule(t))
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	find, link := regexp.MustCompile(`http://\S+/setup\?token=\S+`), ""
-	for lines := bufio.NewScanner(out); link == "" && lines.Scan(); {
-		link = find.FindString(lines.Text())
-	}
-	setUp, err := url.Parse(link)
-	if err != nil || link == "" {
-		t.Fatalf("the child prints no link: %v, %s", err, said.String())
-	}
+	cmd, said, setUp := startChild(t, dir, up.egressRule(t), "GOTRACEBACK=all")
 	cfg, err := childConfig(dir, up.egressRule(t))
 	if err != nil {
 		t.Fatal(err)

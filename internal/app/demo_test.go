@@ -25,16 +25,10 @@ func (p *process) calledSince(t *testing.T, slug string, moment time.Time) strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for range 1500 {
-		if p.core.calls.Recent(c.ID).LastCall.After(moment) {
-			return c.BaseURL
-		}
-		<-tick.C
+	if !poll(t.Context(), func() bool { return p.core.calls.Recent(c.ID).LastCall.After(moment) }) {
+		t.Fatalf("%s is not called", slug)
 	}
-	t.Fatalf("%s is not called", slug)
-	return ""
+	return c.BaseURL
 }
 
 // The set-up page loads it as well, for who ticks the box.

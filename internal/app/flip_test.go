@@ -203,8 +203,8 @@ func (f *faulty) checkPlaces(t *testing.T, places int) {
 	for range places {
 		callers.Go(func() { f.call(t, http.MethodPost, "/orders") })
 	}
-	for len(f.arrived()) < before+places {
-		goruntime.Gosched()
+	if !poll(t.Context(), func() bool { return len(f.arrived()) >= before+places }) {
+		t.Errorf("%d of %d calls arrived at once", len(f.arrived())-before, places)
 	}
 	f.provider.Close() // They end.
 	callers.Wait()
@@ -214,9 +214,7 @@ func (f *faulty) checkPlaces(t *testing.T, places int) {
 func nobodyIsLeft(t *testing.T) {
 	t.Helper()
 	var left []string
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for range 250 {
+	if !poll(t.Context(), func() bool {
 		all := make([]byte, 16<<20)
 		left = nil
 		for stack := range bytes.SplitSeq(all[:goruntime.Stack(all, true)], []byte("\n\n")) {
@@ -224,10 +222,8 @@ func nobodyIsLeft(t *testing.T) {
 				left = append(left, text)
 			}
 		}
-		if len(left) == 0 {
-			return
-		}
-		<-tick.C
+		return len(left) == 0
+	}) {
+		t.Errorf("%d goroutines are left, such as\n%s", len(left), left[0])
 	}
-	t.Errorf("%d goroutines are left, such as\n%s", len(left), left[0])
 }

@@ -32,7 +32,9 @@ type process struct {
 	logs    *lockedBuffer
 	notices *lockedBuffer
 	cancel  context.CancelFunc
-	done    chan error
+	ended   chan struct{} // closed when it has ended, with err
+	err     error
+	told    bool // that it ended with err
 }
 
 // start runs a console on a new data directory; settings are SWITCHGEAR_ names without the prefix.
@@ -49,7 +51,7 @@ func startIn(tb testing.TB, dir string, settings map[string]string) *process {
 // startWith prepares the console before it runs.
 func startWith(tb testing.TB, dir string, settings map[string]string, prepare func(a *App) error) *process {
 	tb.Helper()
-	p := &process{dir: dir, logs: &lockedBuffer{}, notices: &lockedBuffer{}, done: make(chan error, 1)}
+	p := &process{dir: dir, logs: &lockedBuffer{}, notices: &lockedBuffer{}, ended: make(chan struct{})}
 	environ := map[string]string{
 		"SWITCHGEAR_ADDR": "127.0.0.1:0", "SWITCHGEAR_DATA": filepath.Join(dir, "data"), "SWITCHGEAR_LOG_LEVEL": "debug",
 	}
@@ -71,7 +73,10 @@ func startWith(tb testing.TB, dir string, settings map[string]string, prepare fu
 		cancel()
 		tb.Fatal(err)
 	}
-	go func() { p.done <- p.Run(ctx) }()
+	go func() {
+		defer close(p.ended)
+		p.err = p.Run(ctx)
+	}()
 	tb.Cleanup(func() { p.stop(tb) })
 	return p
 }
@@ -80,12 +85,10 @@ func startWith(tb testing.TB, dir string, settings map[string]string, prepare fu
 func (p *process) stop(tb testing.TB) {
 	tb.Helper()
 	p.cancel()
-	err, ok := <-p.done
-	if ok {
-		close(p.done)
-	}
-	if err != nil {
-		tb.Errorf("stop: %v", err)
+	<-p.ended
+	if p.err != nil && !p.told {
+		p.told = true
+		tb.Errorf("stop: %v", p.err)
 	}
 }
 
@@ -95,7 +98,7 @@ func (p *process) url(path string) string { return "http://" + p.Addr() + path }
 func (p *process) setupLink(tb testing.TB) string {
 	tb.Helper()
 	link := regexp.MustCompile(`http://\S+/setup\?token=\S+`)
-	return p.notices.waitFor(tb, func(text string) string { return link.FindString(text) })
+	return p.waitFor(tb, p.notices, func(text string) string { return link.FindString(text) })
 }
 
 // browser keeps cookies and follows redirects, as a browser does.
@@ -213,24 +216,59 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// waitFor returns what find finds in the buffer, waiting for more to be written.
-func (b *lockedBuffer) waitFor(tb testing.TB, find func(text string) string) string {
+// read returns what was written, and a channel that is closed when there is more.
+func (b *lockedBuffer) read() (text string, more <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changed == nil {
+		b.changed = make(chan struct{})
+	}
+	return b.buf.String(), b.changed
+}
+
+// waitFor returns what find finds in what the console wrote, waiting for more as long as the console lives.
+func (p *process) waitFor(tb testing.TB, written *lockedBuffer, find func(text string) string) string {
 	tb.Helper()
-	for {
-		b.mu.Lock()
-		text := b.buf.String()
-		if b.changed == nil {
-			b.changed = make(chan struct{})
-		}
-		changed := b.changed
-		b.mu.Unlock()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for ended := false; ; {
+		text, more := written.read()
 		if found := find(text); found != "" {
 			return found
 		}
+		if ended {
+			tb.Fatalf("it never appears in:\n%s", text)
+		}
 		select {
-		case <-changed:
-		case <-tb.Context().Done():
-			tb.Fatalf("not found in:\n%s", text)
+		case <-more:
+		case <-p.ended:
+			ended = true // What it wrote at last counts.
+		case <-deadline.C:
+			ended = true
+		}
+	}
+}
+
+// patience bounds every wait for something that happens by itself. It is long because it matters only when
+// something is broken: a busy machine takes its time.
+const patience = 2 * time.Minute
+
+// poll waits until it is so, and reports whether it was in time.
+func poll(ctx context.Context, done func() bool) bool {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for {
+		if done() {
+			return true
+		}
+		select {
+		case <-ticker.C:
+		case <-deadline.C:
+			return false
+		case <-ctx.Done():
+			return false
 		}
 	}
 }
@@ -252,14 +290,12 @@ func (b *browser) waitForText(target, text string) {
 
 func (b *browser) waitUntil(target string, done func(page) bool) page {
 	b.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for range 500 {
-		if got := b.get(target); done(got) {
-			return got
-		}
-		<-tick.C
+	var got page
+	if !poll(b.t.Context(), func() bool {
+		got = b.get(target)
+		return done(got)
+	}) {
+		b.t.Fatalf("%s never shows what it should, but %d:\n%s", target, got.status, got.body)
 	}
-	b.t.Fatalf("%s never shows what it should", target)
-	return page{}
+	return got
 }

@@ -1,10 +1,14 @@
 package app
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"switchgear/internal/config"
@@ -31,6 +35,35 @@ func childConfig(dir, egressAllow string) (config.Config, error) {
 		"SWITCHGEAR_ADDR": "127.0.0.1:0", "SWITCHGEAR_DATA": filepath.Join(dir, "data"), "SWITCHGEAR_LOG_LEVEL": "debug",
 		"SWITCHGEAR_EGRESS_ALLOW": egressAllow,
 	}, nil)
+}
+
+// startChild runs a console in a process of its own, and returns what it says and where it is to be set up. One
+// that ends before it says so, or says nothing, fails the test with what it did say.
+func startChild(t *testing.T, dir, egressAllow string, environ ...string) (cmd *exec.Cmd, said *lockedBuffer, setUp *url.URL) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	t.Cleanup(cancel)
+	cmd, said = exec.CommandContext(ctx, os.Args[0]), &lockedBuffer{}
+	cmd.Env = append(append(os.Environ(), childEnv+"="+dir, "CHILD_EGRESS_ALLOW="+egressAllow), environ...)
+	cmd.Stderr = said
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	find, link := regexp.MustCompile(`http://\S+/setup\?token=\S+`), ""
+	for lines := bufio.NewScanner(out); link == "" && lines.Scan(); {
+		link = find.FindString(lines.Text())
+	}
+	if link == "" {
+		t.Fatalf("the child prints no link: %v\n%s", cmd.Wait(), said)
+	}
+	if setUp, err = url.Parse(link); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, said, setUp
 }
 
 // childServe runs until it is ended, with its notices on standard output and its log on standard error.
