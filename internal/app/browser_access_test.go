@@ -78,6 +78,7 @@ func signInJourney(j *journey) {
 	b.follow("button", "Sign in")
 	b.at("/users")
 
+	b.listens()
 	b.follow(`form[action="/sign-out"] button`, "")
 	b.sees("You are signed out.")
 	b.navigate("the back button", chromedp.Evaluate[chromedp.Void]("void history.back()"), 200)
@@ -182,6 +183,7 @@ func changeRoleJourney(j *journey) {
 	vera.sees("Vera checks the record from today")
 	vera.follow("#nav a", "Users")
 	vera.misses("Invite someone")
+	vera.listens()
 
 	// Disabling asks first, in a dialog, and ends the session too: the open page notices by itself.
 	vera.tolerate(401)
@@ -210,6 +212,7 @@ func sessionsJourney(j *journey) {
 		b.follow("button", "Sign in")
 		b.at("/")
 		b.tolerate(401) // the open page follows changes, and finds out by itself
+		b.listens()
 		return b
 	}
 	isSignedOut := func(b *tab) {

@@ -105,7 +105,7 @@ func (i inspector) makeOrders(up *upstream) {
 func (i inspector) watchCalls(call func(path string, status int)) {
 	i.t.Helper()
 	i.open("/calls")
-	i.wait("the stream", `document.querySelector("[data-live-state=live]")`)
+	i.listens()
 	eval[chromedp.Void](i.tab, "void (window.sameDocument = true)")
 	call("/v1/first", http.StatusOK)
 	i.sees("/v1/first")
@@ -136,7 +136,7 @@ func (i inspector) watchCalls(call func(path string, status int)) {
 	// The overview counts them, and goes on by itself.
 	i.open("/")
 	i.sees("Healthy")
-	i.wait("the stream", `document.querySelector("[data-live-state=live]")`)
+	i.listens()
 	calls := `document.querySelector("#row-orders td[data-label=Calls]").innerText.trim()`
 	before := eval[string](i.tab, calls)
 	call("/v1/third", http.StatusOK)

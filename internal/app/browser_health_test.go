@@ -27,7 +27,7 @@ func healthJourney(j *journey) {
 	viewer := j.signedIn(p, p.user(j, "viewer@example.com", "Vera Viewer", "viewer")).inspector()
 	viewer.open("/")
 	viewer.sees("Idle · no traffic")
-	viewer.wait("the stream", `document.querySelector("[data-live-state=live]")`)
+	viewer.listens()
 	eval[bool](viewer.tab, `window.sameDocument = true`)
 
 	b.open("/connections/orders/health")

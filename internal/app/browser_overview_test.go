@@ -38,7 +38,7 @@ func overviewJourney(j *journey) {
 	b := j.signedIn(p, owner).inspector()
 
 	b.open("/")
-	b.wait("the page to listen", `document.querySelector("[data-live-state=live]")`)
+	b.listens()
 	b.sees("Idle · no traffic")
 	eval[bool](b.tab, "window.sameDocument = true")
 	for range 3 {
@@ -70,7 +70,9 @@ func overviewJourney(j *journey) {
 		b.fatal("the page was loaded anew")
 	}
 
-	// The page of the connection draws what happened; the table behind the drawing tells what changed.
+	// The page of the connection draws what happened, once, although it settles again before what draws is there; the
+	// table behind the drawing tells what changed.
+	b.beforeScripts(`document.addEventListener("DOMContentLoaded", () => document.dispatchEvent(new CustomEvent("htmx:afterSettle")))`)
 	b.open("/connections/orders")
 	b.wait("the charts of calls, latency, what was kept back, and the breaker", `document.querySelectorAll("[data-chart] canvas").length === 4`)
 	b.click("[data-chart] summary", "As a table")

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/chromedp/cdproto/emulation"
-	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"switchgear/internal/telemetry"
@@ -109,12 +108,12 @@ func themeJourney(j *journey) {
 	b := j.signedIn(p, p.owner(j.T))
 	call(b, emulation.SetEmulatedMedia.Method, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "light"}}})
 	// The parser makes the body after the scripts of the head; nothing is painted before.
-	call(b, cdppage.AddScriptToEvaluateOnNewDocument.Method, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: `
+	b.beforeScripts(`
 		new MutationObserver((_, observer) => {
 			if (!document.body) return;
 			observer.disconnect();
 			window.themeAtFirst = (document.documentElement.dataset.theme || "system") + " " + getComputedStyle(document.documentElement).colorScheme;
-		}).observe(document, {childList: true, subtree: true});`})
+		}).observe(document, {childList: true, subtree: true});`)
 	background := `getComputedStyle(document.documentElement).backgroundColor`
 
 	b.open("/")
@@ -128,6 +127,7 @@ func themeJourney(j *journey) {
 			b.fatal("before the body there is the theme %q", got)
 		}
 	}
+	b.listens()
 	b.follow(`form[action="/sign-out"] button`, "")
 	if got := eval[string](b, "window.themeAtFirst"); got != "dark dark" {
 		b.fatal("the sign-in page begins with the theme %q", got)

@@ -65,7 +65,7 @@ func (j *journey) tab(p *process) *tab {
 		j.Fatalf("open a tab: %v", err)
 	}
 	call(b, runtime.AddBinding.Method, runtime.AddBindingParams{Name: "cspViolation"})
-	call(b, cdppage.AddScriptToEvaluateOnNewDocument.Method, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: watch})
+	b.beforeScripts(watch)
 	call(b, emulation.SetFocusEmulationEnabled.Method, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	b.size(desktop)
 	return b
@@ -83,6 +83,12 @@ func (j *journey) signedIn(p *process, from *browser) *tab {
 		call(b, network.SetCookie.Method, network.SetCookieParams{Name: cookie.Name, Value: cookie.Value, URL: from.base, HTTPOnly: new(true)})
 	}
 	return b
+}
+
+// beforeScripts runs a script in every page from here on, before those of the page.
+func (b *tab) beforeScripts(source string) {
+	b.t.Helper()
+	call(b, cdppage.AddScriptToEvaluateOnNewDocument.Method, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: source})
 }
 
 // call sends a command of the DevTools protocol to the tab.
@@ -335,6 +341,13 @@ func (b *tab) fill(selector, text string) {
 	if got := eval[string](b, element+".value"); got != text {
 		b.fatal("typed %q into %s, which holds %q", text, selector, got)
 	}
+}
+
+// listens waits until the page hears of changes. A session that ends earlier leaves it with a stream that cannot be
+// opened, of which the browser complains.
+func (b *tab) listens() {
+	b.t.Helper()
+	b.wait("the page to listen", `document.querySelector("[data-live-state=live]")`)
 }
 
 // sees waits for a text to be shown.

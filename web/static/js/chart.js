@@ -106,9 +106,10 @@
     drawn.set(figure, () => { observer.disconnect(); chart.destroy(); });
   }
 
+  // The page may settle again while uPlot is fetched: which figures are not drawn is asked when it is there.
+  const undrawn = () => Array.from(document.querySelectorAll("[data-chart]")).filter((f) => !f.querySelector(".uplot"));
   function drawAll() {
-    const figures = Array.from(document.querySelectorAll("[data-chart]")).filter((f) => !f.querySelector(".uplot"));
-    if (figures.length > 0) load().then(() => figures.forEach(draw), () => {});
+    if (undrawn().length > 0) load().then(() => undrawn().forEach(draw), () => {});
   }
   // The colours are in the drawing, so that another theme needs another one.
   function redraw() {
