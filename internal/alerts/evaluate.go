@@ -78,7 +78,7 @@ type evaluator struct {
 	apart      map[string][]time.Time
 	summarised map[string]time.Time
 	// list and byID are the connections of the last look.
-	list []connections.Standing
+	list []*connections.Standing
 	byID map[string]*connections.Connection
 }
 
@@ -152,7 +152,7 @@ func (s *Service) facts(board *health.Board) (*Facts, error) {
 }
 
 // byID maps connections by their id. The list is another one whenever one of them changed.
-func (s *Service) byID(all []connections.Standing) map[string]*connections.Connection {
+func (s *Service) byID(all []*connections.Standing) map[string]*connections.Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := &s.state; st.byID != nil && len(st.list) == len(all) && (len(all) == 0 || &st.list[0] == &all[0]) {

@@ -527,7 +527,7 @@ func TestServe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorldOn(t, d)
 		w.at = time.Time{}
-		w.list = []connections.Standing{{Connection: &connections.Connection{ID: "stripe", Slug: "stripe", Name: "Stripe", State: connections.StateActive}}}
+		w.list = []*connections.Standing{{Connection: &connections.Connection{ID: "stripe", Slug: "stripe", Name: "Stripe", State: connections.StateActive}}}
 		hook := w.webhook("hook", "https://a.example.com")
 		w.only(RuleDraft{Kind: "connection_down", For: 3 * time.Second, Channels: []string{hook.ID}})
 		ctx, stop := context.WithCancel(t.Context())

@@ -47,7 +47,7 @@ type world struct {
 
 	mu       sync.Mutex
 	at       time.Time // the clock; zero for the real one
-	list     []connections.Standing
+	list     []*connections.Standing
 	weights  map[string]calls.Weight
 	rejected map[string]runtime.RejectedCredential
 	figures  map[string]calls.Figures
@@ -95,7 +95,7 @@ func (w *world) pass(d time.Duration) {
 }
 
 // Standings implements Directory.
-func (w *world) Standings(a access.Actor) ([]connections.Standing, error) {
+func (w *world) Standings(a access.Actor) ([]*connections.Standing, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.list, a.Require(access.PermissionSystemRead)
@@ -162,7 +162,7 @@ func newWorld(t *testing.T, slugs ...string) *world {
 
 func (w *world) connect(slugs ...string) {
 	for _, slug := range slugs {
-		w.list = append(w.list, connections.Standing{Connection: &connections.Connection{
+		w.list = append(w.list, &connections.Standing{Connection: &connections.Connection{
 			ID: slug, Slug: slug, Name: slug, State: connections.StateActive, Environment: "production",
 		}})
 	}

@@ -31,7 +31,7 @@ const topicAudit = "audit"
 
 // Directory knows the connections; *connections.Service is one.
 type Directory interface {
-	Standings(a access.Actor) ([]connections.Standing, error)
+	Standings(a access.Actor) ([]*connections.Standing, error)
 	Expiries(ctx context.Context, a access.Actor) ([]connections.Expiry, error)
 }
 

@@ -364,7 +364,7 @@ func TestVersions(t *testing.T) {
 	if c := w.do(http.MethodPost, path+"/rollback", `{"version":1}`).connection(t); c.Version != 5 || w.token("") != canary {
 		t.Errorf("rollback to 1: %+v", c)
 	}
-	must(t, w.connections.MarkKnownGood(t.Context(), w.get(path).connection(t).ID, 2))
+	must(t, w.connections.MarkKnownGood(t.Context(), map[string]int{w.get(path).connection(t).ID: 2}))
 	if c := w.do(http.MethodPost, path+"/rollback", `{"reason":"it was good"}`).connection(t); c.Version != 6 || w.token("") != canary+"-new" || c.LastKnownGood != 2 {
 		t.Errorf("rollback to the good one: %+v", c)
 	}

@@ -1,11 +1,14 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,7 +34,7 @@ func BenchmarkPages(b *testing.B) {
 	at := func(ago time.Duration) string { return url.QueryEscape(last.Add(-ago).Format("2006-01-02T15:04")) }
 	deep := p.deepPage(b, owner)
 
-	for _, page := range []struct{ name, path string }{
+	pages := []scalePage{
 		{"overview", "/"},
 		{"overview/attention", "/?show=attention"},
 		{"overview/idle", "/?show=idle"},
@@ -57,6 +60,8 @@ func BenchmarkPages(b *testing.B) {
 		{"connection/calls of a class", "/connections/" + some + "/calls?class=5"},
 		{"connection/calls of a path", "/connections/" + some + "/calls?path=refund"},
 		{"connection/breaker", "/connections/" + some + "/breaker"},
+		{"connection/health", "/connections/" + some + "/health"},
+		{"connection/checklist", "/connections/" + some + "/checklist"},
 		{"breakers", "/breakers"},
 		{"breakers/last page", "/breakers?page=200"},
 		{"breakers/not closed", "/breakers?state=attention"},
@@ -85,23 +90,92 @@ func BenchmarkPages(b *testing.B) {
 		{"calls/before all", "/calls?to=" + url.QueryEscape(first.Add(-time.Hour).Format("2006-01-02T15:04"))},
 		{"calls/everything", "/calls?connection=" + some + "&outcome=success&method=POST&status=201&path=charges&from=" + at(90*time.Hour)},
 		{"call", "/calls/req_00000000000000000000500000"},
-	} {
-		b.Run(page.name, func(b *testing.B) {
-			for range 5 { // what is read for the first time
-				owner.get(page.path)
+		{"checklist", "/checklist"},
+		{"alerts", "/alerts"},
+		{"audit", "/audit"},
+	}
+	for _, page := range pages {
+		b.Run(page.name, func(b *testing.B) { page.measure(b, owner) })
+	}
+	b.Run("with traffic", func(b *testing.B) {
+		p.keepBusy(b, conns)
+		for _, page := range pages {
+			if !strings.HasPrefix(page.name, "calls/") || page.path == deep {
+				b.Run(page.name, func(b *testing.B) { page.measure(b, owner) })
 			}
-			var took []time.Duration
-			for b.Loop() {
-				began := time.Now()
-				got := owner.get(page.path)
-				took = append(took, time.Since(began))
-				if got.status != http.StatusOK {
-					b.Fatalf("%s: %d", page.path, got.status)
+		}
+	})
+}
+
+// scalePage is an address whose answers are timed.
+type scalePage struct{ name, path string }
+
+func (page scalePage) measure(b *testing.B, owner *browser) {
+	b.Helper()
+	for range 5 { // what is read for the first time
+		owner.get(page.path)
+	}
+	var took []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		got := owner.get(page.path)
+		took = append(took, time.Since(began))
+		if got.status != http.StatusOK {
+			b.Fatalf("%s: %d", page.path, got.status)
+		}
+	}
+	report(b, took)
+}
+
+// keepBusy lets a tenth of the connections be called 500 times a second in all, a twentieth of them without success, and
+// changes one connection every second, until the benchmark ends. The calls are made up: what is measured is what
+// follows from them.
+func (p *process) keepBusy(b *testing.B, conns []connections.Connection) {
+	b.Helper()
+	ctx, stop := context.WithCancel(b.Context())
+	var ended sync.WaitGroup
+	b.Cleanup(func() { stop(); ended.Wait() })
+	ended.Go(func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-tick.C:
+				for k := range 10 {
+					i := (n*10 + k) % (scaleConnections / 10)
+					c, outcome := conns[i*10+1], runtime.OutcomeSuccess
+					if i%20 == 0 {
+						outcome = runtime.OutcomeTimeout
+					}
+					p.core.calls.Record(runtime.Record{
+						ID: fmt.Sprintf("req_busy_%d_%d", n, k), ConnectionID: c.ID, Slug: c.Slug, Version: 1, Method: "GET", Outcome: outcome,
+						StartedAt: now.Add(-30 * time.Millisecond), Duration: 30 * time.Millisecond,
+					})
 				}
 			}
-			report(b, took)
-		})
-	}
+		}
+	})
+	ended.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		change := p.core.connections.Pause
+		for n := 0; ; n++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if _, err := change(ctx, access.System(), conns[(n/2*50+3)%scaleConnections].Slug, "measured", 0); err != nil && ctx.Err() == nil {
+				b.Error(err)
+				return
+			}
+			if change = p.core.connections.Resume; n%2 == 1 {
+				change = p.core.connections.Pause
+			}
+		}
+	})
 }
 
 // report adds the middle and the slow end of what was measured.

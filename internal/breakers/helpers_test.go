@@ -40,16 +40,16 @@ func (d *directory) Peek(slug string) (connections.Connection, bool) {
 	return connections.Connection{}, false
 }
 
-func (d *directory) Standings(a access.Actor) ([]connections.Standing, error) {
+func (d *directory) Standings(a access.Actor) ([]*connections.Standing, error) {
 	if err := a.Require(access.PermissionSystemRead); err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	out := make([]connections.Standing, len(d.all))
+	out := make([]*connections.Standing, len(d.all))
 	for i := range d.all {
 		c := d.all[i]
-		out[i] = connections.Standing{Connection: &c}
+		out[i] = &connections.Standing{Connection: &c}
 	}
 	return out, nil
 }

@@ -53,7 +53,7 @@ func TopicOf(connectionID string) string { return Topic + ":" + connectionID }
 // Directory knows the connections; *connections.Service is one.
 type Directory interface {
 	Peek(slug string) (connections.Connection, bool)
-	Standings(a access.Actor) ([]connections.Standing, error)
+	Standings(a access.Actor) ([]*connections.Standing, error)
 	EffectivePolicy(c connections.Connection) (runtime.Policy, error)
 }
 

@@ -218,7 +218,7 @@ func (l *listed) show() Breaker {
 }
 
 // rows are the breakers that a query selects, in no order.
-func (s *Service) rows(all []connections.Standing, q Query) []listed {
+func (s *Service) rows(all []*connections.Standing, q Query) []listed {
 	own, operations := make(map[string]*breaker.Snapshot, len(all)), map[string][]*breaker.Snapshot{}
 	s.deps.Breakers.Each(func(snap *breaker.Snapshot) {
 		if id := snap.Key.Connection; snap.Key.Operation == "" {

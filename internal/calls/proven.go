@@ -3,6 +3,8 @@ package calls
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,9 +72,10 @@ func (p *provenVersions) take() map[string]int {
 	return taken
 }
 
-// Marks notes which version of a connection was seen to work; *connections.Service does.
+// Marks notes which versions of connections, by their ids, were seen to work, all or none of those that it is given;
+// *connections.Service does.
 type Marks interface {
-	MarkKnownGood(ctx context.Context, connectionID string, version int) error
+	MarkKnownGood(ctx context.Context, versions map[string]int) error
 }
 
 // JudgeDeps are what a Judge works with; all are required.
@@ -111,13 +114,22 @@ func (j *Judge) Serve(ctx context.Context) error {
 	}
 }
 
+// provenAtOnce is how many proofs are written down together: nobody else changes a connection meanwhile.
+const provenAtOnce = 500
+
 func (j *Judge) write(ctx context.Context) {
 	proven := j.deps.Log.recent.proven.take()
-	for id, version := range proven {
-		if err := j.deps.Marks.MarkKnownGood(ctx, id, version); err != nil {
-			j.deps.Log.recent.proven.put(id, version)
-			j.deps.Logger.LogAttrs(ctx, slog.LevelWarn, "a version that works is not marked yet",
-				slog.String("connection_id", id), slog.Int("version", version), slog.Any("error", err))
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(proven)), provenAtOnce) {
+		together := make(map[string]int, len(ids))
+		for _, id := range ids {
+			together[id] = proven[id]
+		}
+		if err := j.deps.Marks.MarkKnownGood(ctx, together); err != nil {
+			for id, version := range together {
+				j.deps.Log.recent.proven.put(id, version)
+			}
+			j.deps.Logger.LogAttrs(ctx, slog.LevelWarn, "versions that work are not marked yet",
+				slog.String("connection_id", ids[0]), slog.Int("connections", len(ids)), slog.Any("error", err))
 		}
 	}
 }

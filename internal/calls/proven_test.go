@@ -3,6 +3,8 @@ package calls
 import (
 	"context"
 	"errors"
+	"maps"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -73,19 +75,21 @@ func TestProof(t *testing.T) {
 
 // marks is a store of marks that fails at first.
 type marks struct {
-	mu     sync.Mutex
-	broken int
-	made   map[string]int
+	mu      sync.Mutex
+	broken  int
+	batches int
+	made    map[string]int
 }
 
-func (m *marks) MarkKnownGood(_ context.Context, connectionID string, version int) error {
+func (m *marks) MarkKnownGood(_ context.Context, versions map[string]int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken > 0 {
 		m.broken--
 		return errors.New("the disk is full")
 	}
-	m.made[connectionID] = version
+	m.batches++
+	maps.Copy(m.made, versions)
 	return nil
 }
 
@@ -118,5 +122,23 @@ func TestJudgeWritesWhatIsProven(t *testing.T) {
 	})
 	if _, err := NewJudge(JudgeDeps{}); err == nil {
 		t.Error("a judge without a log")
+	}
+}
+
+// What was proven at about the same time is written together, so that many connections cost few changes.
+func TestJudgeWritesTogether(t *testing.T) {
+	t.Parallel()
+	l := open(t, dbtest.New(t), Config{})
+	m := &marks{made: map[string]int{}}
+	j, err := NewJudge(JudgeDeps{Log: l, Marks: m, Logger: telemetry.Discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 2*provenAtOnce + 1 {
+		l.recent.proven.put("con_"+strconv.Itoa(n), 1)
+	}
+	j.write(t.Context())
+	if len(m.made) != 2*provenAtOnce+1 || m.batches != 3 {
+		t.Errorf("%d marks in %d batches", len(m.made), m.batches)
 	}
 }

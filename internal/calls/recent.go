@@ -257,6 +257,12 @@ func (l *Log) Recent(connectionID string) Traffic {
 	return Traffic{}
 }
 
+// Called reports whether a connection was called within Window.
+func (l *Log) Called(connectionID string) bool {
+	line := l.recent.line(connectionID, false)
+	return line != nil && line.called(l.deps.Now().Unix()/60)
+}
+
 // Total is the traffic of all connections together within Window.
 func (l *Log) Total() Traffic { return l.recent.total.traffic(l.deps.Now()) }
 
@@ -326,6 +332,17 @@ func (l *line) remember(at time.Time, o runtime.Outcome) {
 	case failed(o):
 		l.failed(at, o)
 	}
+}
+
+func (l *line) called(now int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.buckets {
+		if b := &l.buckets[i]; b.minute > now-minutes && b.minute <= now && b.calls > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *line) weight(now int64) (w Weight) {

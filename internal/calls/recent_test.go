@@ -55,6 +55,9 @@ func TestTrafficOfOneAndAll(t *testing.T) {
 	}
 	of("con_2", 2, runtime.OutcomeSuccess)
 	of("con_3", 20*60, runtime.OutcomeTimeout) // older than the window
+	if !l.Called("con_1") || l.Called("con_3") || l.Called("con_4") {
+		t.Error("called within the window is told wrongly")
+	}
 	weight := l.Weights()
 	of("con_2", 7*60, runtime.OutcomeTimeout) // not lately
 	l.Record(record(2, func(r *runtime.Record) { r.ConnectionID, r.Cache = "con_2", "stale" }))

@@ -100,8 +100,11 @@ type world struct {
 	facts  Facts
 	others []connections.Connection
 	figure calls.Figures
-	recent int
+	called bool
 	asked  int
+	found  int // how often a connection was read to be judged
+	// standings are those of the last list, by id: one that did not change is the same in the next.
+	standings map[string]*connections.Standing
 	// watchedFrom is from when on transitions were asked for last.
 	watchedFrom time.Time
 	topics      []string
@@ -141,7 +144,7 @@ func (w *world) pass(d time.Duration) {
 	w.mu.Lock()
 	w.now = w.now.Add(d)
 	w.mu.Unlock()
-	must(w.t, w.Service.pass(w.t.Context()))
+	must(w.t, w.Service.pass(w.t.Context(), true))
 }
 
 // edit changes the connection, as a new version.
@@ -213,20 +216,29 @@ func (w *world) Find(_ context.Context, a access.Actor, slug string) (connection
 	}
 	for _, c := range w.all() {
 		if c.Slug == slug {
+			w.mu.Lock()
+			w.found++
+			w.mu.Unlock()
 			return c, nil
 		}
 	}
 	return connections.Connection{}, fault.New(fault.NotFound, "CONNECTION_NOT_FOUND", "There is no such connection.")
 }
 
-func (w *world) Standings(a access.Actor) ([]connections.Standing, error) {
+func (w *world) Standings(a access.Actor) ([]*connections.Standing, error) {
 	if err := a.Require(access.PermissionSystemRead); err != nil {
 		return nil, err
 	}
-	var out []connections.Standing
+	var out []*connections.Standing
+	next := map[string]*connections.Standing{}
 	for _, c := range w.all() {
-		out = append(out, connections.Standing{Connection: &c, Problem: w.facts.Problem})
+		standing := &connections.Standing{Connection: &c, Problem: w.facts.Problem}
+		if before := w.standings[c.ID]; before != nil && before.Version == c.Version && before.Problem == standing.Problem { //nolint:errorlint // the same one
+			standing = before
+		}
+		next[c.ID], out = standing, append(out, standing)
 	}
+	w.standings = next
 	return out, nil
 }
 
@@ -256,10 +268,10 @@ func (w *world) Search(context.Context, calls.Query) (calls.Page, error) {
 	return calls.Page{Calls: []runtime.Record{{Operation: "charge", Outcome: runtime.OutcomeSuccess, StartedAt: w.clock()}, {Outcome: runtime.OutcomeTimeout}}}, nil
 }
 
-func (w *world) Recent(string) calls.Traffic {
+func (w *world) Called(string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return calls.Traffic{Calls: w.recent}
+	return w.called
 }
 
 func (w *world) Coverage(context.Context, connections.Connection) (alerts.Coverage, error) {

@@ -28,7 +28,7 @@ const topicAudit = "audit"
 // Connections are what is judged; *connections.Service has them.
 type Connections interface {
 	Find(ctx context.Context, a access.Actor, slug string) (connections.Connection, error)
-	Standings(a access.Actor) ([]connections.Standing, error)
+	Standings(a access.Actor) ([]*connections.Standing, error)
 	EffectivePolicy(c connections.Connection) (runtime.Policy, error)
 	LastRollback(ctx context.Context, connectionID string) (connections.Rollback, error)
 }
@@ -43,7 +43,7 @@ type Calls interface {
 	Totals(ctx context.Context, q calls.RollupQuery) (calls.Figures, error)
 	Series(ctx context.Context, q calls.RollupQuery) ([]calls.Point, error)
 	Search(ctx context.Context, q calls.Query) (calls.Page, error)
-	Recent(connectionID string) calls.Traffic
+	Called(connectionID string) bool
 }
 
 // Alerts knows who would hear of a connection; *alerts.Service does.
@@ -89,6 +89,7 @@ type Service struct {
 	store store
 	// changed wakes the worker.
 	changed chan struct{}
+	seen    []*connections.Standing // by the last pass; only Serve uses it
 
 	mu        sync.RWMutex
 	summaries map[string]Summary // by the id of the connection

@@ -2,6 +2,8 @@ package checklist
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/audit"
 	"switchgear/internal/calls"
+	"switchgear/internal/connections"
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
 )
@@ -262,7 +265,7 @@ func TestWorker(t *testing.T) {
 	if asked() == 0 {
 		t.Error("after an hour it was not judged")
 	}
-	w.recent = 1
+	w.called = true
 	w.pass(4 * time.Minute)
 	if n := asked(); n != 0 {
 		t.Errorf("a busy connection was judged too soon: %d", n)
@@ -307,6 +310,113 @@ func TestServe(t *testing.T) {
 	stop()
 	if err := <-ended; err == nil {
 		t.Error("it ended without a reason")
+	}
+}
+
+// A change is judged without waiting for anything, and costs one judgement however many connections there are.
+func TestChangesAreJudgedAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 40 {
+		c := w.facts.Connection
+		c.ID, c.Slug = fmt.Sprintf("con_x%d", i), fmt.Sprintf("other-%d", i)
+		w.others = append(w.others, c)
+		w.stored(c)
+	}
+	w.pass(0)
+	judged := func(what string, want int) {
+		t.Helper()
+		before := w.found
+		must(t, w.Service.pass(t.Context(), false))
+		if n := w.found - before; n != want {
+			t.Errorf("%s: %d judgements, want %d", what, n, want)
+		}
+	}
+	w.mu.Lock()
+	w.now, w.called = w.now.Add(24*time.Hour), true // what time alone makes due waits for the tick
+	w.mu.Unlock()
+	judged("nothing", 0)
+	for range 20 {
+		w.edit(func(f *Facts) { f.Connection.Name += "!" })
+		judged("a change", 1)
+	}
+	for range 20 {
+		w.edit(func(f *Facts) { f.Connection.Name += "!" })
+	}
+	judged("twenty changes of one", 1)
+	for i := range w.others[:7] {
+		w.others[i].Version++
+	}
+	judged("a change of several", 7)
+	w.others = w.others[1:]
+	judged("one that is gone", 0)
+	if _, known := w.remembered("con_x0"); known {
+		t.Error("a connection that is gone is remembered")
+	}
+	if _, known := w.remembered("con_x39"); !known {
+		t.Error("another one is forgotten")
+	}
+	before := w.found
+	w.pass(0)
+	if n := w.found - before; n != 33 { // of 40 others one is gone, and six were judged a moment ago
+		t.Errorf("the tick judges %d connections that time made due, want 33", n)
+	}
+}
+
+// Whoever says that something changed need not wait for the tick.
+func TestChangesWakeTheWorker(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.Tick = 1000 * time.Hour
+	heard := make(chan string, 10)
+	w.deps.Notify = func(topic string) { heard <- topic }
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- w.Serve(ctx) }()
+	<-heard // the first pass
+	w.edit(func(f *Facts) { f.Connection.Documentation.Runbook = "" })
+	w.Changed()
+	<-heard
+	if summary, _ := w.remembered("con_1"); summary.Version != w.facts.Connection.Version {
+		t.Errorf("version %d is judged", summary.Version)
+	}
+	stop()
+	if err := <-ended; err == nil {
+		t.Error("it ended without a reason")
+	}
+}
+
+func TestDifferences(t *testing.T) {
+	t.Parallel()
+	one := func(id string) *connections.Standing {
+		return &connections.Standing{Connection: &connections.Connection{ID: id}}
+	}
+	a, b, c, d, e, b2 := one("a"), one("b"), one("c"), one("d"), one("e"), one("b")
+	type list = []*connections.Standing
+	for name, tt := range map[string]struct {
+		before, after, changed list
+		gone                   []string
+	}{
+		"the same":         {list{a, b, c}, list{a, b, c}, nil, nil},
+		"nothing":          {nil, nil, nil, nil},
+		"the first list":   {nil, list{a, b}, list{a, b}, nil},
+		"all gone":         {list{a}, nil, nil, []string{"a"}},
+		"one changed":      {list{a, b, c}, list{a, b2, c}, list{b2}, nil},
+		"and moved":        {list{a, b, c, d}, list{a, c, d, b2}, list{b2}, nil},
+		"one came":         {list{a, c}, list{a, b, c}, list{b}, nil},
+		"one went":         {list{a, b, c}, list{a, c}, nil, []string{"b"}},
+		"one for another":  {list{a, b, c}, list{a, d, c}, list{d}, []string{"b"}},
+		"at both ends":     {list{a, b, c, d}, list{b, c, e}, list{e}, []string{"a", "d"}},
+		"came at the ends": {list{b}, list{a, b, c}, list{a, c}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changed, gone := differences(tt.before, tt.after)
+			slices.Sort(gone)
+			if !slices.Equal(changed, tt.changed) || !slices.Equal(gone, tt.gone) {
+				t.Errorf("%v and %v", changed, gone)
+			}
+		})
 	}
 }
 

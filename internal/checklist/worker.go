@@ -24,21 +24,40 @@ func (c Config) withDefaults() Config {
 // sweepEvery is how often evidence of connections that are gone is deleted.
 const sweepEvery = time.Hour
 
+// rest is how long the worker leaves changes alone at least after it judged some, so that those of a burst are
+// judged together.
+const rest = 100 * time.Millisecond
+
 // Serve judges connections when they change and from time to time, until ctx ends. It is a supervised
-// worker: lists show what it found last.
+// worker: lists show what it found last. A change is judged at once, unless others were a moment before: then
+// after a rest as long as judging those took.
 func (s *Service) Serve(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var swept time.Time
+	resting := time.NewTimer(0)
+	defer resting.Stop()
+	var (
+		swept   time.Time
+		changed <-chan struct{} // nil while the worker rests
+	)
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
+			err = s.pass(ctx, true)
 			timer.Reset(jitter(s.cfg.Tick))
-		case <-s.changed:
+		case <-resting.C:
+			changed = s.changed
+			continue
+		case <-changed:
+			began := time.Now()
+			err = s.pass(ctx, false)
+			changed = nil
+			resting.Reset(max(rest, time.Since(began)))
 		}
-		if err := s.pass(ctx); err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil {
 			s.deps.Logger.LogAttrs(ctx, slog.LevelWarn, "checklists are not judged yet", slog.Any("error", err))
 		}
 		if now := s.deps.Now(); now.Sub(swept) >= sweepEvery {
@@ -53,19 +72,25 @@ func (s *Service) Serve(ctx context.Context) error {
 // batch is how many connections' evidence is stored by one transaction.
 const batch = 50
 
-// pass judges what is due and stores what is new about it.
-func (s *Service) pass(ctx context.Context) error {
+// pass judges what changed since the one before, of all connections also what is due by now, and stores what is
+// new about it. What failed is due in the next pass over all. It is for one goroutine at a time.
+func (s *Service) pass(ctx context.Context, all bool) error {
 	standings, err := s.deps.Connections.Standings(access.System())
 	if err != nil {
 		return err
 	}
-	s.forget(standings)
+	look, gone := differences(s.seen, standings)
+	s.forget(gone)
+	s.seen = standings
+	if all {
+		look = standings
+	}
 	var fresh []Evidence
 	var failed []error
-	judged, different := 0, false
-	for _, standing := range standings {
+	judged, different, now := 0, false, s.deps.Now()
+	for _, standing := range look {
 		before, known := s.remembered(standing.ID)
-		if known && !s.due(before, standing) {
+		if known && !before.outdated(standing) && (!all || !s.due(before, now)) {
 			continue
 		}
 		list, err := s.again(ctx, standing)
@@ -95,7 +120,7 @@ func (s *Service) pass(ctx context.Context) error {
 }
 
 // again judges a connection as it is stored: what is known to work is not in the snapshot.
-func (s *Service) again(ctx context.Context, standing connections.Standing) (Checklist, error) {
+func (s *Service) again(ctx context.Context, standing *connections.Standing) (Checklist, error) {
 	c, err := s.deps.Connections.Find(ctx, access.System(), standing.Slug)
 	if err != nil {
 		return Checklist{}, err
@@ -103,18 +128,18 @@ func (s *Service) again(ctx context.Context, standing connections.Standing) (Che
 	return s.judge(ctx, c, standing.Problem)
 }
 
-// due reports whether a connection has to be judged again.
-func (s *Service) due(last Summary, standing connections.Standing) bool {
-	now := s.deps.Now()
-	switch {
-	case last.Version != standing.Version, last.refused != (standing.Problem != nil):
+// outdated reports whether a connection is another than the one that was judged.
+func (s *Summary) outdated(standing *connections.Standing) bool {
+	return s.Version != standing.Version || s.refused != (standing.Problem != nil)
+}
+
+// due reports whether a connection has to be judged again although it did not change.
+func (s *Service) due(last Summary, now time.Time) bool {
+	if !last.due.IsZero() && !now.Before(last.due) {
 		return true
-	case !last.due.IsZero() && !now.Before(last.due):
-		return true
-	case s.deps.Calls.Recent(standing.ID).Calls > 0:
-		return now.Sub(last.At) >= s.cfg.Busy
 	}
-	return now.Sub(last.At) >= s.cfg.Quiet
+	age := now.Sub(last.At)
+	return age >= s.cfg.Quiet || age >= s.cfg.Busy && s.deps.Calls.Called(last.ConnectionID)
 }
 
 func (s Summary) same(o Summary) bool {
@@ -129,18 +154,37 @@ func (s Summary) same(o Summary) bool {
 	return true
 }
 
-// forget drops the summaries of connections that are gone.
-func (s *Service) forget(standings []connections.Standing) {
-	there := make(map[string]bool, len(standings))
-	for _, standing := range standings {
-		there[standing.ID] = true
+// differences returns what is in one list and not in the one before it, and the ids of the connections that are not
+// any more. Most of two lists is the same at both ends, and the same in memory.
+func differences(before, after []*connections.Standing) (changed []*connections.Standing, gone []string) {
+	for len(before) > 0 && len(after) > 0 && before[0] == after[0] {
+		before, after = before[1:], after[1:]
 	}
+	for len(before) > 0 && len(after) > 0 && before[len(before)-1] == after[len(after)-1] {
+		before, after = before[:len(before)-1], after[:len(after)-1]
+	}
+	old := make(map[string]*connections.Standing, len(before))
+	for _, standing := range before {
+		old[standing.ID] = standing
+	}
+	for _, standing := range after {
+		if old[standing.ID] != standing {
+			changed = append(changed, standing)
+		}
+		delete(old, standing.ID)
+	}
+	for id := range old {
+		gone = append(gone, id)
+	}
+	return changed, gone
+}
+
+// forget drops the summaries of connections that are gone.
+func (s *Service) forget(gone []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id := range s.summaries {
-		if !there[id] {
-			delete(s.summaries, id)
-		}
+	for _, id := range gone {
+		delete(s.summaries, id)
 	}
 }
 

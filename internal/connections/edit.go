@@ -395,23 +395,31 @@ func (s *Service) Delete(ctx context.Context, a access.Actor, slug, confirmSlug,
 	return s.revoke(ctx, a, gone...), nil
 }
 
-// MarkKnownGood notes that a version of a connection was seen to work. It is for whoever judges traffic;
-// the mark only moves forward.
-func (s *Service) MarkKnownGood(ctx context.Context, connectionID string, version int) error {
+// MarkKnownGood notes which versions of connections, by their ids, were seen to work: all or none of them. It is for
+// whoever judges traffic; a mark only moves forward.
+func (s *Service) MarkKnownGood(ctx context.Context, versions map[string]int) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
 	defer s.unlock()
-	moved := false
-	err := s.db.InTx(ctx, func(tx *db.Tx) (err error) {
-		moved, err = s.store.markGood(ctx, tx, connectionID, version)
-		return err
+	moved := make(map[string]int, len(versions))
+	err := s.db.InTx(ctx, func(tx *db.Tx) error {
+		for id, version := range versions {
+			forward, err := s.store.markGood(ctx, tx, id, version)
+			if err != nil {
+				return err
+			}
+			if forward {
+				moved[id] = version
+			}
+		}
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("connections: mark version %d of %s as good: %w", version, connectionID, err)
+		return fmt.Errorf("connections: mark what works: %w", err)
 	}
-	if moved {
-		s.publishGood(connectionID, version)
+	if len(moved) > 0 {
+		s.publishGood(moved)
 		s.notify(topicConnections)
 	}
 	return nil

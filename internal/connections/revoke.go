@@ -135,7 +135,7 @@ func (s *Service) Expiries(ctx context.Context, a access.Actor) ([]Expiry, error
 		return nil, err
 	}
 	known := map[string]*entry{}
-	for _, e := range s.snapshot.Load().entries {
+	for _, e := range s.snapshot.Load().entries.all() {
 		known[e.ID] = e
 	}
 	out := make([]Expiry, 0, len(all))

@@ -159,8 +159,8 @@ type trial struct {
 }
 
 func (s *Service) trial(ctx context.Context, slug, account, path string, revision int64) (trial, error) {
-	e, ok := s.snapshot.Load().entries[slug]
-	if !ok {
+	e := s.snapshot.Load().entries.get(slug)
+	if e == nil {
 		return trial{}, noConnection(fault.Newf(fault.NotFound, "no connection %s", slug))
 	}
 	if e.problem != nil {

@@ -193,7 +193,7 @@ func (s *Service) change(ctx context.Context, a access.Actor, p access.Permissio
 		return nil, err
 	}
 	if done.slug != "" {
-		s.publish(done.slug, next)
+		s.publish(map[string]*entry{done.slug: next})
 		s.notify(topicConnections)
 		s.notify(topicAudit)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/url"
 
 	"switchgear/db"
@@ -18,8 +17,8 @@ import (
 
 // snapshot is every connection as calls see it. It is never changed once it is published.
 type snapshot struct {
-	entries map[string]*entry // by slug
-	byName  []Standing
+	entries directory
+	byName  []*Standing
 }
 
 // entry is one connection, ready to be called, or the reason why it cannot be.
@@ -43,8 +42,8 @@ type entry struct {
 // [credentials.Set.Authorizer] about a credential that is missing, revoked, damaged or to be renewed. With
 // an error about a connection that exists comes a target that names it, for the record of the call.
 func (s *Service) Target(slug, account string) (runtime.Target, error) {
-	e, ok := s.snapshot.Load().entries[slug]
-	if !ok {
+	e := s.snapshot.Load().entries.get(slug)
+	if e == nil {
 		return runtime.Target{}, fault.New(fault.NotFound, "CONNECTION_NOT_FOUND", "There is no such connection.")
 	}
 	if account == "" {
@@ -78,8 +77,8 @@ func (s *Service) Target(slug, account string) (runtime.Target, error) {
 // Peek returns a connection as calls see it, from memory. It checks no permission: it is for the gateway.
 // What it returns is shared: do not change its maps and slices.
 func (s *Service) Peek(slug string) (Connection, bool) {
-	e, ok := s.snapshot.Load().entries[slug]
-	if !ok {
+	e := s.snapshot.Load().entries.get(slug)
+	if e == nil {
 		return Connection{}, false
 	}
 	return e.Connection, true
@@ -147,7 +146,7 @@ func (s *Service) load(ctx context.Context, tx *db.Tx, done effect) (*entry, err
 	if err != nil {
 		return nil, fmt.Errorf("connections: load %s: %w", done.slug, err)
 	}
-	old := s.snapshot.Load().entries[done.slug]
+	old := s.snapshot.Load().entries.get(done.slug)
 	if old == nil || old.ID != r.ID || s.stale.Load() {
 		set, err := s.vault.Load(ctx, tx, r.ID)
 		if err != nil {
@@ -197,35 +196,33 @@ func (s *Service) newEntry(r row, set *credentials.Set, old *entry) *entry {
 	return e
 }
 
-// publish replaces one entry of the snapshot; nil removes it. The caller holds the lock.
-func (s *Service) publish(slug string, next *entry) {
+// publish replaces entries of the snapshot, by their slugs, all at once; nil removes one. The caller holds the
+// lock.
+func (s *Service) publish(next map[string]*entry) {
 	current := s.snapshot.Load()
-	old := current.entries[slug]
-	entries := maps.Clone(current.entries)
-	if entries == nil {
-		entries = map[string]*entry{}
-	}
-	delete(entries, slug)
-	if next != nil {
-		entries[slug] = next
-	}
-	s.snapshot.Store(&snapshot{entries: entries, byName: replaceStanding(current.byName, old, next)})
-	s.protect(old, next)
-	if old != nil {
-		old.retire(next)
+	s.snapshot.Store(&snapshot{entries: current.entries.with(next), byName: replaceStandings(current, next)})
+	for slug, e := range next {
+		old := current.entries.get(slug)
+		s.protect(old, e)
+		if old != nil {
+			old.retire(e)
+		}
 	}
 }
 
-// publishGood brings the mark of what was seen to work into the snapshot. The caller holds the lock.
-func (s *Service) publishGood(connectionID string, version int) {
-	for slug, e := range s.snapshot.Load().entries {
-		if e.ID == connectionID {
-			next := *e
-			next.LastKnownGood = version
-			s.publish(slug, &next)
-			return
+// publishGood brings marks of what was seen to work into the snapshot, by the ids of the connections. The caller
+// holds the lock.
+func (s *Service) publishGood(versions map[string]int) {
+	next := make(map[string]*entry, len(versions))
+	current := s.snapshot.Load()
+	for slug, e := range current.entries.all() {
+		if version, ok := versions[e.ID]; ok {
+			good := *e
+			good.LastKnownGood = version
+			next[slug] = &good
 		}
 	}
+	s.publish(next)
 }
 
 // protect makes the policy of next hold, in place of that of old. A connection that cannot be called needs
@@ -274,7 +271,7 @@ func (s *Service) takeOver(ctx context.Context, connectionID, account string) er
 	if err != nil {
 		return err
 	}
-	s.publish(slug, next)
+	s.publish(map[string]*entry{slug: next})
 	s.notify(topicConnections)
 	return nil
 }
@@ -303,7 +300,7 @@ func (s *Service) mend(ctx context.Context) {
 // credentials belong together.
 func (s *Service) reload(ctx context.Context) error {
 	var next map[string]*entry
-	old, marked := s.snapshot.Load().entries, false
+	old, marked := s.snapshot.Load(), false
 	err := s.db.InTx(ctx, func(tx *db.Tx) error {
 		rows, err := s.store.all(ctx, tx)
 		if err != nil {
@@ -319,7 +316,7 @@ func (s *Service) reload(ctx context.Context) error {
 			if set == nil {
 				set = &credentials.Set{}
 			}
-			before := old[r.Slug]
+			before := old.entries.get(r.Slug)
 			if before != nil && before.ID != r.ID {
 				before = nil
 			}
@@ -337,12 +334,13 @@ func (s *Service) reload(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connections: load: %w", err)
 	}
-	s.snapshot.Store(&snapshot{entries: next, byName: standings(next)})
+	none := directory{}
+	s.snapshot.Store(&snapshot{entries: none.with(next), byName: standings(next)})
 	s.stale.Store(false)
 	for slug, e := range next {
-		s.protect(old[slug], e)
+		s.protect(old.entries.get(slug), e)
 	}
-	for slug, e := range old {
+	for slug, e := range old.entries.all() {
 		n := next[slug]
 		if n == nil {
 			s.protect(e, nil)

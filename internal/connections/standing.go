@@ -32,8 +32,9 @@ func (s *Standing) Recovered(account, code string, at time.Time) bool {
 }
 
 // Standings returns every connection by name. It needs system:read, and reads memory only. What it returns
-// is shared: do not change it.
-func (s *Service) Standings(a access.Actor) ([]Standing, error) {
+// is shared: do not change it. A change of any connection makes another list, in which those that did not change
+// are the same ones.
+func (s *Service) Standings(a access.Actor) ([]*Standing, error) {
 	if err := a.Require(access.PermissionSystemRead); err != nil {
 		return nil, err
 	}
@@ -45,14 +46,14 @@ func (s *Service) Standings(a access.Actor) ([]Standing, error) {
 func (s *Service) Slugs() map[string]string {
 	all := s.snapshot.Load().byName
 	out := make(map[string]string, len(all))
-	for i := range all {
-		out[all[i].ID] = all[i].Slug
+	for _, standing := range all {
+		out[standing.ID] = standing.Slug
 	}
 	return out
 }
 
-func (e *entry) standing() Standing {
-	out := Standing{Connection: &e.Connection, Problem: e.problem, Check: e.policy.HealthCheck, nameKey: e.nameKey, set: e.set}
+func (e *entry) standing() *Standing {
+	out := &Standing{Connection: &e.Connection, Problem: e.problem, Check: e.policy.HealthCheck, nameKey: e.nameKey, set: e.set}
 	if e.BaseURL == "" && e.Kind != KindREST {
 		out.Problem = nil // it is not meant to be called
 	}
@@ -62,13 +63,13 @@ func (e *entry) standing() Standing {
 	return out
 }
 
-func compareStandings(a, b Standing) int {
+func compareStandings(a, b *Standing) int {
 	return cmp.Or(cmp.Compare(a.nameKey, b.nameKey), cmp.Compare(a.ID, b.ID))
 }
 
 // standings are those of all entries, in order.
-func standings(entries map[string]*entry) []Standing {
-	out := make([]Standing, 0, len(entries))
+func standings(entries map[string]*entry) []*Standing {
+	out := make([]*Standing, 0, len(entries))
 	for _, e := range entries {
 		out = append(out, e.standing())
 	}
@@ -76,21 +77,29 @@ func standings(entries map[string]*entry) []Standing {
 	return out
 }
 
-// replaceStanding returns list with one entry taken out, put in, or both; nil stands for none.
-func replaceStanding(list []Standing, old, next *entry) []Standing {
-	out := make([]Standing, 0, len(list)+1)
-	out = append(out, list...)
-	if old != nil {
-		if i, found := slices.BinarySearchFunc(out, old.key(), compareStandings); found {
-			out = slices.Delete(out, i, i+1)
+// replaceStandings returns the list of a snapshot with other entries in place of those of their slugs; nil stands
+// for none.
+func replaceStandings(current *snapshot, next map[string]*entry) []*Standing {
+	out := make([]*Standing, 0, len(current.byName)+len(next))
+	out = append(out, current.byName...)
+	for slug, e := range next {
+		if old := current.entries.get(slug); old != nil {
+			i, found := slices.BinarySearchFunc(out, old.key(), compareStandings)
+			if found && e != nil && compareStandings(out[i], e.key()) == 0 {
+				out[i] = e.standing()
+				continue
+			}
+			if found {
+				out = slices.Delete(out, i, i+1)
+			}
 		}
-	}
-	if next != nil {
-		i, _ := slices.BinarySearchFunc(out, next.key(), compareStandings)
-		out = slices.Insert(out, i, next.standing())
+		if e != nil {
+			i, _ := slices.BinarySearchFunc(out, e.key(), compareStandings)
+			out = slices.Insert(out, i, e.standing())
+		}
 	}
 	return out
 }
 
 // key is enough of a standing to find its place.
-func (e *entry) key() Standing { return Standing{Connection: &e.Connection, nameKey: e.nameKey} }
+func (e *entry) key() *Standing { return &Standing{Connection: &e.Connection, nameKey: e.nameKey} }

@@ -1,6 +1,7 @@
 package connections
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -65,6 +66,40 @@ func TestStandings(t *testing.T) {
 
 	_, err = w.Standings(access.Actor{Kind: access.KindUser, Role: "nobody"})
 	wantCode(t, err, fault.Forbidden, "FORBIDDEN")
+}
+
+// A change makes another list and leaves the one before as it was; what did not change is the same in both.
+func TestStandingsShareWhatDidNotChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, slug := range []string{"one", "two", "three"} {
+		w.create(slug)
+	}
+	list := func() map[string]*Standing {
+		all, err := w.Standings(admin())
+		must(t, err)
+		out := map[string]*Standing{}
+		for _, s := range all {
+			out[s.Slug] = s
+		}
+		return out
+	}
+	before := list()
+	kept, err := w.Standings(admin())
+	must(t, err)
+	same := slices.Clone(kept)
+	w.update("two", func(d *Draft) { d.Name = "Another" })
+	must(t, w.MarkKnownGood(t.Context(), map[string]int{before["three"].ID: 1, "con_gone": 1}))
+	after := list()
+	if after["one"] != before["one"] || after["two"] == before["two"] || after["three"] == before["three"] {
+		t.Errorf("%v, then %v", before, after)
+	}
+	if before["two"].Name == "Another" || after["two"].Name != "Another" || before["three"].LastKnownGood != 0 || after["three"].LastKnownGood != 1 {
+		t.Error("the list before was changed, or the one after was not")
+	}
+	if !slices.Equal(kept, same) {
+		t.Error("a list was changed in its place")
+	}
 }
 
 // What is not meant to be called has no problem with not having an address.

@@ -328,14 +328,14 @@ func (s *Service) checkAlternates(slug string, own json.RawMessage, provider pro
 	if err != nil {
 		return err
 	}
-	known := s.snapshot.Load().entries
+	known := &s.snapshot.Load().entries
 	for _, a := range alternates(policy) {
 		const code = "INVALID_FALLBACK"
-		next, ok := known[a.slug]
+		next := known.get(a.slug)
 		switch {
 		case a.slug == slug:
 			return fault.Field(code, a.field, "A connection cannot stand in for itself.").WithValue(a.slug)
-		case !ok:
+		case next == nil:
 			return fault.Field(code, a.field, "There is no such connection.").WithValue(a.slug)
 		}
 		seen := map[string]bool{}
@@ -344,7 +344,7 @@ func (s *Service) checkAlternates(slug string, own json.RawMessage, provider pro
 				if b.slug == slug {
 					return fault.Field(code, a.field, "This connection stands in for "+slug+" itself, directly or over others.").WithValue(a.slug)
 				}
-				if e, ok := known[b.slug]; ok && !seen[b.slug] {
+				if e := known.get(b.slug); e != nil && !seen[b.slug] {
 					seen[b.slug] = true
 					queue = append(queue, e)
 				}

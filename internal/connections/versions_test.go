@@ -177,7 +177,7 @@ func TestLastKnownGood(t *testing.T) {
 	w.update("stripe", func(d *Draft) { d.Name = "2" })
 	w.update("stripe", func(d *Draft) { d.Name = "3" })
 	for _, version := range []int{2, 1, 99, 0} { // neither back nor past the active one
-		must(t, w.MarkKnownGood(t.Context(), c.ID, version))
+		must(t, w.MarkKnownGood(t.Context(), map[string]int{c.ID: version}))
 	}
 	if seen, _ := w.Peek("stripe"); seen.LastKnownGood != 2 || seen.Version != 3 {
 		t.Errorf("in memory: %d is good, %d active", seen.LastKnownGood, seen.Version)

@@ -16,11 +16,11 @@ type Board struct {
 	// Breakers counts those that were asked, NotClosed those of them that are not closed.
 	Breakers, NotClosed int
 
-	standings []connections.Standing // the list that it is of
-	items     []*item                // by name
-	places    map[string]int         // of items, by the id of their connections
-	order     []int                  // of items, by impact
-	incidents []int                  // of items, by impact
+	standings []*connections.Standing // the list that it is of
+	items     []*item                 // by name
+	places    map[string]int          // of items, by the id of their connections
+	order     []int                   // of items, by impact
+	incidents []int                   // of items, by impact
 }
 
 // Trip is what a breaker was opened by.
@@ -52,7 +52,7 @@ func (b *Board) item(i int) Item {
 	f := it.facts
 	f.words, f.told = true, b.At
 	out := Item{
-		Standing: &it.standing, Status: it.status, Traffic: f.traffic, Trip: it.trip, Since: it.since, Breakers: len(f.breakers),
+		Standing: it.standing, Status: it.status, Traffic: f.traffic, Trip: it.trip, Since: it.since, Breakers: len(f.breakers),
 	}
 	out.Status.Why = f.status().Why
 	out.States, out.Spans = it.minutes.until(minuteOf(b.At))

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ type world struct {
 
 	mu       sync.Mutex
 	at       time.Time // the clock; zero for the real one
-	list     []connections.Standing
+	list     []*connections.Standing
 	weights  map[string]calls.Weight
 	touched  []string
 	versions map[string][]connections.Version
@@ -39,7 +40,7 @@ type world struct {
 	topics   []string
 }
 
-func (w *world) Standings(a access.Actor) ([]connections.Standing, error) {
+func (w *world) Standings(a access.Actor) ([]*connections.Standing, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.list, a.Require(access.PermissionSystemRead)
@@ -124,7 +125,7 @@ func newWorld(tb testing.TB, d *db.DB, slugs ...string) *world {
 	}, breaker.Settings{})
 	must(tb, err)
 	for _, slug := range slugs {
-		w.list = append(w.list, connections.Standing{Connection: &connections.Connection{ID: slug, Slug: slug, Name: slug, State: connections.StateActive}})
+		w.list = append(w.list, &connections.Standing{Connection: &connections.Connection{ID: slug, Slug: slug, Name: slug, State: connections.StateActive}})
 	}
 	w.start(d)
 	return w
@@ -152,13 +153,13 @@ func (w *world) start(d *db.DB) {
 func (w *world) change(slug string, f func(c *connections.Standing)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	next := make([]connections.Standing, len(w.list))
-	copy(next, w.list)
-	for i := range next {
-		if next[i].Slug == slug {
-			c := *next[i].Connection
-			next[i].Connection = &c
-			f(&next[i])
+	next := slices.Clone(w.list)
+	for i, before := range next {
+		if before.Slug == slug {
+			c, changed := *before.Connection, *before
+			changed.Connection = &c
+			f(&changed)
+			next[i] = &changed
 		}
 	}
 	w.list = next

@@ -85,7 +85,7 @@ func (s *Service) namePausers(ctx context.Context, a access.Actor, connectionID 
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(all, func(c connections.Standing) bool { return c.ID == connectionID })
+	i := slices.IndexFunc(all, func(c *connections.Standing) bool { return c.ID == connectionID })
 	if i < 0 {
 		return nil
 	}

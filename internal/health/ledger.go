@@ -17,11 +17,11 @@ import (
 // that were changed, called or checked, those that something stops or did, and once a minute those whose
 // calls or check grow old. It belongs to the lock of the Service.
 type ledger struct {
-	standings []connections.Standing // the list that items are of
-	items     []*item                // by name; an item is never changed
-	places    map[string]int         // of items, by the id of their connections
-	checked   []int                  // of items: those that are to be asked by ourselves
-	order     []int                  // of items, by impact
+	standings []*connections.Standing // the list that items are of
+	items     []*item                 // by name; an item is never changed
+	places    map[string]int          // of items, by the id of their connections
+	checked   []int                   // of items: those that are to be asked by ourselves
+	order     []int                   // of items, by impact
 	states    map[State]int
 	at        time.Time // of the last look
 	minute    int64
@@ -39,7 +39,7 @@ type ledger struct {
 
 // item is one connection.
 type item struct {
-	standing connections.Standing
+	standing *connections.Standing
 	facts    facts
 	status   Status // without its sentence
 	trip     *Trip
@@ -59,7 +59,7 @@ type mark struct {
 }
 
 // update brings the ledger up to date. The caller holds the lock.
-func (s *Service) update(all []connections.Standing, now time.Time) {
+func (s *Service) update(all []*connections.Standing, now time.Time) {
 	l := &s.ledger
 	s.stale.Store(false)
 	dirty := s.dirty(now)
@@ -128,38 +128,44 @@ func (l *ledger) stopped(dirty map[string]struct{}) {
 
 // take takes up another list of connections, and adds those that changed with it. It reports whether any came
 // or went, or moved.
-func (l *ledger) take(all []connections.Standing, dirty map[string]struct{}) (moved bool) {
+func (l *ledger) take(all []*connections.Standing, dirty map[string]struct{}) (moved bool) {
 	if l.places != nil && sameList(l.standings, all) {
 		return false
 	}
 	moved = len(all) != len(l.items) || l.places == nil
 	for i := 0; i < len(all) && !moved; i++ {
-		moved = all[i].ID != l.items[i].standing.ID
+		before := l.items[i].standing
+		moved = all[i] != before && all[i].ID != before.ID
 	}
 	items, states := make([]*item, len(all)), map[State]int{}
-	l.checked = nil
-	for i := range all {
-		standing := &all[i]
+	l.checked = l.checked[:0]
+	for i, standing := range all {
 		if standing.Check.Active() {
 			l.checked = append(l.checked, i)
 		}
-		it := &item{}
-		if k, known := l.places[standing.ID]; known {
-			it = l.items[k]
-			states[it.status.State]++
+		k, known := i, true
+		if moved {
+			k, known = l.places[standing.ID]
 		}
-		if it.standing.Connection != standing.Connection {
-			next := *it
-			next.standing = *standing
-			it = &next
+		switch {
+		case !known:
+			items[i] = &item{standing: standing}
+			dirty[standing.ID] = struct{}{}
+			continue
+		case l.items[k].standing == standing:
+			items[i] = l.items[k]
+		default:
+			next := *l.items[k]
+			next.standing = standing
+			items[i] = &next
 			dirty[standing.ID] = struct{}{}
 		}
-		items[i] = it
+		states[items[i].status.State]++
 	}
 	if moved {
 		l.places = make(map[string]int, len(all))
-		for i := range all {
-			l.places[all[i].ID] = i
+		for i, standing := range all {
+			l.places[standing.ID] = i
 		}
 	}
 	l.standings, l.items, l.states, l.shared = all, items, states, false
@@ -167,7 +173,7 @@ func (l *ledger) take(all []connections.Standing, dirty map[string]struct{}) (mo
 }
 
 // sameList reports whether two lists are one: a change of any connection makes another.
-func sameList(a, b []connections.Standing) bool {
+func sameList(a, b []*connections.Standing) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
@@ -180,7 +186,7 @@ func (s *Service) judge(places []int, now time.Time, all bool) {
 	weight := s.deps.Traffic.Weights()
 	moved := places[:0]
 	for _, i := range places {
-		before, it := l.items[i], s.judged(&l.items[i].standing, weight, now)
+		before, it := l.items[i], s.judged(l.items[i].standing, weight, now)
 		l.items[i] = it
 		if at := it.facts.checkedUntil(); !at.IsZero() && !at.Equal(before.facts.checkedUntil()) {
 			l.expiries.add(at, it.standing.ID)
@@ -206,9 +212,9 @@ func (s *Service) judge(places []int, now time.Time, all bool) {
 // judged is one connection as it is now.
 func (s *Service) judged(standing *connections.Standing, weight func(string) calls.Weight, now time.Time) *item {
 	l, id := &s.ledger, standing.ID
-	it := &item{standing: *standing}
+	it := &item{standing: standing}
 	it.facts = facts{
-		now: now, told: now, standing: &it.standing, traffic: weight(id), breakers: l.stopping[id], holds: l.holds[id], check: s.checks.of(id),
+		now: now, told: now, standing: standing, traffic: weight(id), breakers: l.stopping[id], holds: l.holds[id], check: s.checks.of(id),
 	}
 	slices.SortFunc(it.facts.breakers, worse)
 	if r, ok := l.rejected[id]; ok {

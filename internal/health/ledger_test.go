@@ -91,7 +91,7 @@ func TestChangesComeToTheSameAsALookAtEverything(t *testing.T) {
 			case 0: // one comes, or goes
 				w.mu.Lock()
 				if i := random.IntN(len(w.list)); len(w.list) > 40 {
-					w.list = append(append([]connections.Standing(nil), w.list[:i]...), w.list[i+1:]...)
+					w.list = append(append([]*connections.Standing(nil), w.list[:i]...), w.list[i+1:]...)
 				}
 				w.mu.Unlock()
 			case 1:
@@ -162,7 +162,7 @@ func TestOnlyWhatChangedIsJudged(t *testing.T) {
 	w.pass(time.Minute)
 	judged("another minute", 1, BoardTopic) // what was called
 	w.mu.Lock()
-	w.list = append([]connections.Standing(nil), w.list[1:]...)
+	w.list = append([]*connections.Standing(nil), w.list[1:]...)
 	w.mu.Unlock()
 	judged("one that is gone", 0, BoardTopic)
 	if w.published.Load() != nil {

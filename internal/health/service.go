@@ -45,7 +45,7 @@ const (
 
 // Directory knows the connections; *connections.Service is one.
 type Directory interface {
-	Standings(a access.Actor) ([]connections.Standing, error)
+	Standings(a access.Actor) ([]*connections.Standing, error)
 	Target(slug, account string) (runtime.Target, error)
 	Versions(ctx context.Context, a access.Actor, slug string) ([]connections.Version, error)
 }
@@ -200,7 +200,7 @@ func (s *Service) look(ctx context.Context) error {
 }
 
 // lookAt brings everything up to date and, while somebody looks, makes a Board. It reports what to announce.
-func (s *Service) lookAt(all []connections.Standing) (changed, fresh bool) {
+func (s *Service) lookAt(all []*connections.Standing) (changed, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.deps.Now()
@@ -241,7 +241,7 @@ func (s *Service) Board(a access.Actor) (*Board, error) {
 }
 
 // good reports whether a Board may still be shown.
-func (s *Service) good(b *Board, all []connections.Standing, now time.Time) bool {
+func (s *Service) good(b *Board, all []*connections.Standing, now time.Time) bool {
 	if b == nil {
 		return false
 	}
