@@ -76,6 +76,22 @@ func (s *Service) List(ctx context.Context, a access.Actor, q Query) (Page, erro
 	return Page{all, total}, nil
 }
 
+// FiringFor returns the alerts that fire for connections, by their slugs, the most urgent first and at most 200. It
+// needs system:read.
+func (s *Service) FiringFor(ctx context.Context, a access.Actor, slugs ...string) ([]Alert, error) {
+	if err := a.Require(access.PermissionSystemRead); err != nil {
+		return nil, err
+	}
+	if len(slugs) == 0 {
+		return nil, nil
+	}
+	all, err := s.store.firing(ctx, slugs)
+	if err != nil {
+		return nil, fmt.Errorf("alerts: that fire: %w", err)
+	}
+	return all, nil
+}
+
 // Unacknowledged counts the alerts that fire and that nobody looks after. It needs system:read.
 func (s *Service) Unacknowledged(ctx context.Context, a access.Actor) (int, error) {
 	if err := a.Require(access.PermissionSystemRead); err != nil {

@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,6 +134,23 @@ func TestListNarrowsAndOrders(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" || page.Total != len(tt.want) {
 			t.Errorf("%s: %d in all (-want +got):\n%s", name, page.Total, diff)
 		}
+	}
+	for want, slugs := range map[string][]string{"old new warning info": {"github", "stripe"}, "": {"github"}} {
+		firing, err := w.FiringFor(t.Context(), access.System(), slugs...)
+		must(t, err)
+		got := make([]string, 0, len(firing))
+		for _, a := range firing {
+			got = append(got, a.ID)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%v fire for %v, want %s", got, slugs, want)
+		}
+	}
+	if firing, err := w.FiringFor(t.Context(), access.System()); err != nil || firing != nil {
+		t.Errorf("for none: %v, %v", firing, err)
+	}
+	if _, err := w.FiringFor(t.Context(), access.Actor{}, "stripe"); err == nil {
+		t.Error("a stranger may see what fires")
 	}
 	n, err := w.Unacknowledged(t.Context(), w.person(access.RoleViewer))
 	if err != nil || n != 3 {

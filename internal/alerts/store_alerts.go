@@ -94,6 +94,16 @@ func (s store) putAlert(ctx context.Context, tx *db.Tx, a *Alert) error {
 	return s.putEpisode(ctx, tx, a)
 }
 
+const byUrgency = `ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, opened_at, id`
+
+func (s store) firing(ctx context.Context, slugs []string) ([]Alert, error) {
+	places, args := make([]string, len(slugs)), make([]any, len(slugs))
+	for i, slug := range slugs {
+		places[i], args[i] = fmt.Sprintf("$%d", i+1), slug
+	}
+	return s.alerts(ctx, s.db, fmt.Sprintf("WHERE state = 'firing' AND connection IN (%s) %s LIMIT %d", strings.Join(places, ", "), byUrgency, maxLimit), args...)
+}
+
 // list returns a page of alerts, and how many there are in all.
 func (s store) list(ctx context.Context, q Query) ([]Alert, int, error) {
 	var (
@@ -136,7 +146,7 @@ func (s store) list(ctx context.Context, q Query) ([]Alert, int, error) {
 	case "-opened_at":
 		order = `ORDER BY opened_at DESC, id DESC`
 	case SortUrgency:
-		order = `ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, opened_at, id`
+		order = byUrgency
 	}
 	n := len(args)
 	page, err := s.alerts(ctx, s.db, fmt.Sprintf("%s %s LIMIT $%d OFFSET $%d", filter, order, n+1, n+2), append(args, q.Limit, (q.Page-1)*q.Limit)...)

@@ -133,6 +133,9 @@ func TestCommandsNeedARole(t *testing.T) {
 	if _, err := w.Get(t.Context(), nobody, "stripe"); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("nobody reads: %v", err)
 	}
+	if _, err := w.Own(nobody, "stripe"); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("nobody reads: %v", err)
+	}
 	if _, err := w.History(t.Context(), nobody, HistoryQuery{}); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("nobody reads the history: %v", err)
 	}

@@ -267,6 +267,18 @@ func (s *Service) Get(_ context.Context, a access.Actor, slug string) (Detail, e
 	return d, nil
 }
 
+// Own returns the breaker of a connection without those of its operations. It needs system:read.
+func (s *Service) Own(a access.Actor, slug string) (Breaker, error) {
+	c, err := s.find(a, slug)
+	if err != nil {
+		return Breaker{}, err
+	}
+	if _, err := s.deps.Connections.EffectivePolicy(c); err != nil {
+		return Breaker{}, err
+	}
+	return s.row(c, ""), nil
+}
+
 // Choices are the commands that may be given to the breaker of a connection or operation now, in the order
 // in which they are shown. It needs system:read; giving them needs more.
 func (s *Service) Choices(_ context.Context, a access.Actor, slug, operation string) ([]Choice, error) {

@@ -88,6 +88,11 @@ func TestGet(t *testing.T) {
 	if _, err := w.Get(t.Context(), root(), "nothing"); fault.CodeOf(err) != "CONNECTION_NOT_FOUND" {
 		t.Error(err)
 	}
+	own, err := w.Own(root(), "stripe")
+	must(t, err)
+	if with := d.Connection; own.State != with.State || own.Operation != "" || own.Connection != with.Connection || len(own.Vendor) != len(with.Vendor) || own.Snapshot.Refused != with.Snapshot.Refused {
+		t.Errorf("alone it is %+v, with its operations %+v", own, with.Breaker)
+	}
 }
 
 func TestConsequences(t *testing.T) {

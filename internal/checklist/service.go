@@ -92,7 +92,7 @@ type Service struct {
 	seen    []*connections.Standing // by the last pass; only Serve uses it
 
 	mu        sync.RWMutex
-	summaries map[string]Summary // by the id of the connection
+	summaries map[string]*Summary // by the id of the connection; one is never changed
 }
 
 // New returns a Service. It fails when a dependency is missing.
@@ -101,7 +101,7 @@ func New(d Deps, cfg Config) (*Service, error) {
 		return nil, errors.New("checklist: every dependency is required")
 	}
 	return &Service{
-		deps: d, cfg: cfg.withDefaults(), store: store{d.DB}, changed: make(chan struct{}, 1), summaries: map[string]Summary{},
+		deps: d, cfg: cfg.withDefaults(), store: store{d.DB}, changed: make(chan struct{}, 1), summaries: map[string]*Summary{},
 	}, nil
 }
 

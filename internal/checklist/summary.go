@@ -76,14 +76,16 @@ func summarize(c connections.Connection, problem error, items []Result, now time
 func (s *Service) remember(next Summary) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.summaries[next.ConnectionID] = next
+	s.summaries[next.ConnectionID] = &next
 }
 
 func (s *Service) remembered(connectionID string) (Summary, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	out, ok := s.summaries[connectionID]
-	return out, ok
+	if out := s.summaries[connectionID]; out != nil {
+		return *out, true
+	}
+	return Summary{}, false
 }
 
 // Badge returns how many items of a connection are done, from memory; false when it was not judged yet.
@@ -133,59 +135,81 @@ func (s *Service) List(a access.Actor, q Query) (Page, error) {
 	if !ok {
 		return Page{}, fault.Field("UNKNOWN_SORT", "sort", "There is no such sort.").WithSuggestion("Use one of done, name, environment.")
 	}
-	var all []Summary
-	for _, standing := range standings {
-		summary, judged := s.remembered(standing.ID)
-		if !judged {
-			summary = Summary{ConnectionID: standing.ID}
-		}
-		summary.Slug, summary.Name, summary.Environment, summary.Version = standing.Slug, standing.Name, standing.Environment, standing.Version
-		if q.matches(summary, item) {
-			all = append(all, summary)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b Summary) int {
+	all := s.listed(standings)
+	all = slices.DeleteFunc(all, func(l listed) bool { return !q.matches(&l, item) })
+	slices.SortFunc(all, func(a, b listed) int {
 		if strings.HasPrefix(q.Sort, "-") {
 			a, b = b, a
 		}
-		return compare(a, b)
+		return compare(&a, &b)
 	})
-	out := Page{Total: len(all), Summaries: all}
+	out := Page{Total: len(all)}
 	if q.Limit > 0 {
 		from := min((max(q.Page, 1)-1)*q.Limit, len(all))
-		out.Summaries = all[from:min(from+q.Limit, len(all))]
+		all = all[from:min(from+q.Limit, len(all))]
+	}
+	out.Summaries = make([]Summary, len(all))
+	for i := range all {
+		out.Summaries[i] = all[i].show()
 	}
 	return out, nil
 }
 
-// orders are what a list may be sorted by.
-func orders() map[string]func(a, b Summary) int {
-	name := func(a, b Summary) int {
-		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Slug, b.Slug))
+// listed is as much of a connection as lists select and sort by: there may be many thousands.
+type listed struct {
+	*connections.Standing
+	summary *Summary // empty when it was not judged
+	name    string   // in lower case
+	place   int      // of the environment
+}
+
+// listed are all connections, by name.
+func (s *Service) listed(standings []*connections.Standing) []listed {
+	places := map[string]int{}
+	for i, environment := range connections.Environments() {
+		places[environment] = i
 	}
-	done := func(a, b Summary) int { return cmp.Or(cmp.Compare(a.Done, b.Done), name(a, b)) }
-	return map[string]func(a, b Summary) int{
+	out := make([]listed, len(standings))
+	none := &Summary{}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i, standing := range standings {
+		out[i] = listed{standing, cmp.Or(s.summaries[standing.ID], none), strings.ToLower(standing.Name), places[standing.Environment]}
+	}
+	return out
+}
+
+func (l *listed) show() Summary {
+	out := *l.summary
+	out.ConnectionID, out.Slug, out.Name, out.Environment, out.Version = l.ID, l.Slug, l.Name, l.Environment, l.Version
+	return out
+}
+
+// orders are what a list may be sorted by.
+func orders() map[string]func(a, b *listed) int {
+	name := func(a, b *listed) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.Slug, b.Slug))
+	}
+	done := func(a, b *listed) int { return cmp.Or(cmp.Compare(a.summary.Done, b.summary.Done), name(a, b)) }
+	return map[string]func(a, b *listed) int{
 		"": done, "done": done, "name": name,
-		"environment": func(a, b Summary) int {
-			return cmp.Or(cmp.Compare(slices.Index(connections.Environments(), a.Environment), slices.Index(connections.Environments(), b.Environment)), name(a, b))
-		},
+		"environment": func(a, b *listed) int { return cmp.Or(cmp.Compare(a.place, b.place), name(a, b)) },
 	}
 }
 
-func (q Query) matches(s Summary, item int) bool {
-	text := strings.ToLower(s.Name + "\n" + s.Slug)
+func (q Query) matches(l *listed, item int) bool {
 	for word := range strings.FieldsSeq(strings.ToLower(q.Search)) {
-		if !strings.Contains(text, word) {
+		if !strings.Contains(l.name, word) && !strings.Contains(l.Slug, word) {
 			return false
 		}
 	}
-	if q.Environment != "" && s.Environment != q.Environment {
+	if q.Environment != "" && l.Environment != q.Environment {
 		return false
 	}
 	if q.Verdict == "" {
 		return true
 	}
-	for i, c := range s.Items {
+	for i, c := range l.summary.Items {
 		if c.Verdict == q.Verdict && (item < 0 || item == i) {
 			return true
 		}

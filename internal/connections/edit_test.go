@@ -72,6 +72,17 @@ func TestProviderPresets(t *testing.T) {
 	if p, err := w.EffectivePolicy(c); err != nil || !cmp.Equal(p, target.Policy) {
 		t.Errorf("%+v, %v", p, err)
 	}
+	// It is that of what is asked for, also where calls go by another one.
+	other := c
+	other.Policy = json.RawMessage(`{"timeout":"9s"}`)
+	if p, err := w.EffectivePolicy(other); err != nil || p.Timeout.String() != "9s" || len(p.RateLimits) != 1 {
+		t.Errorf("another policy: %+v, %v", p, err)
+	}
+	other = c
+	other.Provider = GenericProvider
+	if p, err := w.EffectivePolicy(other); err != nil || len(p.RateLimits) != 0 {
+		t.Errorf("another provider: %+v, %v", p, err)
+	}
 	// What was cleared stays cleared.
 	c = w.update("acme-eu", func(d *Draft) { d.Auth.Fields["prefix"] = "" })
 	c = w.update(c.Slug, func(d *Draft) { d.Name = "Acme" })
@@ -87,6 +98,26 @@ func TestProviderPresets(t *testing.T) {
 	_, err = w.PutAccount(t.Context(), admin(), "acme-eu", "zoe", Auth{Fields: map[string]string{"password": "z"}}, "")
 	must(t, err)
 	w.wantSent(c.Slug, "zoe", "Basic YXBpOno=")
+}
+
+// Calls go on without a provider that left the catalogue; whoever asks for the whole policy hears that it is not known.
+func TestPolicyOfAProviderThatIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.Create(t.Context(), admin(), Draft{Name: "Acme", Slug: "acme", Provider: "acme", Auth: Auth{Fields: map[string]string{"key": "k"}}}, "")
+	must(t, err)
+	w.exec(`UPDATE connection_versions SET definition = replace(definition, '"provider":"acme"', '"provider":"gone"')`)
+	must(t, w.Refresh(t.Context()))
+	c, err := w.Find(t.Context(), admin(), "acme")
+	if err != nil || c.Provider != "gone" {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if _, err := w.Target("acme", ""); err != nil {
+		t.Errorf("calls: %v", err)
+	}
+	if _, err := w.EffectivePolicy(c); fault.CodeOf(err) != "UNKNOWN_PROVIDER" {
+		t.Errorf("the policy: %v", err)
+	}
 }
 
 func TestValidation(t *testing.T) {

@@ -1,6 +1,7 @@
 package connections
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,8 @@ type entry struct {
 	Connection
 	base   *url.URL
 	policy runtime.Policy
+	// merged says that policy is all of its layers, of which none could not be read.
+	merged bool
 	// operations are those of policy, resolved.
 	operations []runtime.OperationPolicy
 	set        *credentials.Set
@@ -85,8 +88,12 @@ func (s *Service) Peek(slug string) (Connection, bool) {
 }
 
 // EffectivePolicy returns the whole policy that calls of a connection have: the product's under the
-// provider's under its own.
+// provider's under its own. What it returns is shared: do not change its slices.
 func (s *Service) EffectivePolicy(c Connection) (runtime.Policy, error) {
+	// The one that calls go by is of the same layers, mostly.
+	if e := s.snapshot.Load().entries.get(c.Slug); e != nil && e.merged && e.Provider == c.Provider && bytes.Equal(e.Policy, c.Policy) {
+		return e.policy, nil
+	}
 	provider, err := s.provider(c.Provider)
 	if err != nil {
 		return runtime.Policy{}, err
@@ -173,6 +180,7 @@ func (s *Service) newEntry(r row, set *credentials.Set, old *entry) *entry {
 	}
 	e.transports = newTransports(s.egress, set, kept)
 	provider, err := s.provider(r.Provider)
+	e.merged = err == nil
 	if fault.Is(err, fault.Invalid) {
 		// It left the catalogue with an upgrade. It only had defaults to give.
 		provider, err = providers.Provider{Slug: r.Provider}, nil
@@ -180,6 +188,7 @@ func (s *Service) newEntry(r row, set *credentials.Set, old *entry) *entry {
 	if err == nil {
 		e.policy, err = effectivePolicy(r.Policy, provider)
 	}
+	e.merged = e.merged && err == nil
 	if err == nil {
 		e.operations, err = e.policy.Resolve()
 	}

@@ -79,14 +79,22 @@ func (p alertPages) firingFor(r *http.Request, slug string) ([]alertsview.Row, e
 	return out, nil
 }
 
-// about is the id of the alert that fires for a connection, of the operation if there is one; empty without any.
-func (p alertPages) about(r *http.Request, slug, operation string) (string, error) {
-	page, err := p.Alerts.List(r.Context(), actor(r), alerts.Query{State: alerts.StateFiring, Connection: slug, Sort: alerts.SortUrgency, Limit: mostFiring})
-	if err != nil || len(page.Alerts) == 0 {
-		return "", err
-	}
-	i := slices.IndexFunc(page.Alerts, func(a alerts.Alert) bool { return a.Operation == operation && a.CarriedBy == "" })
-	return page.Alerts[max(i, 0)].ID, nil
+// about finds the alert that fires for one of some connections, of the operation if there is one, by its id; empty
+// without any.
+func (p alertPages) about(r *http.Request, slugs ...string) (func(slug, operation string) string, error) {
+	firing, err := p.Alerts.FiringFor(r.Context(), actor(r), slugs...)
+	return func(slug, operation string) (id string) {
+		for i := range firing {
+			switch a := &firing[i]; {
+			case a.Connection != slug:
+			case a.Operation == operation && a.CarriedBy == "":
+				return a.ID
+			case id == "":
+				id = a.ID
+			}
+		}
+		return id
+	}, err
 }
 
 // told says whether anybody would hear of an alert.

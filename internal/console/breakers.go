@@ -247,7 +247,17 @@ func probed(r *breakers.ProbeResult) (kind, message string) {
 	return kind, fmt.Sprintf("The probe %s %s was answered with %d (%s) in %s.", r.Method, r.Path, r.Status, r.Outcome.Label(), breakersview.Span(r.Duration))
 }
 
-// breakerState is what the header and the list of connections say of a breaker: that of the connection, and
+// ownBreaker is what the list of connections says of a breaker. It is nil as that of breakerState is.
+func (c *Console) ownBreaker(r *http.Request, slug string) *breakersview.Status {
+	b, err := c.Breakers.Own(actor(r), slug)
+	if err != nil {
+		return nil
+	}
+	own := breakerStatus(b, false)
+	return &own
+}
+
+// breakerState is what the header of a connection says of its breakers: its own, and
 // how many of its operations are kept back. It is nil for a connection whose policy cannot be read: that is
 // told elsewhere, and keeps nobody from the page.
 func (c *Console) breakerState(r *http.Request, slug string) (status *breakersview.Status, troubled int) {

@@ -99,7 +99,7 @@ func (p connectionPages) listView(r *http.Request, query connections.Query) (con
 	}
 	for _, c := range result.Connections {
 		row := p.row(c)
-		row.Breaker, _ = p.breakerState(r, c.Slug)
+		row.Breaker = p.ownBreaker(r, c.Slug)
 		view.Rows = append(view.Rows, row)
 	}
 	return view, nil

@@ -87,14 +87,20 @@ func (p overviewPages) impact(r *http.Request, board *health.Board) (overviewvie
 	}
 	worst, troubled := board.Incidents(mostIncidents)
 	view.Troubled = troubled
+	slugs := make([]string, len(worst))
+	for i := range worst {
+		slugs[i] = worst[i].Slug
+	}
+	alert, err := alertPages(p).about(r, slugs...)
+	if err != nil {
+		return view, err
+	}
 	for i := range worst {
 		incident, err := p.incident(r, &worst[i])
 		if err != nil {
 			return view, err
 		}
-		if incident.Alert, err = alertPages(p).about(r, incident.Slug, incident.Operation); err != nil {
-			return view, err
-		}
+		incident.Alert = alert(incident.Slug, incident.Operation)
 		view.Incidents = append(view.Incidents, incident)
 	}
 	return view, nil
@@ -233,7 +239,7 @@ func failures(f calls.Figures) []overviewview.Outcome {
 // changedBefore is the last change of a connection before its incident, if there was one lately. What the
 // incident itself is about, such as a pause, is none; nor is there one where a person made the breaker what it is.
 func (p overviewPages) changedBefore(r *http.Request, c *health.Item) (*overviewview.Changed, error) {
-	if c.Version < 2 || c.Status.Since.Sub(c.CreatedAt) < 0 || c.Status.Actor() != "" {
+	if c.Version < 2 || c.Status.Since.Sub(c.CreatedAt) < 0 || c.Status.Since.Sub(c.UpdatedAt) > lately || c.Status.Actor() != "" {
 		return nil, nil //nolint:nilnil // No change is no error.
 	}
 	versions, err := p.Connections.Versions(r.Context(), actor(r), c.Slug)
