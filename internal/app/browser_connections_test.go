@@ -74,8 +74,7 @@ func (i inspector) makeOrders(up *upstream) {
 	i.fill("#f-name", "Orders")
 	i.fill("#f-slug", "Not A Slug")
 	i.fill("#f-base_url", "ftp://example.com")
-	eval[chromedp.Void](i.tab, `void (document.querySelector("#f-auth_type").value = "bearer")`)
-	i.follow("main button", "Change the type")
+	i.chooseTypes()
 	secret := func() { i.t.Helper(); i.fill(`[name="auth.token"]`, upstreamSecret) }
 	mistake := func(field, message string) {
 		i.t.Helper()
@@ -99,6 +98,39 @@ func (i inspector) makeOrders(up *upstream) {
 	i.follow("main button", create)
 	i.at("/connections/orders")
 	i.misses(upstreamSecret)
+}
+
+// chooseTypes changes the auth type of the open form: the fields follow the choice at once.
+func (i inspector) chooseTypes() {
+	i.t.Helper()
+	choose := func(kind, field string) {
+		i.t.Helper()
+		eval[chromedp.Void](i.tab, `(() => {
+	const type = document.querySelector("#f-auth_type");
+	type.focus();
+	type.value = `+quote(kind)+`;
+	type.dispatchEvent(new Event("change", {bubbles: true}));
+})()`)
+		i.wait("the fields of "+kind, `document.querySelector(`+quote(`[name="auth.`+field+`"]`)+`) && /^The fields of .+ are shown/.test(document.querySelector("#auth-part [role=status]").textContent)`)
+		if got := eval[string](i.tab, `document.activeElement.id`); got != "f-auth_type" {
+			i.fatal("the focus is on %q", got)
+		}
+	}
+	choose("oauth2_client_credentials", "client_secret")
+	i.wait("no button for that", `!document.querySelector("button[value=auth]")`)
+	i.fill(`[name="auth.client_id"]`, "app")
+	i.fill(`[name="auth.client_secret"]`, "kept")
+	choose("oauth2_authorization_code", "authorize_url")
+	for field, want := range map[string]string{"client_id": "app", "client_secret": "kept"} {
+		if got := eval[string](i.tab, `document.querySelector(`+quote(`[name="auth.`+field+`"]`)+`).value`); got != want {
+			i.fatal("%s is %q, want %q", field, got, want)
+		}
+	}
+	if got := eval[string](i.tab, `document.querySelector("#f-name").value`); got != "Orders" {
+		i.fatal("the form forgot the name: %q", got)
+	}
+	choose("bearer", "token")
+	i.wait("the other fields to go", `!document.querySelector('[name="auth.client_id"]')`)
 }
 
 // watchCalls sees calls appear on the open page, and finds them with the filters.

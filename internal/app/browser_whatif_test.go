@@ -1,8 +1,11 @@
 package app
 
 import (
+	"net/http"
 	"strings"
 	"time"
+
+	"github.com/chromedp/chromedp"
 
 	"switchgear/internal/runtime"
 )
@@ -66,6 +69,19 @@ func whatIfJourney(j *journey) {
 	b.click("main button", question)
 	b.sees("The settings of v1 would never have opened. Those in force would have opened once for 10 s")
 	b.inspect("connection-rollback-what-if")
+	// Who asked may be gone when the answer comes: a message of the console is shown all the same.
+	b.expect(http.StatusNotFound)
+	eval[chromedp.Void](b.tab, `(() => {
+	const asker = document.createElement("div");
+	asker.setAttribute("hx-post", "/connections/none/versions/1/what-if");
+	asker.setAttribute("hx-trigger", "ask");
+	document.querySelector("main").append(asker);
+	htmx.process(asker);
+	htmx.trigger(asker, "ask");
+	asker.remove();
+})()`)
+	b.wait("the message", `document.querySelector("#toasts .toast").textContent.includes("There is no such connection")`)
+	b.expect()
 	plain.open("/connections/orders/versions/1/rollback")
 	plain.follow("main button", question)
 	plain.sees("The settings of v1 would never have opened.")

@@ -88,7 +88,14 @@ func (p connectionPages) putAccount(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	if form.Get("change") != "" {
-		return p.accountsWith(w, r, http.StatusOK, form, nil)
+		if !asksFor(r, connectionsview.RegionAuth) {
+			return p.accountsWith(w, r, http.StatusOK, form, nil)
+		}
+		view, err := p.accountsView(r, form, nil)
+		if err != nil {
+			return err
+		}
+		return p.render(w, r, http.StatusOK, connectionsview.AccountAuth(view))
 	}
 	slug, account := chi.URLParam(r, "slug"), firstOf(form.Get("account"), credentials.DefaultAccount)
 	before, err := p.account(r, slug, account)

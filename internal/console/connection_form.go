@@ -321,6 +321,10 @@ func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	values, draft, err := p.entered(r, form, &view)
+	stored := c.AuthSecrets
+	if view.AuthType != c.AuthType {
+		stored = nil // They are those of another kind of credential.
+	}
 	view.Slug, draft.Slug, draft.Provider = c.Slug, c.Slug, c.Provider
 	before, readErr := p.expiryOf(r, c.Slug)
 	if readErr != nil {
@@ -334,16 +338,16 @@ func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
 	}
 	view.Health.Checkable, view.Health.Check = true, healthPages(p).lastCheck(c.ID)
 	if form.Get("change") == "check" {
-		return p.checkSaved(w, r, c, p.complete(r, view, provider, values, c.AuthSecrets))
+		return p.checkSaved(w, r, c, p.complete(r, view, provider, values, stored))
 	}
 	if form.Get("change") != "" {
-		return p.changed(w, r, form, view, provider, values, c.AuthSecrets)
+		return p.changed(w, r, form, view, provider, values, stored)
 	}
 	if err == nil {
 		view.Move, err = p.unagreed(r, c, draft, form.Get("moves"))
 	}
 	if err == nil && len(view.Move.Refused) > 0 {
-		return p.render(w, r, http.StatusUnprocessableEntity, connectionsview.Form(p.complete(r, view, provider, values, c.AuthSecrets)))
+		return p.render(w, r, http.StatusUnprocessableEntity, connectionsview.Form(p.complete(r, view, provider, values, stored)))
 	}
 	if err == nil {
 		_, err = p.Connections.Update(r.Context(), actor(r), c.Slug, draft, view.Reason, view.Version)
@@ -357,7 +361,7 @@ func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		view.Errors = messages
-		return p.render(w, r, status, connectionsview.Form(p.complete(r, view, provider, values, c.AuthSecrets)))
+		return p.render(w, r, status, connectionsview.Form(p.complete(r, view, provider, values, stored)))
 	}
 	p.Access.PutFlash(r.Context(), "ok", "The change is saved and in force.")
 	seeOther(w, r, "/connections/"+c.Slug)

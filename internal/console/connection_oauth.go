@@ -75,6 +75,9 @@ func (p connectionPages) changed(w http.ResponseWriter, r *http.Request, form ur
 		view.Slug = connections.SlugOf(view.Name)
 	}
 	what := form.Get("change")
+	if asksFor(r, connectionsview.RegionAuth) {
+		return p.render(w, r, http.StatusOK, connectionsview.FormAuth(p.complete(r, view, provider, values, stored)))
+	}
 	if view.OAuth == nil || what != changeDiscover && what != changeRegister {
 		return p.render(w, r, http.StatusOK, connectionsview.Form(p.complete(r, view, provider, values, stored)))
 	}

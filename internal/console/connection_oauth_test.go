@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -172,5 +173,60 @@ func TestClientIsRegisteredFromTheForm(t *testing.T) {
 	}
 	if status, _, _ := s.form(t, s.signedIn(t, access.RoleOperator), "/connections/new", consentForm("change", "register", "server", server.URL, "slug", "b")...); status != http.StatusForbidden {
 		t.Errorf("an operator: %d", status)
+	}
+}
+
+// Another auth type brings its fields: in a part of the page where scripts ask for it, by a button elsewhere. What was
+// entered in fields of the same name is there again, unless it is secret; secrets of another type are not said to be
+// stored.
+func TestAnotherAuthType(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.consentAt(t)
+	owner := s.signedIn(t, access.RoleOwner)
+	ask := func(path string, fragment bool, pairs ...string) string {
+		t.Helper()
+		form := url.Values{"change": {"auth"}, "version": {"1"}}
+		for i := 0; i+1 < len(pairs); i += 2 {
+			form.Set(pairs[i], pairs[i+1])
+		}
+		header := []string{"Content-Type", "application/x-www-form-urlencoded"}
+		if fragment {
+			header = append(header, "HX-Request", "true", "HX-Target", "auth-part")
+		}
+		status, _, page := s.do(t, owner, http.MethodPost, path, strings.NewReader(form.Encode()), header...)
+		if status != http.StatusOK || strings.Contains(page, "<html") == fragment || strings.Contains(page, "canary-typed") {
+			t.Fatalf("%s: %d %s", path, status, page)
+		}
+		return page
+	}
+	entered := []string{"auth_type", "oauth2_client_credentials", "auth.client_id", "typed", "auth.client_secret", "canary-typed"}
+	for path, more := range map[string][]string{
+		"/connections/new":           {"provider", "generic-rest", "name", "New"},
+		"/connections/acme/edit":     {"name", "Acme"},
+		"/connections/acme/accounts": {"account", "other"},
+	} {
+		for _, fragment := range []bool{true, false} {
+			page := ask(path, fragment, append(more, entered...)...)
+			for _, want := range []string{`name="auth.client_id"`, `value="typed"`, `name="auth.token_url"`} {
+				if !strings.Contains(page, want) {
+					t.Errorf("%s (part %v): no %s", path, fragment, want)
+				}
+			}
+			for _, other := range []string{`name="auth.authorize_url"`, "leave empty to keep"} {
+				if strings.Contains(page, other) {
+					t.Errorf("%s (part %v): %s", path, fragment, other)
+				}
+			}
+			if told := strings.Contains(page, "are shown.</p>"); told != fragment {
+				t.Errorf("%s (part %v): a screen reader is told: %v", path, fragment, told)
+			}
+			if button := strings.Contains(page, `<noscript><div class="actions"><button type="submit" class="btn btn-small" name="change" value="auth"`); button == fragment {
+				t.Errorf("%s (part %v): the button for a browser without scripts: %v", path, fragment, button)
+			}
+		}
+	}
+	if page := ask("/connections/acme/edit", true, "name", "Acme", "auth_type", "oauth2_authorization_code"); !strings.Contains(page, "leave empty to keep") {
+		t.Error("back at its own type, the secret is not said to be stored")
 	}
 }

@@ -126,11 +126,6 @@
 
   // Filters apply by themselves: a choice at once, typing after a pause.
   let typing;
-  // A choice that other fields depend on shows which button brings them.
-  on("change", "select", (select) => {
-    const button = select.form && select.form.querySelector('[data-after="' + select.name + '"]');
-    if (button) button.classList.toggle("btn-primary", !select.selectedOptions[0].defaultSelected);
-  });
   on("change", "[data-filters] :is(select,input:not([type=search],[type=text]))", (input) => input.form.requestSubmit());
   on("input", "[data-filters][hx-get] :is(input[type=search],input[type=text])", (input) => {
     clearTimeout(typing);
@@ -379,6 +374,7 @@
   // What a swap changed: a polled region that is in use is left alone, figures that changed say so.
   const figures = new Map();
   const rowsBefore = new Map();
+  const kept = new Map();
   const rows = (region) => all("tbody tr[id]", region);
   document.addEventListener("htmx:beforeRequest", (event) => {
     const region = event.detail.elt;
@@ -406,11 +402,15 @@
       return;
     }
     for (const f of all("[data-figure]")) figures.set(f.id, f.textContent);
+    // What is secret never comes back from the server; what was entered stays here.
+    if (region.matches("[data-keeps]")) for (const c of all("input[name],textarea[name]", region)) if (c.value) kept.set(c.name, c.value);
     // A filter shows other rows, and not new ones.
     if (byItself) rowsBefore.set(region.id, new Set(rows(region).map((r) => r.id)));
   });
   document.addEventListener("htmx:afterSettle", () => {
     tick();
+    for (const c of all("[data-keeps] :is(input,textarea)")) if (!c.value && kept.has(c.name)) c.value = kept.get(c.name);
+    kept.clear();
     for (const f of all("[data-figure]")) {
       if (!figures.has(f.id) || figures.get(f.id) === f.textContent) continue;
       f.classList.add("changed");
@@ -426,6 +426,20 @@
       }
     }
     rowsBefore.clear();
+  });
+  // Who asked may be gone when the answer comes, replaced by what came meanwhile. From there htmx finds no place
+  // for a message of the console, and its events reach nobody but the element itself.
+  const askers = new WeakSet();
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const asker = event.detail.elt;
+    if (askers.has(asker)) return;
+    askers.add(asker);
+    asker.addEventListener("htmx:beforeOnLoad", (answer) => {
+      const xhr = answer.detail.xhr;
+      if (answer.target !== asker || asker.isConnected || xhr.getResponseHeader("HX-Retarget") !== "#toasts") return;
+      answer.preventDefault();
+      window.htmx.swap("#toasts", xhr.responseText, { swapStyle: "beforeend" });
+    });
   });
   document.addEventListener("htmx:responseError", (event) => {
     const status = event.detail.xhr.status;

@@ -15,13 +15,14 @@ import (
 	"switchgear/web/templates/ui"
 )
 
+// elements are those of a page as a browser without scripts has it, which has the most of them.
 func elements(t *testing.T, s ui.State) []*html.Node {
 	t.Helper()
 	var b bytes.Buffer
 	if err := s.View.Render(t.Context(), &b); err != nil {
 		t.Fatalf("%s: %s: %v", s.Group, s.Name, err)
 	}
-	root, err := html.Parse(&b)
+	root, err := html.ParseWithOptions(&b, html.ParseOptionEnableScripting(false))
 	if err != nil {
 		t.Fatal(err)
 	}
