@@ -45,6 +45,8 @@ type ConnectSessionMade struct {
 	ConnectSession
 
 	URL string `json:"url" doc:"Where the person goes. Whoever has it can connect the account, so it is a secret; it is told this once."`
+	// Older are told together with the link.
+	Older []string `json:"older,omitempty" doc:"The ids of links for the same account that can still be used, the newest first and at most 100. Withdraw those that are not meant any more."`
 }
 
 // ConnectSessionInput is a session on its way in.
@@ -125,7 +127,7 @@ func (v *version) connectSessionRoutes() {
 			return nil, err
 		}
 		return &createdConnectSession{
-			Location: v.path("/connect_sessions/" + s.ID), Body: ConnectSessionMade{ConnectSession: connectSessionOf(s), URL: link},
+			Location: v.path("/connect_sessions/" + s.ID), Body: ConnectSessionMade{ConnectSession: connectSessionOf(s), URL: link, Older: s.Older},
 		}, nil
 	})
 	register(v, route{

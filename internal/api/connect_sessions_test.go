@@ -57,6 +57,14 @@ func TestConnectSessions(t *testing.T) {
 	if made.Status != "pending" || !strings.HasPrefix(made.URL, "https://console.example.com/connect/") || len(made.URL) < 70 {
 		t.Fatalf("%+v", made)
 	}
+	var newer ConnectSessionMade
+	w.do(http.MethodPost, path, `{"connection":"github","account":"acme"}`).decode(t, &newer)
+	if len(made.Older) != 0 || len(newer.Older) != 1 || newer.Older[0] != made.ID {
+		t.Errorf("older links: %v, then %v", made.Older, newer.Older)
+	}
+	if got := w.do(http.MethodDelete, path+"/"+newer.ID, ""); got.status != http.StatusNoContent {
+		t.Errorf("the newer one is withdrawn: %d", got.status)
+	}
 	got := w.get(path + "/" + made.ID)
 	token := made.URL[strings.LastIndex(made.URL, "/")+1:]
 	if got.status != http.StatusOK || strings.Contains(got.body, token) || !strings.Contains(got.body, "For Acme") {
@@ -64,7 +72,7 @@ func TestConnectSessions(t *testing.T) {
 	}
 	var list struct{ Data []ConnectSession }
 	w.get(path+"?filter[connection]=github").decode(t, &list)
-	if len(list.Data) != 1 || list.Data[0].ID != made.ID {
+	if len(list.Data) != 2 || list.Data[1].ID != made.ID {
 		t.Errorf("list: %+v", list)
 	}
 	if got := w.do(http.MethodDelete, path+"/"+made.ID, ""); got.status != http.StatusNoContent {

@@ -48,7 +48,10 @@ type Session struct {
 	Code, Problem                 string
 	Actor                         Actor
 	CreatedAt, ExpiresAt, EndedAt time.Time
-	authority                     access.Actor
+	// Older are the ids of links for the same account that could still be used when this one was made, the newest
+	// first and at most 100; whoever makes one is told, and nobody else.
+	Older     []string
+	authority access.Actor
 }
 
 // NewSession is what somebody asks for.
@@ -123,6 +126,9 @@ func (s *Service) CreateSession(ctx context.Context, a access.Actor, n NewSessio
 			return err
 		}
 		session.authority = a
+		if session.Older, err = s.store.openSessions(ctx, tx, session); err != nil {
+			return err
+		}
 		if err := s.store.insertSession(ctx, tx, session, hash(token)); err != nil {
 			return err
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"switchgear/internal/access"
 	"switchgear/internal/credentials/oauth"
 	"switchgear/internal/fault"
@@ -44,6 +46,33 @@ func (w *world) consent(token, binding string) url.Values {
 		w.t.Fatal(err)
 	}
 	return u.Query()
+}
+
+// Whoever makes a link is told of those for the same account that can still be used.
+func TestLinkTellsOfOlderOnes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, _ := w.link(NewSession{Account: "acme", Life: time.Hour})
+	withdrawn, _ := w.link(NewSession{Account: "acme"})
+	if err := w.RevokeSession(t.Context(), admin(), withdrawn.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.link(NewSession{Account: "other"})
+	w.pass(time.Minute)
+	second, token := w.link(NewSession{Account: "acme", Life: 24 * time.Hour})
+	w.pass(time.Minute)
+	third, _ := w.link(NewSession{Account: "acme", Life: 24 * time.Hour})
+	q := w.consent(token, "their browser")
+	if f, err := w.Callback(t.Context(), access.Actor{}, "github", q.Get("state"), "their browser", oauth.Callback{Code: "code", Issuer: issuer}); err != nil || f.Status != StatusDone {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	w.pass(time.Hour) // The first one ends.
+	fourth, _ := w.link(NewSession{Account: "acme"})
+	got := [][]string{first.Older, withdrawn.Older, second.Older, third.Older, fourth.Older}
+	want := [][]string{nil, {first.ID}, {first.ID}, {second.ID, first.ID}, {third.ID}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // Somebody who has never signed in connects an account, with the right of who made the link.

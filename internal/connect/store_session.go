@@ -98,6 +98,25 @@ func (s store) sessions(ctx context.Context, slug string, page, limit int) ([]Se
 	return out, total, rows.Err()
 }
 
+// openSessions are the ids of the links for the account of another one that can be used when that is made.
+func (store) openSessions(ctx context.Context, tx *db.Tx, n Session) ([]string, error) {
+	rows, err := tx.Query(ctx, `SELECT id FROM connect_sessions WHERE connection_id = $1 AND account = $2 AND status IN ($3, $4) AND expires_at > $5
+		ORDER BY created_at DESC, id DESC LIMIT 100`, n.ConnectionID, n.Account, SessionPending, SessionFailed, db.Micros(n.CreatedAt))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("connect: read an open session: %w", err)
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
+}
+
 // claimSession takes the right to use a link; of many who try at once, one gets it.
 func (s store) claimSession(ctx context.Context, id string) (ok bool, err error) {
 	err = s.db.InTx(ctx, func(tx *db.Tx) error {

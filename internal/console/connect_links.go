@@ -60,7 +60,7 @@ func (p connectPages) createLink(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		life = 0
 	}
-	_, link, err := p.Connect.CreateSession(r.Context(), actor(r), connect.NewSession{
+	made, link, err := p.Connect.CreateSession(r.Context(), actor(r), connect.NewSession{
 		Connection: chi.URLParam(r, "slug"), Account: entered.Account, Label: entered.Label, Life: life,
 	})
 	if err != nil {
@@ -71,7 +71,7 @@ func (p connectPages) createLink(w http.ResponseWriter, r *http.Request) error {
 		entered.Errors = messages
 		return p.linksWith(w, r, status, entered)
 	}
-	return p.linksWith(w, r, http.StatusOK, connectview.LinksView{Account: "default", Life: "24h", Made: link})
+	return p.linksWith(w, r, http.StatusOK, connectview.LinksView{Account: "default", Life: "24h", Made: link, MadeFor: made.Account, Older: len(made.Older)})
 }
 
 func (p connectPages) revokeLink(w http.ResponseWriter, r *http.Request) error {

@@ -366,6 +366,12 @@ func TestConnectLinks(t *testing.T) {
 	if !strings.Contains(page, "Connected") || strings.Contains(page, path) {
 		t.Error("the list does not say what became of the link, or shows it")
 	}
+	if status, _, page := s.form(t, owner, "/connections/static/links", "account", "third", "life", "1h"); status != http.StatusOK || strings.Contains(page, "older link") {
+		t.Errorf("the first link of an account: %d", status)
+	}
+	if status, _, page := s.form(t, owner, "/connections/static/links", "account", "third", "life", "1h"); status != http.StatusOK || !strings.Contains(page, "An older link for third is still open.") {
+		t.Errorf("an older link is not told of: %d", status)
+	}
 	path = link("static", "other")
 	id := regexp.MustCompile(`/links/(cns_[a-z0-9]+)/revoke`).FindStringSubmatch(func() string {
 		_, _, page := s.do(t, owner, http.MethodGet, "/connections/static/links", nil)

@@ -71,6 +71,10 @@ func linkStates() []ui.State {
 			Problem: "Consent was denied.", CreatedAt: now().Add(-time.Hour), ExpiresAt: now().Add(23 * time.Hour),
 		})
 	}
+	older := many
+	older.Made, older.MadeFor, older.Older = "https://switchgear.example.com/connect/Jx0mEo8bX9q2l4v7c1n5k3r6t8w0y2zA4sD6fG8hJ0k", "customer-pending", 1
+	several := older
+	several.MadeFor, several.Older = strings.Repeat("customer-", 7), 12
 	many.Total, reader.Rows, reader.Total, reader.CanConfigure = len(many.Rows), many.Rows, len(many.Rows), false
 	made.Made = "https://switchgear.example.com/connect/Jx0mEo8bX9q2l4v7c1n5k3r6t8w0y2zA4sD6fG8hJ0k"
 	wrong.Account, wrong.Errors = "Acme GmbH", map[string]string{"account": "Use lower-case letters, digits and hyphens."}
@@ -99,6 +103,7 @@ func linkStates() []ui.State {
 	}
 	return []ui.State{
 		state("Connect links page", "empty", Links(links)), state("Connect links page", "many", Links(many)), state("Connect links page", "made", Links(made)),
+		state("Connect links page", "made, an older one is open", Links(older)), state("Connect links page", "made, several are open", Links(several)),
 		state("Connect links page", "error", Links(wrong)), state("Connect links page", "read-only", Links(reader)),
 		state("Link page", "consent", Visit(visit)), state("Link page", "leave", Visit(leave)), state("Link page", "again", Visit(again)),
 		state("Link page", "key", Visit(key)), state("Link page", "key, error", Visit(keyWrong)),

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"net/url"
+	"strconv"
 	"time"
 
 	"switchgear/web/templates/connections"
@@ -21,9 +22,11 @@ type LinksView struct {
 	// Account, Label and Life are what was entered for a new one.
 	Account, Label, Life string
 	Lives                []Choice
-	// Made is a link that was just made; it is shown this once.
-	Made   string
-	Errors map[string]string
+	// Made is a link that was just made, for the account MadeFor; it is shown this once. Older is how many others for
+	// that account can still be used.
+	Made, MadeFor string
+	Older         int
+	Errors        map[string]string
 }
 
 // Choice is one of a select.
@@ -89,6 +92,14 @@ func (v LinksView) lives() []ui.Option {
 		out[i] = ui.Option{Value: l.Value, Label: l.Label}
 	}
 	return out
+}
+
+// older says that the account has other links that can be used.
+func (v LinksView) older() string {
+	if v.Older == 1 {
+		return "An older link for " + v.MadeFor + " is still open."
+	}
+	return strconv.Itoa(v.Older) + " older links for " + v.MadeFor + " are still open."
 }
 
 func (l Link) chip() ui.Chip {
