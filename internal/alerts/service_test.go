@@ -15,6 +15,7 @@ import (
 	"switchgear/internal/alerts/channels"
 	"switchgear/internal/audit"
 	"switchgear/internal/fault"
+	"switchgear/internal/nettest"
 )
 
 func wantCode(t *testing.T, err error, code string) {
@@ -228,7 +229,7 @@ func TestChannelSecrets(t *testing.T) {
 	if n.State != NotificationDelivered || len(rec.all()) != 1 {
 		t.Errorf("the secret is lost: %+v", n)
 	}
-	rec.Close() // the error of a dial must not hold the address
+	nettest.Silence(t, rec.Server) // the error of a dial must not hold the address
 	n, err = w.SendTest(t.Context(), access.System(), c.ID)
 	must(t, err)
 	if n.State != NotificationDead || !strings.HasPrefix(n.LastError, "The connection ") {

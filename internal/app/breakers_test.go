@@ -13,6 +13,7 @@ import (
 	"switchgear/internal/audit"
 	"switchgear/internal/breakers"
 	"switchgear/internal/connections"
+	"switchgear/internal/nettest"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/telemetry"
@@ -127,7 +128,7 @@ func TestProbeWithoutAnAnswer(t *testing.T) {
 			Error: "The health path of the provider does not belong to this operation, so no request was sent. The next calls are the probes.",
 		}},
 		{"refused", "stripe", "", nil, breakers.ProbeResult{Method: "GET", Path: "/v1/balance", Status: 401, Outcome: runtime.OutcomeUnauthenticated}},
-		{"silent", "stripe", "", up.Close, breakers.ProbeResult{
+		{"silent", "stripe", "", func() { nettest.Silence(t, up.Server) }, breakers.ProbeResult{
 			Method: "GET", Path: "/v1/balance", Status: 502, Outcome: runtime.OutcomeConnectFailed, Error: "The upstream could not be reached; nothing was sent.",
 		}},
 	} {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"switchgear/internal/config"
+	"switchgear/internal/nettest"
 	"switchgear/internal/telemetry"
 )
 
@@ -172,7 +173,7 @@ func callWithCanaries(t *testing.T, cfg config.Config, owner *browser, up *upstr
 		}
 	}
 	// The upstream is gone: errors name the URL, and that has the credential in it.
-	up.Close()
+	nettest.Silence(t, up.Server)
 	for _, account := range []string{"default", "third"} {
 		got := see(app.get("/proxy/orders/canary/path", "Authorization", "Bearer "+key.Key, "Switchgear-Account", account))
 		if got.status != 502 {

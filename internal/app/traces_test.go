@@ -12,6 +12,8 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"switchgear/internal/nettest"
 )
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -125,7 +127,7 @@ func TestUpstreamFailuresAreNoErrorsOfOurs(t *testing.T) {
 	t.Parallel()
 	up := newUpstream(t)
 	o := startObserved(t, up, nil)
-	up.Close()
+	nettest.Silence(t, up.Server)
 	if got := o.call(t, "/proxy/orders/v1"); got.status != http.StatusBadGateway || !strings.Contains(got.body, "UPSTREAM_CONNECT_FAILED") ||
 		!strings.Contains(got.body, got.header.Get("X-Request-Id")) {
 		t.Errorf("call: %d %s", got.status, got.body)

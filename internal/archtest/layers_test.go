@@ -69,6 +69,7 @@ func layers() map[string][]string {
 		"internal/archtest":  {},
 		"internal/benchtest": {},
 		"internal/dbtest":    with("db"),
+		"internal/nettest":   {},
 	}
 	all := slices.Collect(maps.Keys(table))
 	all = slices.DeleteFunc(all, func(p string) bool {

@@ -9,6 +9,7 @@ import (
 
 	"switchgear/internal/credentials"
 	"switchgear/internal/fault"
+	"switchgear/internal/nettest"
 )
 
 // Deleting an account or its connection ends its tokens at the service, and a service that does not answer keeps
@@ -36,7 +37,7 @@ func TestDeletionRevokesAtTheService(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, s.URL+"/me/items", nil)
 			must(t, target.Authorize(t.Context(), r))
 			if c.down {
-				s.Close()
+				nettest.Silence(t, s.Server)
 			}
 			got, err := c.do(n)
 			must(t, err)

@@ -153,13 +153,7 @@ func TestResetAfterWrite(t *testing.T) {
 // Where nothing was sent, any method may be tried again.
 func TestConnectFailureIsRetried(t *testing.T) {
 	t.Parallel()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := "http://" + listener.Addr().String()
-	_ = listener.Close()
-	g := newGateway(t, address, egress.TransportConfig{}, retries(3))
+	g := newGateway(t, "http://127.0.0.1:1", egress.TransportConfig{}, retries(3))
 	resp, body := send(t, g, newRequest(t, http.MethodPost, g.URL+"/", strings.NewReader("x")))
 	wantError(t, resp, body, http.StatusBadGateway, runtime.CodeConnectFailed)
 	if rec := g.records.next(t); rec.Attempts != 3 {
@@ -267,7 +261,7 @@ func TestRateLimitWaits(t *testing.T) {
 	t.Parallel()
 	s := &script{statuses: []int{200}}
 	g := newGateway(t, newUpstream(t, s.ServeHTTP).URL, egress.TransportConfig{}, policy(func(p *runtime.Policy) {
-		p.RateLimits, p.RateLimitWait = []runtime.RateLimit{{Requests: 1, Per: runtime.Duration(time.Second / 4)}}, runtime.Duration(time.Minute)
+		p.RateLimits, p.RateLimitWait = []runtime.RateLimit{{Requests: 1, Per: runtime.Duration(2 * time.Second)}}, runtime.Duration(time.Minute)
 	}))
 	waited := 0
 	for range 3 {

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"switchgear/internal/credentials/authtype"
+	"switchgear/internal/nettest"
 	"switchgear/internal/sandbox"
 	"switchgear/internal/telemetry"
 )
@@ -208,7 +209,7 @@ func TestHangingServer(t *testing.T) {
 // What was never sent can be sent again; what was sent and not answered cannot.
 func TestUnknownOutcome(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
+	nettest.Silence(t, closed)
 	for _, address := range []string{closed.URL, "", "http://", "gopher://as.example/"} {
 		if e := failed(t, refused(client(t, nil).Refresh(t.Context(), config(address), "rt"))); e.Code != CodeUnreachable || e.Unknown {
 			t.Errorf("%q: %+v", address, e)
