@@ -93,7 +93,7 @@ func (i inspector) makeOrders(up *upstream) {
 	i.fill("#f-base_url", up.URL)
 	i.fill(`[name="policy.timeout"]`, "soon")
 	mistake("policy.timeout", "10s")
-	i.fill(`[name="policy.timeout"]`, "5s")
+	i.fill(`[name="policy.timeout"]`, "30s")
 	secret()
 	i.follow("main button", create)
 	i.at("/connections/orders")

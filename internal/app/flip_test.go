@@ -36,8 +36,8 @@ type flipped struct {
 //nolint:paralleltest // See above.
 func TestThousandCallsOnABreakerThatFlips(t *testing.T) {
 	const callers, each, places = 1000, 2, 40
-	f := startFaulty(t, "generic-rest", `{"timeout":"2m","retry":{"max_attempts":2,"base_delay":"1ms","max_delay":"1ms","budget_ratio":1},
-		"bulkhead":{"max_in_flight":`+strconv.Itoa(places)+`,"max_wait":"1m"},
+	f := startFaulty(t, "generic-rest", `{"timeout":"10m","retry":{"max_attempts":2,"base_delay":"1ms","max_delay":"1ms","budget_ratio":1},
+		"bulkhead":{"max_in_flight":`+strconv.Itoa(places)+`,"max_wait":"5m"},
 		"breaker":{"min_calls":10,"failure_ratio":0.9,"open_for":"100ms","max_open_for":"100ms","ramp":"0s"}}`,
 		sandbox.Script{Path: "/shop/*", Loop: true, Steps: []sandbox.Step{
 			{Delay: sandbox.Duration(time.Millisecond), Status: 200, Repeat: 5}, {Status: 503}, {Reset: sandbox.ResetRequest}, {Status: 404}, {Status: 500},

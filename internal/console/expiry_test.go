@@ -14,7 +14,8 @@ func TestExpiryByThePage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	owner := s.signedIn(t, access.RoleOwner)
-	in := func(days int) string { return time.Now().UTC().AddDate(0, 0, days).Format(time.DateOnly) }
+	today := time.Now().UTC() // also when midnight comes meanwhile
+	in := func(days int) string { return today.AddDate(0, 0, days).Format(time.DateOnly) }
 	status, _, text := s.form(t, owner, "/connections/new", "provider", "generic-rest", "name", "Stripe", "slug", "stripe", "environment", "production", "kind", "rest",
 		"base_url", "https://api.example.com", "auth_type", "bearer", "auth.token", "canary-first", "expires_on", in(-2))
 	says(t, "a day that has passed", text, "This day has passed.", `value="`+in(-2)+`"`)
