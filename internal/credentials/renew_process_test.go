@@ -249,7 +249,16 @@ func TestTwoProcessesRenewOnce(t *testing.T) {
 	server.hold = held
 	server.mu.Unlock()
 	first.say("go")
-	<-held
+	died := make(chan struct{})
+	go func() {
+		defer close(died)
+		_, _ = first.lines.ReadString('\n') // It says nothing more, and ends when it is killed.
+	}()
+	select {
+	case <-held:
+	case <-died:
+		t.Fatal("the first process did not ask for a token")
+	}
 	second.say("go")
 	if err := first.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
