@@ -407,10 +407,13 @@
     // A filter shows other rows, and not new ones.
     if (byItself) rowsBefore.set(region.id, new Set(rows(region).map((r) => r.id)));
   });
-  document.addEventListener("htmx:afterSettle", () => {
-    tick();
+  // At once: nobody gets to see, or to send, the form without what was entered.
+  document.addEventListener("htmx:afterSwap", () => {
     for (const c of all("[data-keeps] :is(input,textarea)")) if (!c.value && kept.has(c.name)) c.value = kept.get(c.name);
     kept.clear();
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    tick();
     for (const f of all("[data-figure]")) {
       if (!figures.has(f.id) || figures.get(f.id) === f.textContent) continue;
       f.classList.add("changed");
