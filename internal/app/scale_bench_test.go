@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,6 +117,7 @@ func (page scalePage) measure(b *testing.B, owner *browser) {
 		owner.get(page.path)
 	}
 	var took []time.Duration
+	before := processorTime(b)
 	for b.Loop() {
 		began := time.Now()
 		got := owner.get(page.path)
@@ -124,7 +126,18 @@ func (page scalePage) measure(b *testing.B, owner *browser) {
 			b.Fatalf("%s: %d", page.path, got.status)
 		}
 	}
+	b.ReportMetric(float64((processorTime(b)-before).Microseconds())/1000/float64(len(took)), "cpu-ms")
 	report(b, took)
+}
+
+// processorTime is what this process has used so far: console, background and client.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // keepBusy lets a tenth of the connections be called 500 times a second in all, a twentieth of them without success, and

@@ -159,8 +159,8 @@ func (s *Service) List(a access.Actor, q Query) (Page, error) {
 type listed struct {
 	*connections.Standing
 	summary *Summary // empty when it was not judged
-	name    string   // in lower case
-	place   int      // of the environment
+	name    int      // its place by name
+	place   int      // that of the environment
 }
 
 // listed are all connections, by name.
@@ -174,7 +174,7 @@ func (s *Service) listed(standings []*connections.Standing) []listed {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for i, standing := range standings {
-		out[i] = listed{standing, cmp.Or(s.summaries[standing.ID], none), strings.ToLower(standing.Name), places[standing.Environment]}
+		out[i] = listed{standing, cmp.Or(s.summaries[standing.ID], none), i, places[standing.Environment]}
 	}
 	return out
 }
@@ -187,9 +187,7 @@ func (l *listed) show() Summary {
 
 // orders are what a list may be sorted by.
 func orders() map[string]func(a, b *listed) int {
-	name := func(a, b *listed) int {
-		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.Slug, b.Slug))
-	}
+	name := func(a, b *listed) int { return cmp.Compare(a.name, b.name) }
 	done := func(a, b *listed) int { return cmp.Or(cmp.Compare(a.summary.Done, b.summary.Done), name(a, b)) }
 	return map[string]func(a, b *listed) int{
 		"": done, "done": done, "name": name,
@@ -198,9 +196,12 @@ func orders() map[string]func(a, b *listed) int {
 }
 
 func (q Query) matches(l *listed, item int) bool {
-	for word := range strings.FieldsSeq(strings.ToLower(q.Search)) {
-		if !strings.Contains(l.name, word) && !strings.Contains(l.Slug, word) {
-			return false
+	if q.Search != "" {
+		text := strings.ToLower(l.Name + "\n" + l.Slug)
+		for word := range strings.FieldsSeq(strings.ToLower(q.Search)) {
+			if !strings.Contains(text, word) {
+				return false
+			}
 		}
 	}
 	if q.Environment != "" && l.Environment != q.Environment {

@@ -87,6 +87,7 @@ func (b *Board) Page(keep func(State) bool, from, limit int) (page []Item, total
 		return page, total
 	}
 	seen := 0
+	page = make([]Item, 0, max(0, min(limit, total-from)))
 	for _, i := range b.order {
 		if len(page) == limit || seen == total {
 			break
