@@ -239,7 +239,9 @@ func (w *world) Standings(a access.Actor) ([]*connections.Standing, error) {
 		next[c.ID], out = standing, append(out, standing)
 	}
 	w.standings = next
-	slices.SortFunc(out, func(a, b *connections.Standing) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	slices.SortFunc(out, func(a, b *connections.Standing) int {
+		return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+	})
 	return out, nil
 }
 
