@@ -159,7 +159,7 @@ func (s *Service) List(a access.Actor, q Query) (Page, error) {
 type listed struct {
 	*connections.Standing
 	summary *Summary // empty when it was not judged
-	name    int      // its place by name
+	name    int      // its place by name, which several may have
 	place   int      // that of the environment
 }
 
@@ -174,7 +174,11 @@ func (s *Service) listed(standings []*connections.Standing) []listed {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for i, standing := range standings {
-		out[i] = listed{standing, cmp.Or(s.summaries[standing.ID], none), i, places[standing.Environment]}
+		name := i
+		if i > 0 && strings.EqualFold(standing.Name, standings[i-1].Name) {
+			name = out[i-1].name
+		}
+		out[i] = listed{standing, cmp.Or(s.summaries[standing.ID], none), name, places[standing.Environment]}
 	}
 	return out
 }
@@ -187,7 +191,7 @@ func (l *listed) show() Summary {
 
 // orders are what a list may be sorted by.
 func orders() map[string]func(a, b *listed) int {
-	name := func(a, b *listed) int { return cmp.Compare(a.name, b.name) }
+	name := func(a, b *listed) int { return cmp.Or(cmp.Compare(a.name, b.name), strings.Compare(a.Slug, b.Slug)) }
 	done := func(a, b *listed) int { return cmp.Or(cmp.Compare(a.summary.Done, b.summary.Done), name(a, b)) }
 	return map[string]func(a, b *listed) int{
 		"": done, "done": done, "name": name,
