@@ -58,7 +58,7 @@ func TestSlowTokenEndpointHoldsUpOneAccount(t *testing.T) {
 		}()
 	}
 	<-reached
-	if _, rec := call("default", 100*time.Millisecond); rec.Status != http.StatusGatewayTimeout || rec.ErrorCode != runtime.CodeCredentialTimeout {
+	if _, rec := call("default", 2*time.Second); rec.Status != http.StatusGatewayTimeout || rec.ErrorCode != runtime.CodeCredentialTimeout {
 		t.Errorf("the account whose token is late was answered %d %s", rec.Status, rec.ErrorCode)
 	}
 	if status, rec := call("fresh", 20*time.Second); status != http.StatusOK {

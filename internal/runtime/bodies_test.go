@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
@@ -249,7 +248,7 @@ func TestProbeSaysWhyThereIsNoAnswer(t *testing.T) {
 	}{
 		"nobody listens": {"http://127.0.0.1:1", nil, "connection refused"},
 		"not HTTP":       {rawUpstream(t, answer(canary+" is not HTTP\r\n\r\n")), nil, "is not valid HTTP"},
-		"silent":         {silent, []option{timeout(50 * time.Millisecond)}, "within its timeout"},
+		"silent":         {silent, []option{timeout(inTime)}, "within its timeout"},
 		"credential refuses": {silent, []option{authorize(func(context.Context, *http.Request) error {
 			return fault.New(fault.Conflict, "NEEDS_REAUTH", "Reconnect the account.")
 		})}, "Reconnect the account."},

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
@@ -71,12 +70,12 @@ func TestFailuresBeforeTheAnswer(t *testing.T) {
 			t.BaseURL = &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		}}, 403, runtime.CodeEgressDenied, runtime.OutcomeRejectedLocal, 0},
 		"does not answer": {rawUpstream(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), []option{policy(func(p *runtime.Policy) {
-			p.AttemptTimeout = runtime.Duration(50 * time.Millisecond)
+			p.AttemptTimeout = runtime.Duration(inTime)
 		})}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
-		"does not answer in all the time": {rawUpstream(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), []option{timeout(50 * time.Millisecond)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
-		"body never begins":               {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")), []option{timeout(50 * time.Millisecond)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
-		"body stops early":                {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")), []option{timeout(50 * time.Millisecond)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
-		"does not shake hands":            {strings.Replace(rawUpstream(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), "http:", "https:", 1), []option{timeout(50 * time.Millisecond)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
+		"does not answer in all the time": {rawUpstream(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), []option{timeout(inTime)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
+		"body never begins":               {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")), []option{timeout(inTime)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
+		"body stops early":                {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")), []option{timeout(inTime)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
+		"does not shake hands":            {strings.Replace(rawUpstream(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), "http:", "https:", 1), []option{timeout(inTime)}, 504, runtime.CodeTimeout, runtime.OutcomeTimeout, 1},
 		"credential refuses": {plain.URL, []option{authorize(func(context.Context, *http.Request) error {
 			return fault.New(fault.Conflict, "NEEDS_REAUTH", "Reconnect the account.")
 		})}, 409, "NEEDS_REAUTH", runtime.OutcomeRejectedLocal, 0},
@@ -162,8 +161,8 @@ func TestFailuresWithinTheAnswer(t *testing.T) {
 	}{
 		"chunks cut":       {rawUpstream(t, answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n")), nil, runtime.CodeReset, runtime.OutcomeReset},
 		"chunks garbled":   {rawUpstream(t, answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n"+canary+"\r\n")), nil, runtime.CodeBadResponse, runtime.OutcomeReset},
-		"body never ends":  {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"+strings.Repeat("x", 5000))), []option{timeout(200 * time.Millisecond)}, runtime.CodeTimeout, runtime.OutcomeTimeout},
-		"chunks never end": {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n")), []option{timeout(200 * time.Millisecond)}, runtime.CodeTimeout, runtime.OutcomeTimeout},
+		"body never ends":  {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"+strings.Repeat("x", 5000))), []option{timeout(inTime)}, runtime.CodeTimeout, runtime.OutcomeTimeout},
+		"chunks never end": {rawUpstream(t, begun("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n")), []option{timeout(inTime)}, runtime.CodeTimeout, runtime.OutcomeTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -66,6 +66,9 @@ func policy(change func(*runtime.Policy)) option {
 	return func(t *runtime.Target) { change(&t.Policy) }
 }
 
+// inTime is longer than what has to begin before it is over takes, on the busiest machine as well.
+const inTime = 3 * time.Second
+
 func timeout(d time.Duration) option {
 	return policy(func(p *runtime.Policy) { p.Timeout = runtime.Duration(d) })
 }

@@ -166,7 +166,7 @@ func TestUnsignableBody(t *testing.T) {
 func TestSignedBodyTakesTooLong(t *testing.T) {
 	t.Parallel()
 	up := newUpstream(t, func(http.ResponseWriter, *http.Request) { t.Error("something was sent") })
-	g := newGateway(t, up.URL, egress.TransportConfig{}, signs, timeout(50*time.Millisecond))
+	g := newGateway(t, up.URL, egress.TransportConfig{}, signs, timeout(inTime))
 	body, rest := io.Pipe()
 	go func() { _, _ = rest.Write([]byte("begun")) }()
 	resp, _ := send(t, g, newRequest(t, http.MethodPost, g.URL+"/", body))

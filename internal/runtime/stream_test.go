@@ -249,7 +249,7 @@ func TestSlowReader(t *testing.T) {
 			t.Errorf("%d bytes and %v; want the connection broken off", n, err)
 		}
 		_ = resp.Body.Close()
-	}, timeout(500*time.Millisecond))
+	}, timeout(inTime))
 }
 
 // A caller that does not finish its request holds the upstream no longer than the timeout either.
@@ -270,7 +270,7 @@ func TestSlowUpload(t *testing.T) {
 		if rec := g.records.next(t); rec.Outcome != runtime.OutcomeCanceled || rec.RequestBytes != 4 {
 			t.Errorf("record %+v", rec)
 		}
-	}, timeout(300*time.Millisecond))
+	}, timeout(inTime))
 }
 
 // A request that breaks off in the middle is the caller's failure.
@@ -300,7 +300,7 @@ func TestRestOfARequestIsNotARequest(t *testing.T) {
 	for path, c := range map[string]struct {
 		status  int
 		timeout time.Duration
-	}{"/early": {413, time.Minute}, "/late": {504, 300 * time.Millisecond}} {
+	}{"/early": {413, time.Minute}, "/late": {504, inTime}} {
 		t.Run(path[1:], func(t *testing.T) {
 			t.Parallel()
 			both(t, func(w http.ResponseWriter, r *http.Request) {
