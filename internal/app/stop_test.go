@@ -88,7 +88,7 @@ func TestStopEndsStreamsAndDrains(t *testing.T) {
 // Behind a load balancer /readyz says 503 while requests are still answered.
 func TestDrainDelayShowsNotReady(t *testing.T) {
 	t.Parallel()
-	p := start(t, map[string]string{"DRAIN_DELAY": "30s", "DRAIN_TIMEOUT": "40s"}) // More than a request takes on the busiest machine.
+	p := start(t, map[string]string{"DRAIN_DELAY": "15s", "DRAIN_TIMEOUT": "20s"}) // More than a request takes on the busiest machine.
 	b := p.browser(t)
 	p.cancel()
 	p.waitFor(t, p.logs, func(text string) string { // the log says so after the state has changed

@@ -224,6 +224,7 @@ func TestBoardsAreMadeAheadWhileSomebodyLooks(t *testing.T) {
 			}
 		}
 
+		synctest.Wait() // nobody judges while it is read how often that was done
 		clear()
 		before := w.ledger.judged
 		for i := range 1000 {
@@ -232,6 +233,7 @@ func TestBoardsAreMadeAheadWhileSomebodyLooks(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			look()
 		}
+		synctest.Wait()
 		if n := w.ledger.judged - before; n > 10*12 {
 			t.Errorf("%d times a connection was judged for a thousand changes of ten in a second", n)
 		}
