@@ -11,7 +11,7 @@ func checklistJourney(j *journey) {
 	b.open("/connections/orders/checklist")
 	b.sees("of 12 done for v1.")
 	b.sees("0 of 7 are filled in")
-	b.sees("drills arrive later")
+	b.sees("this version runs no drills")
 	b.inspect("checklist-fresh")
 
 	b.follow("#row-requirements a", "Fill in")

@@ -132,7 +132,7 @@ func proven(info Info, configured Finding, hash string, history []Evidence, now 
 	if info.Proof == ProofComputed {
 		return configured, nil
 	}
-	out := Finding{Verdict: VerdictUnknown, Message: "Not proven yet: drills arrive later."}
+	out := Finding{Verdict: VerdictUnknown, Message: "Not proven yet: this version runs no drills."}
 	if info.Proof == ProofPerson {
 		out.Message, out.Fix = "Not proven yet: nobody attests it.", PlaceAttest
 	}

@@ -52,9 +52,9 @@ func (retry) Configured(f Facts) Finding {
 		bound := "of " + f.Policy.AttemptTimeout.String() + " each"
 		if f.Policy.AttemptTimeout == 0 {
 			// The total deadline bounds them. Refusals and broken connections leave time; a hang does not.
-			bound = "within " + f.Policy.Timeout.String() + " together, and without an attempt_timeout none after an upstream that hangs"
+			bound = "share " + f.Policy.Timeout.String() + "; one that hangs leaves no time for another, as no attempt_timeout is set"
 		}
-		out.Message = fmt.Sprintf("%s %s, budget %s; %s.", count(int64(r.MaxAttempts), "attempt"), bound, percent(100*r.BudgetRatio), what)
+		out.Message = fmt.Sprintf("%s %s; budget %s; %s.", count(int64(r.MaxAttempts), "attempt"), bound, percent(100*r.BudgetRatio), what)
 	}
 	return out
 }

@@ -197,7 +197,7 @@ func TestFindings(t *testing.T) {
 				"as the product has it": {func(f *Facts) {
 					p := runtime.DefaultPolicy()
 					f.Policy.Retry, f.Policy.Timeout, f.Policy.AttemptTimeout = p.Retry, p.Timeout, p.AttemptTimeout
-				}, VerdictPass, "3 attempts", "none after an upstream that hangs"},
+				}, VerdictPass, "3 attempts", "leaves no time for another"},
 				"no time": {func(f *Facts) { f.Policy.Retry.BaseDelay = f.Policy.Timeout }, VerdictFail, "10s", "a call has 10s"},
 				"little":  {func(f *Facts) { f.Policy.AttemptTimeout = runtime.Duration(6 * time.Second) }, VerdictFail, "6s", "no time is left"},
 			},
@@ -352,7 +352,7 @@ func TestUnknownIsNeverPass(t *testing.T) {
 		f := good()
 		got := assess(it, f, nil)
 		if info.Proof == ProofDrill && info.ID != "webhooks" {
-			if got.Verdict != VerdictUnknown || !strings.Contains(got.Message, "drills arrive later") || got.Stage != StageConfigured {
+			if got.Verdict != VerdictUnknown || !strings.Contains(got.Message, "this version runs no drills") || got.Stage != StageConfigured {
 				t.Errorf("%s without a drill: %s %s: %s", info.ID, got.Stage, got.Verdict, got.Message)
 			}
 			// What a person says does not stand in for a drill.

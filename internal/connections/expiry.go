@@ -23,7 +23,7 @@ func (s *Service) setExpiry(ctx context.Context, tx *db.Tx, a access.Actor, r ro
 	if err != nil || !news {
 		return stored, false, err
 	}
-	text, value := "The secret ends on "+last.End().Format("2 Jan 2006")+".", string(last)
+	text, value := "The secret expires on "+last.End().Format("2 Jan 2006")+".", string(last)
 	if last == "" {
 		text, value = "The secret has no set end any more.", "none"
 	}

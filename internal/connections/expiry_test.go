@@ -76,7 +76,7 @@ func TestExpiryOfAnAccount(t *testing.T) {
 			told = append(told, e.Actor.Name+": "+e.Detail)
 		}
 	}
-	want := []string{admin().Name + ": The secret ends on 1 Dec 2028.", admin().Name + ": The secret ends on 1 Dec 2027.", admin().Name + ": The secret ends on 1 Dec 2026."}
+	want := []string{admin().Name + ": The secret expires on 1 Dec 2028.", admin().Name + ": The secret expires on 1 Dec 2027.", admin().Name + ": The secret expires on 1 Dec 2026."}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Error(diff)
 	}

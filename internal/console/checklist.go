@@ -246,7 +246,7 @@ func (p checklistPages) itemWith(w http.ResponseWriter, r *http.Request, status 
 	}
 	switch result.Proof {
 	case checklist.ProofDrill:
-		view.ProofHint = "Nobody can attest this item: only a drill can prove it, and drills arrive later."
+		view.ProofHint = "Nobody can attest this item: only a drill can prove it, and this version runs no drills."
 	case checklist.ProofComputed:
 		view.ProofHint = "Nobody needs to attest this item: it is computed from the definition."
 	case checklist.ProofPerson:

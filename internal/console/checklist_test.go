@@ -28,7 +28,7 @@ func TestChecklistPages(t *testing.T) {
 	}
 	text := get(owner, page)
 	for _, want := range []string{
-		"1 of 12 done for v1.", "0 of 7 are filled in; missing: owner, purpose", `href="/connections/stripe/requirements/edit"`, "drills arrive later", "1/12",
+		"1 of 12 done for v1.", "0 of 7 are filled in; missing: owner, purpose", `href="/connections/stripe/requirements/edit"`, "this version runs no drills", "1/12",
 		"0 webhook sources belong to this connection", "Unknown is never a pass.",
 	} {
 		if !strings.Contains(text, want) {

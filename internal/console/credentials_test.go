@@ -17,7 +17,7 @@ func TestCalendarOfCredentials(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	admin := s.signedIn(t, access.RoleOwner)
-	says(t, "empty", s.get(t, admin, "/credentials"), "Nothing ends.")
+	says(t, "empty", s.get(t, admin, "/credentials"), "Nothing expires.")
 	for slug, token := range map[string]oauth.Token{
 		"ends": {Access: "a", ExpiresIn: 48 * time.Hour}, "renewed": {Access: "a", Refresh: "r", ExpiresIn: time.Hour}, "later": {Access: "a", ExpiresIn: 1000 * time.Hour},
 	} {

@@ -60,9 +60,9 @@ func (p connectionPages) expiryOf(r *http.Request, slug string) (*connectionsvie
 func storedText(before, after credentials.Credential) string {
 	switch {
 	case before.ExpiresOn != "" && after.ExpiresOn == "" && before.Version != after.Version:
-		return "The credential is stored. It is used from the next call on. The day on which the one before was to end is cleared: set another one, if this one ends."
+		return "The credential is stored. It is used from the next call on. The expiry of the one before is cleared: set another one, if this one expires."
 	case before.ExpiresOn != after.ExpiresOn && before.Version == after.Version:
-		return "When the secret ends is noted."
+		return "The expiry of the secret is noted."
 	}
 	return "The credential is stored. It is used from the next call on."
 }

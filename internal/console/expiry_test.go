@@ -37,27 +37,27 @@ func TestExpiryByThePage(t *testing.T) {
 		"base_url", "https://api.example.com", "auth_type", "bearer", "auth.token", "canary-first", "expires_on", in(10)); status != http.StatusSeeOther {
 		t.Fatalf("create: %d\n%s", status, text)
 	}
-	says(t, "the accounts", s.get(t, owner, "/connections/stripe/accounts"), "set by owner@example.com", "End set")
+	says(t, "the accounts", s.get(t, owner, "/connections/stripe/accounts"), "set by owner@example.com", "Expiry set")
 	says(t, "the overview of the connection", s.get(t, owner, "/connections/stripe"), "set by owner@example.com")
 	says(t, "the form", s.get(t, owner, "/connections/stripe/accounts?account=default"), `name="expires_on"`, `value="`+in(10)+`"`)
 	says(t, "the edit", s.get(t, owner, "/connections/stripe/edit"), `value="`+in(10)+`"`)
-	says(t, "the calendar", s.get(t, owner, "/credentials?group=14d"), "Secret, by the day that was set", "/connections/stripe/accounts/default/rotate")
+	says(t, "the calendar", s.get(t, owner, "/credentials?group=14d"), "Secret with a set expiry", "/connections/stripe/accounts/default/rotate")
 	if _, _, csv := s.do(t, owner, http.MethodGet, "/credentials/export", nil); !strings.Contains(csv, "stripe,Stripe,production,default,secret,"+in(10)+"T23:59:59Z") {
 		t.Errorf("the export: %s", csv)
 	}
 
-	says(t, "another day, the same secret", put(http.StatusSeeOther, "auth.token", "", "expires_on", in(40)), "When the secret ends is noted.", "set by owner@example.com")
+	says(t, "another day, the same secret", put(http.StatusSeeOther, "auth.token", "", "expires_on", in(40)), "The expiry of the secret is noted.", "set by owner@example.com")
 	says(t, "a day that has passed", put(http.StatusBadRequest, "auth.token", "canary-second", "expires_on", in(-2)), "This day has passed.")
 	says(t, "not a day", put(http.StatusBadRequest, "expires_on", "soon"), "Write the day as 2027-01-31.")
 	// The form shows the day of the secret before; with another secret that is no answer.
-	if page := put(http.StatusSeeOther, "auth.token", "canary-second", "expires_on", in(40)); !strings.Contains(page, "to end is cleared") || strings.Contains(page, "set by owner@example.com") {
+	if page := put(http.StatusSeeOther, "auth.token", "canary-second", "expires_on", in(40)); !strings.Contains(page, "of the one before is cleared") || strings.Contains(page, "set by owner@example.com") {
 		t.Error("the day stays with another secret")
 	}
 	says(t, "another secret and its day", put(http.StatusSeeOther, "auth.token", "canary-third", "expires_on", in(90)), "set by owner@example.com")
 	if page := put(http.StatusSeeOther, "expires_on", ""); strings.Contains(page, "set by owner@example.com") {
 		t.Error("the day is not cleared")
 	}
-	says(t, "nothing ends", s.get(t, owner, "/credentials"), "Nothing ends.")
+	says(t, "nothing ends", s.get(t, owner, "/credentials"), "Nothing expires.")
 	// The certificate of mutual TLS says itself when it ends, and what is not there has no end.
 	for _, kind := range []string{"mutual_tls", "none"} {
 		status, _, text := s.form(t, owner, "/connections/stripe/accounts", "account", "acme", "auth_type", kind, "change", "auth")

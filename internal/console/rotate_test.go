@@ -116,7 +116,7 @@ func TestRotateOnThePage(t *testing.T) {
 	status, text = r.page("", "auth.token", "")
 	r.want("nothing entered", status, text, 400, "This is the credential in use. Enter the new one.")
 	status, text = r.page("", "auth.token", "new-canary-4711", "expires_on", "2099-01-31", "reason", "yearly")
-	r.want("staged", status, text, 200, "New one ends", `datetime="2099-01-31T23:59:59Z"`, "The new credential is staged.", "The old one is in use; the new one waits.", "Send the test request")
+	r.want("staged", status, text, 200, "New one expires", `datetime="2099-01-31T23:59:59Z"`, "The new credential is staged.", "The old one is in use; the new one waits.", "Send the test request")
 	_, _, accounts := r.do(t, r.client, http.MethodGet, "/connections/door/accounts?account=default", nil)
 	for _, want := range []string{"new one staged", "This credential is being rotated.", `href="` + rotatePath + `"`, "Next one staged"} {
 		if !strings.Contains(accounts, want) {

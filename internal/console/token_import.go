@@ -107,7 +107,7 @@ func importedText(c credentials.Credential) string {
 	case c.Token.Renewable:
 		return text + " It is renewed here from now on: nobody else must use its refresh token."
 	case c.Token.ExpiresAt.IsZero():
-		return text + " It has no known end."
+		return text + " Its expiry is not known."
 	}
-	return text + " Without a refresh token, somebody has to connect the account when it ends."
+	return text + " Without a refresh token, somebody has to connect the account when it expires."
 }

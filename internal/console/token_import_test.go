@@ -64,7 +64,7 @@ func TestTokenImportByThePage(t *testing.T) {
 		t.Error("the page shows the token")
 	}
 	s.form(t, owner, path, "token.account", "default", "token.access", secret)
-	says(t, "without a refresh token", s.get(t, owner, "/connections/sheets/accounts"), "no known end")
+	says(t, "without a refresh token", s.get(t, owner, "/connections/sheets/accounts"), "no known expiry")
 	viewer := s.signedIn(t, access.RoleViewer)
 	if page := s.get(t, viewer, "/connections/sheets/accounts"); strings.Contains(page, "I have a token already") {
 		t.Error("who may not configure is offered an import")

@@ -339,7 +339,7 @@ func notificationRows(list []Notification, now time.Time, canOperate bool, back 
 		}
 		cells := []templ.Component{ui.Name(n.about(), href, eventWord(n.Event)), notificationChip(n.Status)}
 		if named {
-			cells = append(cells, ui.Link(n.Channel, ChannelsPath+"/"+n.ChannelID))
+			cells = append(cells, ui.Name(n.Channel, ChannelsPath+"/"+n.ChannelID, ""))
 		}
 		cells = append(cells, ui.RelTime(n.At, now), ui.Number(int64(n.Attempts)), ui.Brief(n.Error))
 		if canOperate {

@@ -220,7 +220,7 @@ func Links(v LinksView) templ.Component {
 }
 
 func (v LinksView) columns() []ui.Column {
-	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "For", Wrap: true}, {Label: "Made by"}, {Label: "Made"}, {Label: "Ends"}}
+	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "For", Wrap: true}, {Label: "Made by"}, {Label: "Made"}, {Label: "Valid until"}}
 	if v.CanConfigure {
 		out = append(out, ui.Column{Label: "Actions", Action: true})
 	}
@@ -398,7 +398,7 @@ func (v VisitView) facts() []ui.Fact {
 	if v.Interactive && len(v.Scopes) > 0 {
 		out = append(out, ui.Fact{Key: "Access", Value: ui.Mono(strings.Join(v.Scopes, " "))})
 	}
-	return append(out, ui.Fact{Key: "Link valid", Value: ui.RelTime(v.ExpiresAt, v.Now)})
+	return append(out, ui.Fact{Key: "Valid until", Value: ui.RelTime(v.ExpiresAt, v.Now)})
 }
 
 // Gone is the page of a link that has ended.

@@ -205,7 +205,7 @@ func (v StartView) facts() []ui.Fact {
 	out = append(
 		out, ui.Fact{Key: "Consent", Value: ui.Text("You sign in at " + v.Server + " and come back here.")},
 		ui.Fact{
-			Key: "Redirect URI", Value: ui.Group(ui.Mono(v.RedirectURI), ui.CopyButton{Value: v.RedirectURI, What: "the redirect URI"}),
+			Key: "Redirect URI", Value: ui.MonoID{ID: v.RedirectURI, What: "the redirect URI"},
 			Hint: "It has to be registered there for the client, exactly like this.",
 		},
 	)
@@ -561,9 +561,9 @@ func (v View) renewal() string {
 	case v.Renewable:
 		return "Its token is renewed by itself."
 	case v.TokenExpiresAt.IsZero():
-		return "The service did not say when the token ends."
+		return "The service did not say when the token expires."
 	}
-	return "The service gave no refresh token: somebody has to connect the account again when the token ends."
+	return "The service gave no refresh token: somebody has to connect the account again when the token expires."
 }
 
 func (v View) onward() []templ.Component {
@@ -584,7 +584,7 @@ func (v View) granted() []ui.Fact {
 		{Key: "Asked for", Value: ui.Mono(scopes(v.Requested, "nothing in particular"))},
 	}
 	if !v.TokenExpiresAt.IsZero() {
-		out = append(out, ui.Fact{Key: "Token ends", Value: ui.RelTime(v.TokenExpiresAt, v.Now)})
+		out = append(out, ui.Fact{Key: "Token expires", Value: ui.RelTime(v.TokenExpiresAt, v.Now)})
 	}
 	return out
 }
@@ -596,7 +596,7 @@ func (v View) tried() []ui.Fact {
 		{Key: "Scopes", Value: ui.Mono(scopes(v.Requested, "nothing in particular"))},
 	}
 	if v.RedirectURI != "" {
-		out = append(out, ui.Fact{Key: "Redirect URI", Value: ui.Group(ui.Mono(v.RedirectURI), ui.CopyButton{Value: v.RedirectURI, What: "the redirect URI"})})
+		out = append(out, ui.Fact{Key: "Redirect URI", Value: ui.MonoID{ID: v.RedirectURI, What: "the redirect URI"}})
 	}
 	if v.Status == "pending" {
 		out = append(out, ui.Fact{Key: "Valid for", Value: ui.Countdown(v.ExpiresAt, v.Now)})

@@ -438,7 +438,7 @@ func accountForm(slug, account string) string {
 }
 
 func (v AccountsView) columns() []ui.Column {
-	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Credential", Wrap: true}, {Label: "Ends", Wrap: true}, {Label: "Changed"}, {Label: "Last used"}}
+	out := []ui.Column{{Label: "Account"}, {Label: "State"}, {Label: "Credential", Wrap: true}, {Label: "Expires"}, {Label: "Changed"}, {Label: "Last used"}}
 	if v.Head.CanConfigure {
 		out = append(out, ui.Column{Label: "Actions", Action: true})
 	}
@@ -484,9 +484,9 @@ func (c Credential) lastUsed(now time.Time) templ.Component {
 	case k.ID == "":
 		return last
 	case k.At.Equal(c.LastUsedAt):
-		return ui.Lines(last, ui.Muted("key "+k.Name))
+		return ui.Lines(last, ui.MutedLong("key "+k.Name))
 	default:
-		return ui.Lines(last, ui.Group(ui.Muted("key "+k.Name), ui.RelTime(k.At, now)))
+		return ui.Lines(last, ui.MutedLong("key "+k.Name), ui.RelTime(k.At, now))
 	}
 }
 
@@ -570,7 +570,7 @@ func (c Credential) token(now time.Time) templ.Component {
 	case !t.Connected:
 		return ui.Muted("with the first call")
 	case t.ExpiresAt.IsZero():
-		return ui.Muted("no known end")
+		return ui.Muted("no known expiry")
 	case t.Renewable:
 		return ui.Lines(ui.RelTime(t.ExpiresAt, now), ui.Muted("renewed by itself"))
 	}

@@ -234,7 +234,7 @@ func (i ChecklistItem) by(v ChecklistView) templ.Component {
 	if i.By == "" {
 		return ui.Text("")
 	}
-	parts := []templ.Component{ui.Text(i.By), ui.RelTime(i.At, v.Now)}
+	parts := []templ.Component{ui.Long(i.By), ui.RelTime(i.At, v.Now)}
 	if !i.Until.IsZero() {
 		parts = append(parts, ui.Group(ui.Muted("until"), ui.Time(i.Until)))
 	}

@@ -60,7 +60,7 @@ func (c Credential) ends(now time.Time) templ.Component {
 	if c.ExpiresOn.IsZero() {
 		return c.token(now)
 	}
-	set := ui.Lines(ui.RelTime(c.ExpiresOn, now), ui.Muted(c.setBy()))
+	set := ui.Lines(ui.RelTime(c.ExpiresOn, now), ui.MutedLong(c.setBy()))
 	if c.Token == nil {
 		return set
 	}

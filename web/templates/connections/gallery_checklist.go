@@ -34,7 +34,7 @@ func checklistTab() ChecklistView {
 		Fix:    Link{"Attest", "/connections/stripe/checklist/documentation#attest"},
 	}
 	drill := ChecklistItem{
-		ID: "rate_limiting", Number: 5, Title: "Rate limiting configured", Verdict: "unknown", Message: "Limited to 90 per 1s. Not proven yet: drills arrive later.",
+		ID: "rate_limiting", Number: 5, Title: "Rate limiting configured", Verdict: "unknown", Message: "Limited to 90 per 1s. Not proven yet: this version runs no drills.",
 		Stages: []ChecklistStage{{Name: "Configured", Verdict: "pass"}, {Name: "Proven", Verdict: "unknown"}, {Name: "Observed", Verdict: "pass"}},
 	}
 	pass := ChecklistItem{
@@ -56,7 +56,7 @@ func checklistTab() ChecklistView {
 func checklistItemPage() ChecklistItemView {
 	return ChecklistItemView{
 		Page: frame("Retry logic works of Stripe live"), Now: now(), Head: sampleHead(), Item: checklistSample(), ExemptDays: 180,
-		ProofHint: "Nobody can attest this item: only a drill can prove it, and drills arrive later.",
+		ProofHint: "Nobody can attest this item: only a drill can prove it, and this version runs no drills.",
 		Evidence: []ChecklistEvidence{
 			{Method: "static", Verdict: "pass", Message: "3 attempts of 4s each, budget 20 %.", Actor: "switchgear", Current: true, At: ago(time.Hour)},
 			{Method: "drill", Verdict: "pass", Message: "3 sends seen by the server.", Actor: "switchgear", At: ago(2 * day), Artifacts: []string{"req_1", "req_2"}},

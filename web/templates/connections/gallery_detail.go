@@ -112,7 +112,7 @@ func accountStates() []ui.State {
 		History: CredentialHistory{Total: 4, Number: 1, Limit: 50, Rows: []CredentialEvent{
 			{ID: "cev_3", Account: "acme", Kind: "needs_reauth", Code: "invalid_grant", Detail: "The service no longer accepts the refresh token: it was revoked, used or has expired.", Actor: "Switchgear", At: ago(time.Hour)},
 			{ID: "cev_2", Account: "acme", Kind: "renewed", Actor: "Switchgear", At: ago(3 * time.Hour)},
-			{ID: "cev_4", Account: "default", Kind: "expiry_set", Detail: "The secret ends on 23 Mar 2026.", Actor: "ada@example.com", At: ago(11 * day)},
+			{ID: "cev_4", Account: "default", Kind: "expiry_set", Detail: "The secret expires on 23 Mar 2026.", Actor: "ada@example.com", At: ago(11 * day)},
 			{ID: "cev_1", Account: "default", Kind: "stored", Actor: "ada@example.com", At: ago(12 * day)},
 		}},
 	}

@@ -154,7 +154,7 @@ func HealthPart(v HealthView) templ.Component {
 					ctx = templ.InitializeContext(ctx)
 					templ_7745c5c3_Err = ui.Table{
 						ID: "health-course", Caption: "How it was", Rows: v.courses(), Roomy: true,
-						Columns: []ui.Column{{Label: "Last"}, {Label: "Status", Wrap: true}, {Label: "Up", Numeric: true}, {Label: "Of what is known", Numeric: true}, {Label: "Outages", Wrap: true}},
+						Columns: []ui.Column{{Label: "Last"}, {Label: "Status", Wrap: true}, {Label: "Up", Numeric: true}, {Label: "Known time", Numeric: true}, {Label: "Outages", Wrap: true}},
 					}.Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -421,7 +421,7 @@ func (v HealthView) rows() []ui.Row {
 			lasted += " so far"
 		}
 		out[i] = ui.Row{ID: "change-" + c.ID, Cells: []templ.Component{
-			c.To.Chip(), ui.Lines(ui.RelTime(c.At, v.Now), ui.Time(c.At)), ui.Text(lasted), ui.Text(strings.TrimSpace(c.Why)), ui.Text(c.Actor),
+			c.To.Chip(), ui.Lines(ui.RelTime(c.At, v.Now), ui.Time(c.At)), ui.Text(lasted), ui.Text(strings.TrimSpace(c.Why)), ui.Long(c.Actor),
 		}}
 	}
 	return out

@@ -115,7 +115,7 @@ func (e CredentialEvent) chip() ui.Chip {
 	case "revealed":
 		return ui.Chip{Label: "Revealed", Tone: ui.ToneWarn, Icon: "eye"}
 	case "expiry_set":
-		return ui.Chip{Label: "End set", Tone: ui.ToneIdle}
+		return ui.Chip{Label: "Expiry set", Tone: ui.ToneIdle}
 	case "renewed":
 		return ui.Chip{Label: "Renewed", Tone: ui.ToneOK}
 	case "renewal_failed":

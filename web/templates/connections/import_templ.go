@@ -103,7 +103,7 @@ func (f *ImportForm) view(slug string) templ.Component {
 						}
 						templ_7745c5c3_Err = ui.Field{
 							Name: "token.refresh", Label: "Refresh token", Type: ui.FieldPassword, Optional: true, Mono: true, Autocomplete: "off", Error: f.Errors["token.refresh"],
-							Hint: "With it the token is renewed here; nobody else must use it from then on. Without it, somebody has to connect the account when the token ends.",
+							Hint: "With it the token is renewed here; nobody else must use it from then on. Without it, somebody has to connect the account when the token expires.",
 						}.Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
@@ -113,7 +113,7 @@ func (f *ImportForm) view(slug string) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						templ_7745c5c3_Err = ui.Field{
-							Name: "token.ends", Label: "Ends at (UTC)", Type: ui.FieldDateTime, Value: f.Ends, Optional: true, Error: f.Errors["token.ends"],
+							Name: "token.ends", Label: "Expires at (UTC)", Type: ui.FieldDateTime, Value: f.Ends, Optional: true, Error: f.Errors["token.ends"],
 							Hint: "Of the access token. One that has ended is renewed at the first call, if there is a refresh token.",
 						}.Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {

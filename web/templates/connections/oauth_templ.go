@@ -104,7 +104,7 @@ func (o *OAuthForm) redirect() ui.Fact {
 		return ui.Fact{Key: "Redirect URI", Value: ui.Mono(o.RedirectURI + "…"), Hint: "It ends in the slug of the connection: enter the slug, then use one of the buttons below to see it whole."}
 	}
 	return ui.Fact{
-		Key: "Redirect URI", Value: ui.Group(ui.Mono(o.RedirectURI), ui.CopyButton{Value: o.RedirectURI, What: "the redirect URI"}),
+		Key: "Redirect URI", Value: ui.MonoID{ID: o.RedirectURI, What: "the redirect URI"},
 		Hint: "Register it with the client at the authorization server, exactly as it is.",
 	}
 }

@@ -936,7 +936,7 @@ func (v RotateView) facts() []ui.Fact {
 	}
 	out := []ui.Fact{{Key: "Staged", Value: by(r.StagedAt, r.StagedBy)}}
 	if !r.ExpiresOn.IsZero() {
-		out = append(out, ui.Fact{Key: "New one ends", Value: ui.RelTime(r.ExpiresOn, v.Now), Hint: word(r.State == "staged", "In force once calls use it.", "")})
+		out = append(out, ui.Fact{Key: "New one expires", Value: ui.RelTime(r.ExpiresOn, v.Now), Hint: word(r.State == "staged", "In force once calls use it.", "")})
 	}
 	if !r.RolledBackAt.IsZero() {
 		who := r.RolledBackBy

@@ -50,10 +50,10 @@ func Calendar(v CalendarView) templ.Component {
 			ctx = templ.InitializeContext(ctx)
 			templ_7745c5c3_Err = ui.PageHeader{
 				Title: "Credentials",
-				Sub:   "What ends when and has to be seen to by a person. Tokens that are renewed by themselves are not here.",
+				Sub:   "What expires and needs a person, the first to expire first. Tokens that renew themselves are not listed.",
 				Live:  len(v.Page.Live) > 0,
 				Actions: []templ.Component{
-					ui.Button{Label: "CSV", Icon: "download", Href: ui.URL(Path+"/export", "q", v.Search, "group", v.Group)},
+					ui.Button{Label: "Export CSV", Icon: "download", Href: ui.URL(Path+"/export", "q", v.Search, "group", v.Group)},
 				},
 			}.Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
@@ -137,7 +137,7 @@ func Table(v CalendarView) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				templ_7745c5c3_Err = ui.Table{
-					Caption: "What ends, the first to end first",
+					Caption: "What expires, the first to expire first",
 					Columns: []ui.Column{{Label: "Connection"}, {Label: "Account"}, {Label: "What"}, {Label: "When"}, {Label: "Date"}, {Label: "Actions", Action: true}},
 					Rows:    v.rows(),
 					Empty:   v.empty(),
@@ -210,7 +210,7 @@ func (r Row) what() string {
 	case KindCertificate:
 		return "Client certificate"
 	case KindSecret:
-		return "Secret, by the day that was set"
+		return "Secret with a set expiry"
 	case KindOld:
 		return "Old credential, kept for a rollback"
 	}
@@ -236,7 +236,10 @@ func (v CalendarView) empty() ui.EmptyState {
 	if v.Search != "" || v.Group != "" || v.Number > 1 {
 		return ui.EmptyState{Icon: "search", Title: "Nothing here.", Text: "No credential matches.", Actions: []templ.Component{ui.Button{Label: "Show all", Href: Path}}}
 	}
-	return ui.EmptyState{Icon: "check", Title: "Nothing ends.", Text: "Every credential is renewed by itself or has no known end. The day on which a key ends is set on the accounts of its connection."}
+	return ui.EmptyState{
+		Icon: "check", Title: "Nothing expires.", Text: "Every credential renews itself or has no known expiry. Set the day on which a key expires under Accounts of its connection.",
+		Actions: []templ.Component{ui.Button{Label: "Connections", Icon: "plug", Href: "/connections"}},
+	}
 }
 
 var _ = templruntime.GeneratedTemplate

@@ -562,7 +562,7 @@ func (v View) keys() []ui.Row {
 	for i, k := range v.Keys {
 		out[i] = ui.Row{ID: k.ID, Dim: k.State == "disabled", Cells: []templ.Component{
 			ui.Mono(k.ID), k.chip(), ui.Number(k.Values), ui.RelTime(k.CreatedAt, v.Now),
-			ui.RelTimeOr(k.ReplacedAt, v.Now, ""), ui.RelTimeOr(k.DisabledAt, v.Now, ""),
+			ui.RelTime(k.ReplacedAt, v.Now), ui.RelTime(k.DisabledAt, v.Now),
 		}}
 	}
 	return out
