@@ -59,7 +59,7 @@ func credentialsJourney(j *journey) {
 	b.open("/connections/orders/accounts?account=default")
 	b.fill(`[name="auth.token"]`, upstreamSecret)
 	b.follow("main button", "Replace credential")
-	b.sees("to end is cleared")
+	b.sees("of the one before is cleared")
 	call("orders", http.StatusOK)
 	b.open("/credentials")
 	b.sees("Nothing expires.")

@@ -50,6 +50,12 @@ func keyJourney(j *journey) {
 	b.do(chromedp.KeyEvent("\x1b"))
 	b.wait("the dialog to close", `!document.querySelector("dialog[open]")`)
 	b.wait("the focus back on the button", `document.activeElement.textContent.trim() === "Revoke"`)
+	// So does the list of pages, with one key, even when something was typed into it.
+	b.click("[data-goto]", "")
+	b.fill("#goto input", "audit")
+	b.do(chromedp.KeyEvent("\x1b"))
+	b.wait("the list of pages to close", `!document.querySelector("dialog[open]")`)
+	b.wait("the focus back on its button", `document.activeElement.matches("[data-goto]")`)
 	b.click("main a", "Revoke")
 	b.wait("the dialog", `document.querySelector("dialog[open]")`)
 	b.click("dialog[open] button", "Cancel")

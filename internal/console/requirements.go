@@ -13,6 +13,7 @@ import (
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
+	breakersview "switchgear/web/templates/breakers"
 	connectionsview "switchgear/web/templates/connections"
 	"switchgear/web/templates/ui"
 )
@@ -45,7 +46,7 @@ func (p requirementPages) show(w http.ResponseWriter, r *http.Request) error {
 			{Key: "Data", Value: req.DataClass},
 			{Key: "Criticality", Value: req.Criticality},
 			{Key: "Availability", Value: percent(req.SLO.Availability)},
-			{Key: "Latency", Value: shortest(req.SLO.P95), Hint: "95 of 100 calls"},
+			{Key: "Latency", Value: latency(req.SLO.P95), Hint: "95 of 100 calls"},
 			{Key: "Expected volume", Value: volume(req.ExpectedVolume)},
 		},
 		Runbook: doc.Runbook, Notes: doc.Notes,
@@ -84,7 +85,14 @@ func volume(v connections.Volume) string {
 	if v.Calls == 0 {
 		return ""
 	}
-	return ui.Thousands(int64(v.Calls)) + " calls in " + v.Per.String()
+	return ui.Thousands(int64(v.Calls)) + " calls in " + breakersview.Span(v.Per.Std())
+}
+
+func latency(d runtime.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return breakersview.Span(d.Std())
 }
 
 func (p requirementPages) edit(w http.ResponseWriter, r *http.Request) error {

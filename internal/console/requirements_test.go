@@ -39,7 +39,7 @@ func TestRequirementsPages(t *testing.T) {
 	}
 	_, _, text = s.do(t, client, http.MethodGet, page, nil)
 	for _, want := range []string{
-		"Payments team", "99.9 %", "800ms", "90 calls in 1m", "<h3>Failing</h3>", "<strong>look</strong>", "ops@example.com", "https://help.example.com",
+		"Payments team", "99.9 %", "800 ms", "90 calls in 1 min", "<h3>Failing</h3>", "<strong>look</strong>", "ops@example.com", "https://help.example.com",
 		`href="https://status.example.com" rel="noopener noreferrer"`,
 	} {
 		if !strings.Contains(text, want) {

@@ -252,6 +252,9 @@
     if (event.key === "Enter" && event.target.matches("input") && links[at]) {
       event.preventDefault();
       links[at].click();
+    } else if (event.key === "Escape" && !event.isComposing) {
+      event.preventDefault(); // in a search field it would only clear the text
+      dialog.close();
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       if (!links.length) return;

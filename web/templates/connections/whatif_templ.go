@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"switchgear/web/templates/calls"
+	"switchgear/web/templates/breakers"
 	"switchgear/web/templates/ui"
 )
 
@@ -449,7 +449,7 @@ func (r *WhatIfResult) settings() string {
 }
 
 func (r *WhatIfResult) sample() string {
-	text := strconv.Itoa(r.Calls) + " recorded calls"
+	text := ui.Thousands(int64(r.Calls)) + " recorded calls"
 	if r.Calls == 1 {
 		text = "1 recorded call"
 	}
@@ -476,20 +476,20 @@ func (r *WhatIfResult) openingRows() []ui.Row {
 		if what == "" {
 			what = "connection"
 		}
-		out[i] = ui.Row{Cells: []templ.Component{ui.RelTime(o.At, r.Now), ui.Text(calls.Took(o.For)), ui.Text(what), ui.Text(o.Reason)}}
+		out[i] = ui.Row{Cells: []templ.Component{ui.RelTime(o.At, r.Now), ui.Text(breakers.Span(o.For)), ui.Long(what), ui.Brief(o.Reason)}}
 	}
 	return out
 }
 
 // ribbon is the time in equal parts; those in which a breaker would have been open are marked.
 func (r *WhatIfResult) ribbon(list []WhatIfOpening, whose string) ui.Ribbon {
-	out := ui.Ribbon{Slices: make([]ui.Slice, whatIfSlices), Label: whose + ": " + strconv.Itoa(len(list)) + " openings listed"}
+	out := ui.Ribbon{Wide: true, Slices: make([]ui.Slice, whatIfSlices), Label: whose + ": " + strconv.Itoa(len(list)) + " openings listed"}
 	part := max(r.Until.Sub(r.From)/whatIfSlices, time.Nanosecond)
 	for _, o := range list {
 		first := int(o.At.Sub(r.From) / part)
 		last := int(o.At.Add(o.For).Sub(r.From) / part)
 		for i := max(0, first); i <= min(last, whatIfSlices-1); i++ {
-			out.Slices[i] = ui.Slice{Tone: ui.ToneBad, Title: "Open " + o.At.UTC().Format(whatIfTime) + " UTC for " + calls.Took(o.For)}
+			out.Slices[i] = ui.Slice{Tone: ui.ToneBad, Title: "Open " + o.At.UTC().Format(whatIfTime) + " UTC for " + breakers.Span(o.For)}
 		}
 	}
 	return out
