@@ -13,7 +13,7 @@ type credentialProblem struct{}
 func (credentialProblem) Info() KindInfo {
 	return KindInfo{
 		ID: "credential_problem", Title: "Credential problem", Severity: SeverityCritical,
-		About: "A credential of a connection was lost, cannot be used, or is not accepted by the upstream, or calls are refused because none can be had. One that was never there counts while calls are refused for it.",
+		About: "A credential of a connection was lost, cannot be used, or is not accepted by the upstream, or calls are refused because none can be had. One that was never there counts while calls are refused for it and no other account works.",
 	}
 }
 

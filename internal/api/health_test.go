@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"switchgear/db"
 	"switchgear/internal/access"
+	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
 	"switchgear/internal/runtime/ratelimit"
@@ -122,5 +125,87 @@ func TestConnectionsHaveHealth(t *testing.T) {
 	w.get("/api/v1/connections?sort=slug").decode(t, &list)
 	if len(list.Data) != 2 || list.Data[0].Health == nil || list.Data[0].Health.Status != "idle" || list.Data[1].Health.Status != "down" || list.Data[1].Health.Sentence == "" {
 		t.Errorf("%+v", list.Data)
+	}
+}
+
+// Only calls that are refused for want of a credential that was never there tell of it: as a credential problem where
+// nothing of the connection works, and for some minutes as trouble of some where other accounts do.
+func TestHealthOfWhatIsNotSetUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	create := func(slug string) string {
+		t.Helper()
+		made := w.do(http.MethodPost, "/api/v1/connections", `{"name":"Sheets","slug":"`+slug+`","kind":"rest","base_url":"https://api.example.com","auth":{"type":"oauth2_authorization_code",
+			"fields":{"authorize_url":"https://as.example.com/a","token_url":"https://as.example.com/t","client_id":"app","client_secret":"s"}}}`)
+		if made.status != http.StatusCreated {
+			t.Fatal(made.body)
+		}
+		return "/api/v1/connections/" + slug
+	}
+	// called is a call that the gateway refuses, and records.
+	called := func(slug, account string, ago time.Duration) {
+		t.Helper()
+		target, err := w.connections.Target(slug, account)
+		if err == nil {
+			t.Fatalf("%s can be called as %q", slug, account)
+		}
+		w.calls.Record(runtime.Record{
+			ID: "req_1", ConnectionID: target.ConnectionID, Slug: slug, Account: target.Account, Version: target.Version, StartedAt: time.Now().Add(-ago),
+			Outcome: runtime.OutcomeRejectedLocal, ErrorCode: fault.CodeOf(err), ErrorText: fault.PublicMessage(err),
+		})
+	}
+	connected := func(slug, account string) {
+		t.Helper()
+		if got := w.do(http.MethodPost, "/api/v1/connections/"+slug+"/accounts/"+account+"/token", `{"access_token":"a"}`); got.status != http.StatusOK {
+			t.Fatal(got.body)
+		}
+	}
+	// aged makes every credential older than the calls to come.
+	aged := func() {
+		t.Helper()
+		must(t, w.db.InTx(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(t.Context(), `UPDATE credentials SET updated_at = updated_at - ?`, (2 * time.Hour).Microseconds())
+			return err
+		}))
+		must(t, w.connections.Refresh(t.Context()))
+	}
+	for slug, tt := range map[string]struct {
+		set      func(slug string)
+		status   string
+		sentence string
+	}{
+		"never-called":    {func(string) {}, "not_set_up", "It is not set up yet."},
+		"called-nobody":   {func(slug string) { called(slug, "nobody", 0) }, "not_set_up", "It is not set up yet."},
+		"called":          {func(slug string) { called(slug, "", 0) }, "credential_problem", "Account default: The account is not connected yet."},
+		"called-earlier":  {func(slug string) { aged(); called(slug, "", 50*time.Minute) }, "credential_problem", "The last call was refused for it 50 min ago."},
+		"called-long-ago": {func(slug string) { aged(); called(slug, "", 62*time.Minute) }, "not_set_up", "It is not set up yet."},
+		"other-works":     {func(slug string) { connected(slug, "acme") }, "idle", "No call"},
+		"other-works-called": {
+			func(slug string) { connected(slug, "acme"); called(slug, "", 0); called(slug, "", 0) },
+			"degraded",
+			"Account default is called and was never set up: The account is not connected yet. Connect it on the page of the connection. 2 calls in a row were refused for it, the last one",
+		},
+		"other-works-called-earlier": {func(slug string) { connected(slug, "acme"); aged(); called(slug, "", 6*time.Minute) }, "idle", "No call got through"},
+		"was-connected": {
+			func(slug string) {
+				connected(slug, "acme")
+				connected(slug, "beta")
+				if got := w.do(http.MethodPost, "/api/v1/connections/"+slug+"/accounts/beta/revoke", ""); got.status != http.StatusOK {
+					t.Fatal(got.body)
+				}
+				aged()
+				called(slug, "beta", 6*time.Minute)
+			},
+			"credential_problem", "Account beta: The credential was revoked.",
+		},
+	} {
+		path := create(slug)
+		tt.set(slug)
+		w.create("after-" + slug) // the status is computed again
+		var h ConnectionHealth
+		w.get(path+"/health").decode(t, &h)
+		if h.Status != tt.status || !strings.Contains(h.Sentence, tt.sentence) {
+			t.Errorf("%s: %s, %s", slug, h.Status, h.Sentence)
+		}
 	}
 }

@@ -31,6 +31,10 @@ func (s *Standing) Recovered(account, code string, at time.Time) bool {
 	return s.set != nil && s.set.Recovered(account, code, at)
 }
 
+// NotSetUp reports whether an account cannot be used because it never could: no credential was entered yet, or nobody
+// connected it yet.
+func (s *Standing) NotSetUp(account string) bool { return s.set != nil && s.set.NotSetUp(account) }
+
 // Standings returns every connection by name. It needs system:read, and reads memory only. What it returns
 // is shared: do not change it. A change of any connection makes another list, in which those that did not change
 // are the same ones.

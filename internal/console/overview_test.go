@@ -13,6 +13,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
+	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
 	overviewview "switchgear/web/templates/overview"
@@ -133,8 +134,21 @@ func TestOverviewOfWhatIsNotSetUp(t *testing.T) {
 	if strings.Contains(look(viewer, "?show=not_set_up"), connect) {
 		t.Error("a viewer is offered to connect the account")
 	}
-	s.calls.Record(runtime.Record{ID: "req_fresh", ConnectionID: c.ID, Slug: "fresh", Version: 1, Outcome: runtime.OutcomeRejectedLocal, StartedAt: time.Now()})
-	says(t, "after a call", look(owner, ""), "Fresh has a credential problem", "1 call in the last 5 minutes was refused for it.", connect, "Not set up 0", "Needs attention 1")
+	refused := func(account string) {
+		t.Helper()
+		target, err := s.connections.Target("fresh", account)
+		if err == nil || target.ConnectionID != c.ID {
+			t.Fatalf("%q can be called: %+v, %v", account, target, err)
+		}
+		s.calls.Record(runtime.Record{
+			ID: "req_fresh", ConnectionID: c.ID, Slug: "fresh", Version: 1, Account: target.Account, StartedAt: time.Now(),
+			Outcome: runtime.OutcomeRejectedLocal, ErrorCode: fault.CodeOf(err), ErrorText: fault.PublicMessage(err),
+		})
+	}
+	refused("nobody")
+	says(t, "after a call for an account that does not exist", look(owner, ""), "Not set up 1", "Needs attention 0")
+	refused("")
+	says(t, "after a call", look(owner, ""), "Fresh has a credential problem", "The last call was refused for it", connect, "Not set up 0", "Needs attention 1")
 }
 
 // What stands still is said at the top, with what helps for who may, whatever part of the page is asked for.

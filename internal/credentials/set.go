@@ -120,6 +120,12 @@ var errNotSetUp = errors.New("it was not set up yet")
 // account yet.
 func NotSetUp(err error) bool { return errors.Is(err, errNotSetUp) }
 
+// NotSetUp reports whether an account cannot be used because it never could: nothing was lost.
+func (s *Set) NotSetUp(name string) bool {
+	_, _, err := s.Authorizer(name)
+	return NotSetUp(err)
+}
+
 // Problem is why the calls of an account are refused, and of which one: what was lost before what is not set up
 // yet, and the default account before others. It is nil when there is a credential, and every one that is stored
 // can be used. An account that works makes up for those that are not set up yet,

@@ -104,10 +104,13 @@ func (f *facts) status() Status {
 		(*facts).refusedHere, (*facts).lately, (*facts).checked, (*facts).quiet,
 	} {
 		if s, ok := judge(f); ok {
+			if s.State == StateHealthy {
+				return f.unlessMissed(s)
+			}
 			return s
 		}
 	}
-	return f.idle()
+	return f.unlessMissed(f.idle())
 }
 
 func (f *facts) stopped() (Status, bool) {
@@ -120,20 +123,16 @@ func (f *facts) stopped() (Status, bool) {
 	return Status{}, false
 }
 
-// unfinished is about a credential that was never there. Once calls are refused for it, somebody has trouble.
+// unfinished is about a credential that was never there. Once calls are refused for it, somebody has trouble, also
+// between the calls of those that seldom make any. Calls that are refused for another reason do not miss it.
 func (f *facts) unfinished() (Status, bool) {
 	if !credentials.NotSetUp(f.standing.Problem) {
 		return Status{}, false
 	}
-	s := Status{State: StateNotSetUp, Account: f.standing.Account, Why: f.say("It is not set up yet. Account %s: %s", f.standing.Account, fault.PublicMessage(f.standing.Problem))}
-	if n := f.traffic.LatelyRefused; n > 0 {
-		s.State = StateCredential
-		s.Why = f.say("Account %s: %s %s in the last %d minutes %s refused for it.", f.standing.Account, fault.PublicMessage(f.standing.Problem), f.counted(n), int(calls.Lately.Minutes()), be(n))
-	} else if r, _ := f.refusal(); r != nil { // whoever calls seldom has trouble between the calls as well
-		s.State = StateCredential
-		s.Why = f.say("Account %s: %s The last call that was refused for it came %s ago.", f.standing.Account, fault.PublicMessage(f.standing.Problem), f.ago(r.Last))
+	if s, ok := f.withoutCredential(); ok {
+		return s, true
 	}
-	return s, true
+	return Status{State: StateNotSetUp, Account: f.standing.Account, Why: f.say("It is not set up yet. Account %s: %s", f.standing.Account, fault.PublicMessage(f.standing.Problem))}, true
 }
 
 func be(n int) string {

@@ -121,22 +121,25 @@ func TestStatus(t *testing.T) {
 		"credential not accepted": {[]func(*world){func(w *world) {
 			w.rejected = map[string]runtime.RejectedCredential{"stripe": {Account: "default", Since: noon, Until: noon.Add(time.Minute)}}
 		}}, StateCredential, []string{"Account default: the upstream did not accept the credential"}, ""},
-		"not set up":                 {[]func(*world){neverSetUp}, StateNotSetUp, []string{"It is not set up yet. Account default: The connection has no credential yet."}, ""},
-		"not set up, and called":     {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Refused: 9, LatelyRefused: 3})}, StateCredential, []string{"Account default: The connection has no credential yet.", "3 calls in the last 5 minutes were refused for it."}, ""},
-		"not set up, called before":  {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Refused: 9})}, StateNotSetUp, []string{"It is not set up yet."}, ""},
-		"open":                       {[]func(*world){func(w *world) { w.fail(whole) }, weighs(calls.Weight{Calls: 9, Lately: 9})}, StateDown, []string{"Open because"}, ""},
-		"forced open":                {[]func(*world){func(w *world) { must(w.t, command(w, whole).SetMode(breaker.ModeForcedOpen, order)) }}, StateDown, []string{"by ada@example.com: maintenance"}, ""},
-		"held by a person":           {[]func(*world){func(w *world) { must(w.t, command(w, whole).Hold(order)) }}, StateHeld, []string{"Held by ada@example.com: maintenance"}, ""},
-		"held by the vendor":         {[]func(*world){func(w *world) { w.throttle("") }}, StateHeld, []string{"Calls wait until", "because the vendor asked for it"}, ""},
-		"held, the only account":     {[]func(*world){func(w *world) { w.throttle("default") }}, StateHeld, []string{"Calls wait until"}, ""},
-		"an operation is open":       {[]func(*world){func(w *world) { w.fail(charge) }, weighs(calls.Weight{Calls: 9, Lately: 9})}, StateDegraded, []string{"charge: Open because"}, "charge"},
-		"the connection before it":   {[]func(*world){func(w *world) { w.fail(charge) }, func(w *world) { must(w.t, command(w, whole).Trip(order)) }}, StateDown, []string{"Open, tripped by"}, ""},
-		"checked":                    {[]func(*world){checked(Check{At: ago(40 * time.Second), Status: 200, Outcome: runtime.OutcomeSuccess, Took: 120 * time.Millisecond})}, StateHealthy, []string{"No call in", "The health check 40 s ago was answered with 200 OK in 120ms."}, ""},
-		"checked long ago":           {[]func(*world){checked(Check{At: ago(12 * time.Minute), Status: 200, Outcome: runtime.OutcomeSuccess})}, StateIdle, []string{"Nothing is known"}, ""},
-		"checked before a call":      {[]func(*world){checked(Check{At: ago(time.Minute), Status: 503, Outcome: runtime.OutcomeUnavailable}), weighs(calls.Weight{Calls: 1, Lately: 1, LastCall: noon})}, StateHealthy, []string{"1 call in"}, ""},
-		"check failed":               {[]func(*world){checked(Check{At: ago(time.Minute), Outcome: runtime.OutcomeConnectFailed})}, StateDegraded, []string{"The health check 1 min ago did not succeed: Could not connect."}, ""},
-		"check failed twice":         {[]func(*world){checked(Check{At: ago(time.Minute), Outcome: runtime.OutcomeTimeout}), checked(Check{At: noon, Status: 503, Outcome: runtime.OutcomeUnavailable})}, StateDown, []string{"The last 2 health checks failed.", "503 Service Unavailable"}, ""},
-		"check finds the credential": {[]func(*world){checked(Check{At: noon, Status: 401, Outcome: runtime.OutcomeUnauthenticated})}, StateCredential, []string{"the credential is not accepted"}, ""},
+		"not set up": {[]func(*world){neverSetUp}, StateNotSetUp, []string{"It is not set up yet. Account default: The connection has no credential yet."}, ""},
+		"not set up, and called": {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Refused: 9, LatelyRefused: 3, Refusals: []calls.Refusal{
+			{Account: "default", Code: "CREDENTIAL_MISSING", Text: "The connection has no credential yet.", Calls: 3, Last: ago(4 * time.Second)},
+		}})}, StateCredential, []string{"Account default: The connection has no credential yet. 3 calls in a row were refused for it, the last one 4 s ago."}, ""},
+		"not set up, and another account that does not exist is called": {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Refused: 9, LatelyRefused: 3, Reasons: []calls.Reason{{Code: "ACCOUNT_NOT_FOUND", Calls: 3}}})}, StateNotSetUp, []string{"It is not set up yet."}, ""},
+		"not set up, called before":                                     {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Refused: 9})}, StateNotSetUp, []string{"It is not set up yet."}, ""},
+		"open":                                                          {[]func(*world){func(w *world) { w.fail(whole) }, weighs(calls.Weight{Calls: 9, Lately: 9})}, StateDown, []string{"Open because"}, ""},
+		"forced open":                                                   {[]func(*world){func(w *world) { must(w.t, command(w, whole).SetMode(breaker.ModeForcedOpen, order)) }}, StateDown, []string{"by ada@example.com: maintenance"}, ""},
+		"held by a person":                                              {[]func(*world){func(w *world) { must(w.t, command(w, whole).Hold(order)) }}, StateHeld, []string{"Held by ada@example.com: maintenance"}, ""},
+		"held by the vendor":                                            {[]func(*world){func(w *world) { w.throttle("") }}, StateHeld, []string{"Calls wait until", "because the vendor asked for it"}, ""},
+		"held, the only account":                                        {[]func(*world){func(w *world) { w.throttle("default") }}, StateHeld, []string{"Calls wait until"}, ""},
+		"an operation is open":                                          {[]func(*world){func(w *world) { w.fail(charge) }, weighs(calls.Weight{Calls: 9, Lately: 9})}, StateDegraded, []string{"charge: Open because"}, "charge"},
+		"the connection before it":                                      {[]func(*world){func(w *world) { w.fail(charge) }, func(w *world) { must(w.t, command(w, whole).Trip(order)) }}, StateDown, []string{"Open, tripped by"}, ""},
+		"checked":                                                       {[]func(*world){checked(Check{At: ago(40 * time.Second), Status: 200, Outcome: runtime.OutcomeSuccess, Took: 120 * time.Millisecond})}, StateHealthy, []string{"No call in", "The health check 40 s ago was answered with 200 OK in 120ms."}, ""},
+		"checked long ago":                                              {[]func(*world){checked(Check{At: ago(12 * time.Minute), Status: 200, Outcome: runtime.OutcomeSuccess})}, StateIdle, []string{"Nothing is known"}, ""},
+		"checked before a call":                                         {[]func(*world){checked(Check{At: ago(time.Minute), Status: 503, Outcome: runtime.OutcomeUnavailable}), weighs(calls.Weight{Calls: 1, Lately: 1, LastCall: noon})}, StateHealthy, []string{"1 call in"}, ""},
+		"check failed":                                                  {[]func(*world){checked(Check{At: ago(time.Minute), Outcome: runtime.OutcomeConnectFailed})}, StateDegraded, []string{"The health check 1 min ago did not succeed: Could not connect."}, ""},
+		"check failed twice":                                            {[]func(*world){checked(Check{At: ago(time.Minute), Outcome: runtime.OutcomeTimeout}), checked(Check{At: noon, Status: 503, Outcome: runtime.OutcomeUnavailable})}, StateDown, []string{"The last 2 health checks failed.", "503 Service Unavailable"}, ""},
+		"check finds the credential":                                    {[]func(*world){checked(Check{At: noon, Status: 401, Outcome: runtime.OutcomeUnauthenticated})}, StateCredential, []string{"the credential is not accepted"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -213,20 +216,19 @@ func TestNotSetUpIsNoIncident(t *testing.T) {
 		t.Errorf("%d incidents, %d need attention, states %v, changes %+v", incidents, b.Attention(), b.States, w.pending)
 	}
 	// A call that it refuses makes it one, until nobody calls any more.
-	w.called("stripe", calls.Weight{Calls: 1, Failed: 1, Refused: 1, LatelyRefused: 1})
+	refused := func(ago time.Duration) []calls.Refusal {
+		return []calls.Refusal{{Account: "default", Code: "CREDENTIAL_MISSING", Calls: 1, Last: time.Now().Add(-ago)}}
+	}
+	w.called("stripe", calls.Weight{Calls: 1, Failed: 1, Refused: 1, LatelyRefused: 1, Refusals: refused(time.Second)})
 	if got := w.of("stripe"); got.Status.State != StateCredential || got.Status.Account != "default" {
 		t.Errorf("called: %+v", got.Status)
 	}
 	if _, incidents := w.published.Load().Incidents(10); incidents != 1 {
 		t.Errorf("%d incidents", incidents)
 	}
-	w.called("stripe", calls.Weight{Calls: 1, Failed: 1, Refused: 1})
-	if got := w.of("stripe"); got.Status.State != StateNotSetUp {
-		t.Errorf("left alone: %+v", got.Status)
-	}
 	// Whoever calls it every ten minutes makes it one that lasts, and none that comes and goes.
-	w.called("stripe", calls.Weight{Refusals: []calls.Refusal{{Account: "default", Code: "CREDENTIAL_MISSING", Calls: 1, Last: time.Now().Add(-20 * time.Minute)}}})
-	if got := w.of("stripe"); got.Status.State != StateCredential || !strings.Contains(got.Status.Why, "The last call that was refused for it came 20 min ago.") {
+	w.called("stripe", calls.Weight{Refusals: refused(20 * time.Minute)})
+	if got := w.of("stripe"); got.Status.State != StateCredential || !strings.Contains(got.Status.Why, "The last call was refused for it 20 min ago.") {
 		t.Errorf("called now and then: %+v", got.Status)
 	}
 	w.called("stripe", calls.Weight{})
