@@ -140,7 +140,7 @@ func (s *Service) TestStaged(ctx context.Context, a access.Actor, slug, account,
 		Passed: result.Accepted(trial.target.Policy),
 	}
 	if !test.Passed && result.Status/100 == 3 {
-		test.Problem = "It answered with a redirect, which says nothing about the credential: it may lead to a login page."
+		test.Problem = "It answered with a redirect" + result.LeadsTo() + ", which says nothing about the credential: it may be a login page."
 	}
 	facts := map[string]string{"outcome": test.Outcome, "status": strconv.Itoa(test.Status)}
 	err = s.roll(ctx, a, slug, account, actionCredentialTest, "", facts, func(tx *db.Tx, a access.Actor, r row) (effect, error) {

@@ -205,7 +205,7 @@ func testMessage(result runtime.ProbeResult, accepted bool) (message, hint strin
 	case accepted:
 		return "The credential was accepted.", ""
 	case result.Status/100 == 3:
-		return "The system answered with a redirect, which says nothing about the credential.", "It may lead to a login page. Check the base URL, or test with a path that gives an answer of its own."
+		return "The system answered with a redirect" + result.LeadsTo() + ", which says nothing about the credential.", "It may lead to a login page. Check the base URL, or test with a path that gives an answer of its own."
 	case result.Outcome == runtime.OutcomeSuccess:
 		return "The answer is not the one that is expected.", "The policy of the connection says which status its health check has and what answers mean. Compare them with this one."
 	case result.Outcome == runtime.OutcomeUnauthenticated:

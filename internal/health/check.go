@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -29,7 +30,12 @@ type Check struct {
 	// InARow is how many failed one after the other, this one included, and FailingSince the first of them.
 	InARow       int
 	FailingSince time.Time
+	// Redirect is where a redirect leads to that shows nothing, by host and path, or nowhere; empty for every other answer.
+	Redirect string
 }
+
+// nowhere is the Redirect of one that does not say where to.
+const nowhere = "-"
 
 // Failed reports whether it speaks against the upstream.
 func (c *Check) Failed() bool {
@@ -39,23 +45,35 @@ func (c *Check) Failed() bool {
 	return c.Outcome.Failure()
 }
 
-// OK reports whether it was answered well.
+// OK reports whether it was answered well, by the rules for the test of a credential: with the status that is
+// expected, with what the policy counts as a success, or with a 2xx. A redirect shows that the upstream is alive and
+// nothing else, because it mostly leads to a page to sign in.
 func (c *Check) OK() bool {
 	if c.Expected > 0 && c.Status > 0 {
 		return c.Status == c.Expected
 	}
-	return c.Outcome == runtime.OutcomeSuccess
+	return c.Outcome == runtime.OutcomeSuccess && c.Redirect == ""
 }
 
 // Answer says how it was answered.
 func (c *Check) Answer() string {
-	switch {
-	case c.Status == 0:
+	if c.Status == 0 {
 		return c.Outcome.Label()
-	case c.Expected > 0 && c.Status != c.Expected:
-		return fmt.Sprintf("%s, where %d is expected", statusText(c.Status), c.Expected)
 	}
-	return statusText(c.Status)
+	text := statusText(c.Status)
+	switch {
+	case c.Expected > 0 && c.Status != c.Expected:
+		text += fmt.Sprintf(", where %d is expected", c.Expected)
+	case c.Expected == 0 && c.Status/100 == 2 && !c.OK():
+		text += ", which the policy counts as " + strings.ToLower(c.Outcome.Label())
+	}
+	switch c.Redirect {
+	case "":
+		return text
+	case nowhere:
+		return text + ", a redirect that does not say where to"
+	}
+	return text + ", a redirect to " + c.Redirect + ", which may be a page to sign in"
 }
 
 func statusText(status int) string {
@@ -273,10 +291,14 @@ func (s *Service) send(ctx context.Context, target runtime.Target, check runtime
 		target.Policy.Timeout = min(target.Policy.Timeout, check.Timeout)
 	}
 	result := s.deps.Probe(ctx, target, check.Method, check.Path)
-	return Check{
+	c := Check{
 		ConnectionID: target.ConnectionID, At: s.deps.Now(), Method: check.Method, Path: withoutQuery(check.Path), Status: result.Status,
-		Outcome: result.Outcome, Took: result.Took, Expected: check.ExpectedStatus,
+		Outcome: result.Meaning(target.Policy), Took: result.Took, Expected: check.ExpectedStatus,
 	}
+	if c.Status/100 == 3 && c.Status != c.Expected && !result.Accepted(target.Policy) {
+		c.Redirect = cmp.Or(result.Redirect, nowhere)
+	}
+	return c
 }
 
 // CheckNow sends a health check that somebody asked for, and keeps its result like that of any other. It

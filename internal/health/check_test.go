@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"switchgear/internal/access"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
+	"switchgear/internal/dbtest"
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/breaker"
@@ -211,6 +213,56 @@ func TestExpectedStatus(t *testing.T) {
 	w.ask(t.Context(), "stripe", "stripe")
 	if c, _ := w.Check("stripe"); !c.Failed() || c.OK() || c.Answer() != "503 Service Unavailable, where 401 is expected" {
 		t.Errorf("%+v: %s", c, c.Answer())
+	}
+}
+
+// A redirect shows that the upstream is alive, and not that what the check asks for works: it mostly leads to a page to
+// sign in. A rule of the policy or the status that is expected may say otherwise, as for the test of a credential.
+func TestCheckThatIsRedirected(t *testing.T) {
+	t.Parallel()
+	redirected := func(to string) runtime.ProbeResult {
+		return runtime.ProbeResult{Status: 302, Outcome: runtime.OutcomeSuccess, Redirect: to}
+	}
+	rule := func(status int, means runtime.Outcome) []runtime.OutcomeRule {
+		return []runtime.OutcomeRule{{Status: status, Outcome: means}}
+	}
+	for name, tt := range map[string]struct {
+		answer   runtime.ProbeResult
+		rules    []runtime.OutcomeRule
+		expected int
+		state    State
+		says     string
+	}{
+		"to a login page":               {redirected("login.example.com/signin"), nil, 0, StateDegraded, "302 Found, a redirect to login.example.com/signin, which may be a page to sign in"},
+		"to nowhere":                    {redirected(""), nil, 0, StateDegraded, "302 Found, a redirect that does not say where to"},
+		"that is expected":              {redirected("login.example.com/signin"), nil, 302, StateHealthy, "302 Found"},
+		"that a rule accepts":           {redirected("login.example.com/signin"), rule(302, runtime.OutcomeSuccess), 0, StateHealthy, "302 Found"},
+		"where another is wanted":       {redirected("login.example.com/"), nil, 200, StateDegraded, "302 Found, where 200 is expected, a redirect to login.example.com/, which may be a page to sign in"},
+		"an answer that a rule refuses": {runtime.ProbeResult{Status: 200, Outcome: runtime.OutcomeSuccess}, rule(200, runtime.OutcomeUnavailable), 0, StateDegraded, "200 OK, which the policy counts as unavailable"},
+		"an answer":                     {runtime.ProbeResult{Status: 200, Outcome: runtime.OutcomeSuccess}, rule(302, runtime.OutcomeSuccess), 0, StateHealthy, "200 OK"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := dbtest.New(t)
+			w := newWorld(t, d, "stripe")
+			w.change("stripe", func(c *connections.Standing) {
+				c.Check = runtime.HealthCheck{Enabled: true, Every: runtime.Duration(10 * time.Minute), Method: "GET", Path: "/v1/account", ExpectedStatus: tt.expected}
+			})
+			w.answers, w.rules = tt.answer, tt.rules
+			w.ask(t.Context(), "stripe", "stripe")
+			look := func(when string) {
+				t.Helper()
+				got := w.of("stripe").Status
+				c, _ := w.Check("stripe")
+				if got.State != tt.state || !strings.Contains(got.Why, tt.says) || c.Answer() != tt.says || c.OK() != (tt.state == StateHealthy) {
+					t.Errorf("%s: %s: %s; %q", when, got.State, got.Why, c.Answer())
+				}
+			}
+			look("at once")
+			must(t, w.save(t.Context()))
+			w.start(d)
+			look("after a restart")
+		})
 	}
 }
 

@@ -36,7 +36,8 @@ type world struct {
 	asked    []time.Time
 	target   runtime.Target // of the last request
 	answers  runtime.ProbeResult
-	asking   chan struct{} // when set, a request waits for it
+	rules    []runtime.OutcomeRule // of every policy
+	asking   chan struct{}         // when set, a request waits for it
 	topics   []string
 }
 
@@ -52,7 +53,7 @@ func (w *world) Target(slug, _ string) (runtime.Target, error) {
 	for _, c := range w.list {
 		if c.Slug == slug {
 			policy := runtime.DefaultPolicy()
-			policy.HealthCheck = c.Check
+			policy.HealthCheck, policy.Outcomes = c.Check, w.rules
 			return runtime.Target{ConnectionID: c.ID, Slug: slug, Policy: policy}, c.Problem
 		}
 	}

@@ -25,6 +25,7 @@ type storedCheck struct {
 	InARow       int             `json:"in_a_row,omitempty"`
 	FailingSince time.Time       `json:"failing_since,omitzero"`
 	Expected     int             `json:"expected_status,omitempty"`
+	Redirect     string          `json:"redirect,omitempty"`
 }
 
 // load returns what is known of each connection from before the start.
@@ -50,7 +51,7 @@ func (s store) load(ctx context.Context) (map[string]*mark, map[string]*Check, e
 		}
 		checks[id] = &Check{
 			ConnectionID: id, At: c.At, Method: c.Method, Path: c.Path, Status: c.Status, Outcome: c.Outcome, Took: c.Took, InARow: c.InARow, FailingSince: c.FailingSince,
-			Expected: c.Expected,
+			Expected: c.Expected, Redirect: c.Redirect,
 		}
 		return nil
 	}, `SELECT connection_id, state, since, last_check FROM health_states`)
@@ -95,7 +96,7 @@ func (s store) save(ctx context.Context, changes []Change, results []Check) erro
 }
 
 func saveCheck(ctx context.Context, tx *db.Tx, c *Check) error {
-	text, err := json.Marshal(storedCheck{c.At, c.Method, c.Path, c.Status, c.Outcome, c.Took, c.InARow, c.FailingSince, c.Expected})
+	text, err := json.Marshal(storedCheck{c.At, c.Method, c.Path, c.Status, c.Outcome, c.Took, c.InARow, c.FailingSince, c.Expected, c.Redirect})
 	if err != nil {
 		return err
 	}

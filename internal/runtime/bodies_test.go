@@ -197,6 +197,37 @@ func TestProbeHidesTheCredential(t *testing.T) {
 	}
 }
 
+// Where a redirect leads to is told by its host and path: the query, names and the credential are nobody's business.
+func TestProbeSaysWhereARedirectLeads(t *testing.T) {
+	t.Parallel()
+	for location, want := range map[string]string{
+		"https://login.example.com/sign%20in?from=https%3A%2F%2Fapi&state=s#top": "login.example.com/sign%20in",
+		"https://user:" + canary + "@login.example.com/":                         "login.example.com/",
+		"/login?next=/v1":                                       "HOST/login",
+		"https://login.example.com/for/" + canary:               "login.example.com/for/[redacted]",
+		"https://login.example.com/" + strings.Repeat("a", 300): "login.example.com/" + strings.Repeat("a", 182) + "…",
+		"":                            "",
+		"https://login.example.com:x": "",
+		"mailto:ada@example.com":      "",
+	} {
+		upstream := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+			if location != "" {
+				w.Header().Set("Location", location)
+			}
+			w.WriteHeader(http.StatusFound)
+		})
+		g := newGateway(t, upstream.URL, egress.TransportConfig{}, authorize(func(_ context.Context, r *http.Request) error {
+			r.Header.Set("Authorization", "Bearer "+canary)
+			return nil
+		}))
+		got := runtime.Probe(t.Context(), g.target, http.MethodGet, "/")
+		want = strings.Replace(want, "HOST", strings.TrimPrefix(upstream.URL, "http://"), 1)
+		if got.Redirect != want || got.Accepted(g.target.Policy) {
+			t.Errorf("%s: %q, want %q, %+v", location, got.Redirect, want, got)
+		}
+	}
+}
+
 // A probe gets another token when the service refuses the one it has, as a call does, and says when only a person
 // can help.
 func TestProbeRenewsARefusedToken(t *testing.T) {

@@ -27,6 +27,8 @@ type ProbeResult struct {
 	Body        string // the beginning, when it is text
 	Err         error  // why there was no answer
 	Problem     string // Err in words that may be shown; empty when there was an answer
+	// Redirect is the host and path that a redirect leads to, without what may be secret; empty when it does not say.
+	Redirect string
 	asked       string // path and query, as they were given
 }
 
@@ -41,12 +43,39 @@ func (r *ProbeResult) Accepted(p Policy) bool {
 	case check.ExpectedStatus > 0 && check.Method == r.Method && check.Path == r.asked:
 		return r.Status == check.ExpectedStatus
 	}
-	for _, rule := range p.Outcomes {
-		if rule.Status == r.Status && strings.Contains(r.Body, rule.BodyContains) {
-			return rule.Outcome == OutcomeSuccess
-		}
+	if outcome, ok := r.rule(p); ok {
+		return outcome == OutcomeSuccess
 	}
 	return r.Status/100 == 2
+}
+
+// Meaning is the outcome of the answer under a policy.
+func (r *ProbeResult) Meaning(p Policy) Outcome {
+	if outcome, ok := r.rule(p); ok {
+		return outcome
+	}
+	return r.Outcome
+}
+
+// LeadsTo ends a sentence about a redirect: " to login.example.com/", or nothing when that is not known.
+func (r *ProbeResult) LeadsTo() string {
+	if r.Redirect == "" {
+		return ""
+	}
+	return " to " + r.Redirect
+}
+
+// rule is what the rules of a policy say about the answer; false when none does.
+func (r *ProbeResult) rule(p Policy) (Outcome, bool) {
+	if r.Err != nil || r.Status == 0 {
+		return "", false
+	}
+	for _, rule := range p.Outcomes {
+		if rule.Status == r.Status && strings.Contains(r.Body, rule.BodyContains) {
+			return rule.Outcome, true
+		}
+	}
+	return "", false
 }
 
 // Probe sends one request with the credential of a target and reads the answer, to see whether both are
@@ -118,11 +147,36 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 	if err != nil {
 		return finish(nil, err)
 	}
+	// A system may repeat what it got, and nobody is to read the credential here.
+	hide := func(text string) string {
+		return bodies.Hide(text, true, addedValues(before, r.Header, query, r.URL.RawQuery))
+	}
 	if utf8.Valid(body) {
-		// A system may repeat what it got, and nobody is to read the credential here.
-		result.Body = bodies.Hide(string(body), true, addedValues(before, r.Header, query, r.URL.RawQuery))
+		result.Body = hide(string(body))
+	}
+	if resp.StatusCode/100 == 3 {
+		result.Redirect = shorten(hide(destination(resp)))
 	}
 	return finish(resp, nil)
+}
+
+// destination is the host and path that a redirect leads to; empty when it names none.
+func destination(resp *http.Response) string {
+	to, err := resp.Location()
+	if err != nil || to.Host == "" {
+		return ""
+	}
+	return to.Host + to.EscapedPath()
+}
+
+// maxDestination bounds what is told of where a redirect leads to.
+const maxDestination = 200
+
+func shorten(text string) string {
+	if len(text) <= maxDestination {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxDestination], "") + "…"
 }
 
 // problem words why there was no answer: faults say it themselves, the rest as the record of a call does.
