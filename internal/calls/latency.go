@@ -42,6 +42,12 @@ func (h *histogram) add(o *histogram) {
 	}
 }
 
+func (h *histogram) subtract(o *histogram) {
+	for i, n := range o {
+		h[i] -= min(n, h[i])
+	}
+}
+
 // percentile is the duration that p of 100 calls did not exceed, 0 without calls.
 func (h *histogram) percentile(p int) time.Duration {
 	total := 0

@@ -263,8 +263,24 @@ func (l *Log) Called(connectionID string) bool {
 	return line != nil && line.called(l.deps.Now().Unix()/60)
 }
 
-// Total is the traffic of all connections together within Window.
-func (l *Log) Total() Traffic { return l.recent.total.traffic(l.deps.Now()) }
+// Total is the traffic within Window of the connections that exist, all together, without moments. exists tells by an
+// id; what others did before they were deleted, and calls of no connection, do not count.
+func (l *Log) Total(exists func(connectionID string) bool) Traffic {
+	now := l.deps.Now().Unix() / 60
+	var others []*line
+	l.recent.mu.RLock()
+	for id, line := range l.recent.lines {
+		if !exists(id) {
+			others = append(others, line)
+		}
+	}
+	l.recent.mu.RUnlock()
+	total := l.recent.total.figures(now)
+	for _, line := range others {
+		total.subtract(line.figures(now))
+	}
+	return total.traffic()
+}
 
 // Weights returns how much a connection was called within Window, by its id: one moment for all that are
 // asked for. It reads memory only.
@@ -372,23 +388,53 @@ func (l *line) weight(now int64) (w Weight) {
 }
 
 func (l *line) traffic(now time.Time) Traffic {
+	t := l.figures(now.Unix() / 60).traffic()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := Traffic{LastCall: l.last.call, LastSuccess: l.last.success, LastFailure: l.last.failure, LastError: l.last.problem}
-	current := now.Unix() / 60
-	var latency histogram
+	t.LastCall, t.LastSuccess, t.LastFailure, t.LastError = l.last.call, l.last.success, l.last.failure, l.last.problem
+	return t
+}
+
+// figures are the minutes of Window, oldest first.
+type figures struct {
+	calls, failed [minutes]int
+	spent         [minutes]time.Duration
+	latency       histogram
+}
+
+func (l *line) figures(now int64) *figures {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := &figures{}
 	for i := range minutes {
-		minute := current - int64(minutes-1-i)
-		b := l.buckets[minute%minutes]
+		minute := now - int64(minutes-1-i)
+		b := &l.buckets[minute%minutes]
 		if b.minute != minute {
 			continue
 		}
-		t.Calls += b.calls
-		t.Failed += b.failed
-		t.PerMinute[i], t.FailedPerMinute[i] = b.calls, b.failed
-		t.Latency[i] = b.total / time.Duration(max(b.calls, 1))
-		latency.add(b.latency)
+		out.calls[i], out.failed[i], out.spent[i] = b.calls, b.failed, b.total
+		out.latency.add(b.latency)
 	}
-	t.P50, t.P95, t.P99 = latency.percentile(50), latency.percentile(95), latency.percentile(99)
+	return out
+}
+
+// subtract takes out what a part of it did. A call that was counted in between makes nothing negative.
+func (f *figures) subtract(part *figures) {
+	for i := range minutes {
+		f.calls[i] = max(0, f.calls[i]-part.calls[i])
+		f.failed[i] = max(0, f.failed[i]-part.failed[i])
+		f.spent[i] = max(0, f.spent[i]-part.spent[i])
+	}
+	f.latency.subtract(&part.latency)
+}
+
+func (f *figures) traffic() Traffic {
+	t := Traffic{PerMinute: f.calls, FailedPerMinute: f.failed}
+	for i := range minutes {
+		t.Calls += f.calls[i]
+		t.Failed += f.failed[i]
+		t.Latency[i] = f.spent[i] / time.Duration(max(f.calls[i], 1))
+	}
+	t.P50, t.P95, t.P99 = f.latency.percentile(50), f.latency.percentile(95), f.latency.percentile(99)
 	return t
 }

@@ -75,8 +75,18 @@ func TestTrafficOfOneAndAll(t *testing.T) {
 			t.Errorf("%s weighs (-want +got):\n%s", id, diff)
 		}
 	}
-	if got := l.Total(); got.Calls != 10 || got.Failed != 5 || got.P95 < 105*time.Millisecond || got.P95 > 135*time.Millisecond || got.P99 < got.P95 || got.P50 > got.P95 || got.P50 == 0 {
+	all := func(string) bool { return true }
+	if got := l.Total(all); got.Calls != 10 || got.Failed != 5 || got.P95 < 105*time.Millisecond || got.P95 > 135*time.Millisecond || got.P99 < got.P95 || got.P50 > got.P95 || got.P50 == 0 {
 		t.Errorf("all together: %+v", got)
+	}
+	// Connections that are gone take their calls with them, however many there were.
+	left := l.Recent("con_2")
+	left.LastCall, left.LastSuccess, left.LastFailure, left.LastError = time.Time{}, time.Time{}, time.Time{}, ""
+	if diff := cmp.Diff(left, l.Total(func(id string) bool { return id == "con_2" })); diff != "" {
+		t.Errorf("without the others (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(Traffic{}, l.Total(func(string) bool { return false })); diff != "" {
+		t.Errorf("without any (-want +got):\n%s", diff)
 	}
 	if got := l.Recent("con_2"); got.LastFailure.IsZero() || got.LastSuccess.IsZero() || got.P50 == 0 {
 		t.Errorf("con_2: %+v", got)

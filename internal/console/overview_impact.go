@@ -72,7 +72,7 @@ func (p overviewPages) impact(r *http.Request, board *health.Board) (overviewvie
 	view.Number, view.Limit = paging(q)
 	page, found := board.Page(chosen(view.Show), (view.Number-1)*view.Limit, view.Limit)
 	view.Total = found
-	total := p.Calls.Total()
+	total := p.Calls.Total(board.Has)
 	view.Calls, view.Failed, view.P95 = int64(total.Calls), int64(total.Failed), total.P95
 	view.Points, view.FailedPoints, view.LatencyPoints = points(total.PerMinute[:]), points(total.FailedPerMinute[:]), course(total.Latency[:])
 	ids := make([]string, len(page))

@@ -99,6 +99,33 @@ func TestOverviewShowsWhatNeedsAttentionFirst(t *testing.T) {
 	}
 }
 
+// The totals are those of the connections that exist: what a deleted one did goes with it.
+func TestOverviewTotalsAreOfWhatExists(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client := s.signedIn(t, access.RoleOwner)
+	const ok, failed = runtime.OutcomeSuccess, runtime.OutcomeUnavailable
+	s.create(t, "stays", "Stays", ok, ok, ok)
+	s.create(t, "goes", "Goes", failed, failed, failed)
+	share := func() string {
+		t.Helper()
+		_, _, page := s.do(t, client, http.MethodGet, "/", nil)
+		if m := regexp.MustCompile(`id="figure-failed" data-figure>([0-9.]+)`).FindStringSubmatch(page); m != nil {
+			return m[1]
+		}
+		return page
+	}
+	if got := share(); got != "50" && got != "50.0" {
+		t.Errorf("with both: %s", got)
+	}
+	if _, err := s.connections.Delete(t.Context(), access.System(), "goes", "goes", "", 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := share(); got != "0" {
+		t.Errorf("without the one that failed: %s", got)
+	}
+}
+
 // What was never set up is no trouble: it has a choice of its own, and leads to what it lacks. Once calls are
 // refused for it, it is an incident.
 func TestOverviewOfWhatIsNotSetUp(t *testing.T) {

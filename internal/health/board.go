@@ -112,6 +112,12 @@ func (b *Board) Incidents(limit int) (worst []Item, total int) {
 	return worst, len(b.incidents)
 }
 
+// Has reports whether there is a connection with an id.
+func (b *Board) Has(connectionID string) bool {
+	_, ok := b.places[connectionID]
+	return ok
+}
+
 // Of returns one connection by its id; false when there is none.
 func (b *Board) Of(connectionID string) (Item, bool) {
 	i, ok := b.places[connectionID]

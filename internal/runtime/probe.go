@@ -29,7 +29,7 @@ type ProbeResult struct {
 	Problem     string // Err in words that may be shown; empty when there was an answer
 	// Redirect is the host and path that a redirect leads to, without what may be secret; empty when it does not say.
 	Redirect string
-	asked       string // path and query, as they were given
+	asked    string // path and query, as they were given
 }
 
 // Accepted reports whether the answer shows that the credential works: by the status that the health check
