@@ -40,6 +40,7 @@ func TestConnectSessions(t *testing.T) {
 		`{"connection":"github","expires_in":"1000h"}`:                         "INVALID_LIFE",
 		`{"connection":"github","return_url":"http://evil.example.com/"}`:      "INVALID_RETURN_URL",
 		`{"connection":"github","return_url":"javascript:alert(1)"}`:           "INVALID_RETURN_URL",
+		`{"connection":"github","return_url":"https://app.example.com:0/"}`:    "INVALID_RETURN_URL",
 		`{"connection":"github","return_url":"https://user@app.example.com/"}`: "INVALID_RETURN_URL",
 		`{"connection":"github","label":"two\nlines"}`:                         "INVALID_LABEL",
 		`{"connection":"github","scopes":["re\"ad"]}`:                          "INVALID_SCOPE",

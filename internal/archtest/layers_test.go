@@ -19,7 +19,7 @@ const module = "switchgear"
 // layers says which packages of ours each package may import, from the bottom up. A row covers the
 // folders below it, and a package may always import its own subpackages. Tests may import anything.
 func layers() map[string][]string {
-	always := []string{"internal/fault", "internal/telemetry"}
+	always := []string{"internal/fault", "internal/telemetry", "internal/webaddress"}
 	features := []string{
 		"internal/access", "internal/audit", "internal/credentials", "internal/providers", "internal/connections", "internal/calls", "internal/runtime",
 		"internal/breakers", "internal/connect", "internal/health", "internal/alerts", "internal/checklist", "internal/whatif",
@@ -30,6 +30,8 @@ func layers() map[string][]string {
 	table := map[string][]string{
 		"internal/fault":     {},
 		"internal/telemetry": {},
+
+		"internal/webaddress": {},
 
 		"internal/config":     with(),
 		"internal/live":       with(),

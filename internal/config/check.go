@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"switchgear/internal/telemetry"
+	"switchgear/internal/webaddress"
 )
 
 // Names of settings that the rules below speak about.
@@ -174,10 +175,8 @@ func parseOrigin(s string) (string, error) {
 	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.ForceQuery, strings.Contains(s, "#"):
 		return "", fmt.Errorf("%q must be scheme and host only, without path, query or fragment", clip(s))
 	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return "", fmt.Errorf("%q has no valid port", clip(s))
-		}
+	if !webaddress.ValidPort(u) {
+		return "", fmt.Errorf("%q has no valid port", clip(s))
 	}
 	host := strings.ToLower(u.Host)
 	// Browsers leave the default port out of the Origin header.

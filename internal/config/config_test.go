@@ -155,6 +155,8 @@ func TestProblems(t *testing.T) {
 		"number":               {env: m("TRUSTED_PROXIES", "one"), want: []string{`SWITCHGEAR_TRUSTED_PROXIES: "one" is not a whole number (example 1)`}},
 		"negative number":      {env: m("TRUSTED_PROXIES", "-1"), want: []string{`SWITCHGEAR_TRUSTED_PROXIES: -1 is not between 0 and 10`}},
 		"calls to log":         {env: m("LOG_CALLS", "some"), want: []string{`SWITCHGEAR_LOG_CALLS: "some" is none of all, failures, off`}},
+		"public URL, zeros":    {env: m("PUBLIC_URL", "https://example.com:0443"), want: []string{`SWITCHGEAR_PUBLIC_URL: "https://example.com:0443" has no valid port`}},
+		"collector's port":     {env: m("OTLP_ENDPOINT", "http://127.0.0.1:04318"), want: []string{`SWITCHGEAR_OTLP_ENDPOINT: is not an http or https URL`}},
 		"collector":            {env: m("OTLP_ENDPOINT", "127.0.0.1:4318"), want: []string{`SWITCHGEAR_OTLP_ENDPOINT: is not an http or https URL`}},
 		"collector with user":  {env: m("OTLP_ENDPOINT", "http://a:"+canary+"@b"), want: []string{`SWITCHGEAR_OTLP_ENDPOINT: is not an http or https URL`}},
 		"collector's headers":  {env: m("OTLP_HEADERS", canary), want: []string{`SWITCHGEAR_OTLP_HEADERS: is not a comma-separated list of NAME=VALUE`}},

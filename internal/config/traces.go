@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+
+	"switchgear/internal/webaddress"
 )
 
 // checkTraces checks where traces go, and completes the URL of a collector.
@@ -18,7 +20,7 @@ func (p *problems) checkTraces(c *Config) {
 		return
 	}
 	u, err := url.Parse(c.OTLPEndpoint)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || !webaddress.ValidPort(u) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		p.add(envOTLP, "is not an http or https URL without user, query and fragment")
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/fault"
+	"switchgear/internal/webaddress"
 )
 
 const (
@@ -192,7 +193,7 @@ func checkReturn(text string) error {
 		return nil
 	}
 	u, err := url.Parse(text)
-	bad := err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > 2000
+	bad := err != nil || u.Host == "" || !webaddress.ValidPort(u) || u.User != nil || u.Fragment != "" || len(text) > 2000
 	if !bad && u.Scheme != "https" {
 		ip := net.ParseIP(u.Hostname())
 		bad = u.Scheme != "http" || u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())

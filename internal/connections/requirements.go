@@ -11,6 +11,7 @@ import (
 
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime"
+	"switchgear/internal/webaddress"
 )
 
 const (
@@ -177,7 +178,7 @@ func checkLink(code, field, address string) (string, error) {
 	switch {
 	case len(address) > maxURL:
 		return "", fault.Field(code, field, fmt.Sprintf("Use at most %d characters.", maxURL))
-	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+	case err != nil || u.Hostname() == "" || !webaddress.ValidPort(u) || u.Scheme != "https" && u.Scheme != "http":
 		return "", fault.Field(code, field, "This is not a web address. It looks like https://status.example.com.")
 	case u.User != nil:
 		return "", fault.Field(code, field, "It must not hold a user name or password: everyone who sees the connection sees it.")

@@ -101,6 +101,7 @@ func TestRequirementsAreChecked(t *testing.T) {
 		"negative time":      {req(func(r *Requirements) { r.ExpectedVolume.Per = -1 }), "requirements.expected_volume.per"},
 		"long runbook":       {doc(func(d *Documentation) { d.Runbook = strings.Repeat("ü", 20_001) }), "documentation.runbook"},
 		"notes with a bell":  {doc(func(d *Documentation) { d.Notes = "\a" }), "documentation.notes"},
+		"a link with port 0": {doc(func(d *Documentation) { d.StatusURL = "https://status.example.com:0" }), "documentation.status_url"},
 		"script as a link":   {doc(func(d *Documentation) { d.StatusURL = "javascript:alert(1)" }), "documentation.status_url"},
 		"link to nowhere":    {doc(func(d *Documentation) { d.DocsURL = "https://" }), "documentation.docs_url"},
 		"password in a link": {doc(func(d *Documentation) { d.OpenAPIURL = "https://a:" + canary + "@b.example" }), "documentation.openapi_url"},

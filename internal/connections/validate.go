@@ -16,6 +16,7 @@ import (
 	"switchgear/internal/fault"
 	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
+	"switchgear/internal/webaddress"
 )
 
 const (
@@ -251,6 +252,8 @@ func (s *Service) checkBaseURL(text, kind string, provider providers.Provider) (
 		return "", bad("It must not have a fragment (what follows the # sign).")
 	case u.Opaque != "" || u.Hostname() == "":
 		return "", bad("It names no host.")
+	case !webaddress.ValidPort(u):
+		return "", bad("Its port is a number from 1 to 65535 without leading zeros, or left out with its colon.")
 	case slices.ContainsFunc(strings.Split(u.Path, "/"), func(part string) bool { return part == "." || part == ".." }):
 		return "", bad("Its path must not contain . or .. parts.")
 	}

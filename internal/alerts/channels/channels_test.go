@@ -119,7 +119,7 @@ func TestKinds(t *testing.T) {
 
 func TestURLs(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"ftp://a.example.com", "https://", "https:a", "//a.example.com", "https://user:pw@a.example.com", "https://a.example.com/#x", "javascript:alert(1)", "https://a b"} {
+	for _, bad := range []string{"ftp://a.example.com", "https://", "https:a", "//a.example.com", "https://user:pw@a.example.com", "https://a.example.com/#x", "javascript:alert(1)", "https://a b", "https://a.example.com:0443/x"} {
 		if err := checkURL(bad); err == nil {
 			t.Errorf("%s is taken", bad)
 		}

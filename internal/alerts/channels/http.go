@@ -16,6 +16,7 @@ import (
 
 	"switchgear/internal/fault"
 	"switchgear/internal/runtime/egress"
+	"switchgear/internal/webaddress"
 )
 
 // maxAnswer bounds what is read of an answer; none of it is kept.
@@ -112,6 +113,8 @@ func checkURL(text string) error {
 		return bad("It must be a URL that begins with https:// or http://.")
 	case u.User != nil:
 		return bad("It must not carry a user name or password.")
+	case !webaddress.ValidPort(u):
+		return bad("Its port is a number from 1 to 65535 without leading zeros, or left out with its colon.")
 	case u.Fragment != "" || u.RawFragment != "":
 		return bad("It must not have a # part.")
 	}

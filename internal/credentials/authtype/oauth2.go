@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"switchgear/internal/fault"
+	"switchgear/internal/webaddress"
 )
 
 // The ways in which a client authenticates to an authorization server. A public client has no secret and
@@ -156,6 +157,8 @@ func checkEndpoint(f ref, text string) error {
 		return f.invalid("still has a place to be filled in: replace what stands in braces.")
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return f.invalid("is not a URL. Begin it with https://.")
+	case !webaddress.ValidPort(u):
+		return f.invalid("has no port that can be dialled. It is a number from 1 to 65535 without leading zeros, or left out with its colon.")
 	case u.User != nil:
 		return f.invalid("holds a user name. Enter it in the fields of the client.")
 	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }):

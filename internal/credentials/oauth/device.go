@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"switchgear/internal/webaddress"
 )
 
 // Device is a consent that a person gives on another device (RFC 8628 3.2).
@@ -77,5 +79,5 @@ func SlowDown(interval time.Duration) time.Duration { return min(interval+slowDo
 // webURL reports whether a text may be shown as a link.
 func webURL(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && webaddress.ValidPort(u) && u.User == nil
 }
