@@ -333,7 +333,7 @@ func (p connectionPages) update(w http.ResponseWriter, r *http.Request) error {
 	draft.Auth.ExpiresOn = expiresOn(form, before.Day)
 	// What was entered builds on the version that the page showed, not on the newest.
 	var unknown error
-	if view.Version, unknown = seen(form, "version"); unknown != nil {
+	if view.Version, unknown = seen(form); unknown != nil {
 		return unknown
 	}
 	view.Health.Checkable, view.Health.Check = true, healthPages(p).lastCheck(c.ID)

@@ -73,15 +73,20 @@ func paging(q url.Values) (page, limit int) {
 	return page, limit
 }
 
-// seen reads the number of the state that a form was shown with, so that it is not applied to another. It is 0,
+// seen reads the version of the connection that a form was shown with, so that it is not applied to another. It is 0,
 // for whichever there is, when none was sent, as a program may do. Whatever is no number is refused: it is not
 // known what the form was meant for.
-func seen(form url.Values, field string) (int, error) {
-	text := form.Get(field)
-	if text == "" {
+func seen(form url.Values) (int, error) {
+	if form.Get("version") == "" {
 		return 0, nil
 	}
-	n, err := strconv.Atoi(text)
+	return shownWith(form, "version")
+}
+
+// shownWith is seen for what nobody may do to a state that they did not look at: a form that does not name one is
+// refused, too. Programs have the machine API.
+func shownWith(form url.Values, field string) (int, error) {
+	n, err := strconv.Atoi(form.Get(field))
 	if err != nil || n < 1 {
 		return 0, fault.New(fault.Invalid, "INVALID_REVISION", "The form does not say which state it was made for. Load the page again.")
 	}

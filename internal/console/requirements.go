@@ -141,7 +141,7 @@ func (p requirementPages) update(w http.ResponseWriter, r *http.Request) error {
 		Reason: form.Get("reason"),
 	}
 	// What was entered builds on the version that the page showed, not on the newest.
-	if view.Version, err = seen(form, "version"); err != nil {
+	if view.Version, err = seen(form); err != nil {
 		return err
 	}
 	draft := c.Draft()

@@ -142,9 +142,11 @@ func (p rotatePages) step(w http.ResponseWriter, r *http.Request, of connections
 	if err != nil {
 		return err
 	}
-	revision, err := seen(form, "revision")
-	if err != nil {
-		return err
+	revision := 0
+	if of != connectionsview.RotateStage { // that begins one
+		if revision, err = shownWith(form, "revision"); err != nil {
+			return err
+		}
 	}
 	done, err := do(form, chi.URLParam(r, "slug"), account, int64(revision))
 	if fault.Is(err, fault.PreconditionFailed) {

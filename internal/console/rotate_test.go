@@ -48,7 +48,19 @@ func newRotation(t *testing.T) *door {
 
 func (r *door) accept(token string) { r.known.Store(&token) }
 
-// page asks for a page, or posts a form to it, and follows what it leads to.
+// revision is that of the forms of the page.
+func (r *door) revision() string {
+	r.t.Helper()
+	_, _, text := r.do(r.t, r.client, http.MethodGet, rotatePath, nil)
+	seen := revisionOf.FindStringSubmatch(text)
+	if seen == nil {
+		r.t.Fatal("the forms have no revision")
+	}
+	return seen[1]
+}
+
+// page asks for a page, or posts a form to it, and follows what it leads to. The form of a step says which state it
+// was made for, unless told otherwise.
 func (r *door) page(below string, form ...string) (int, string) {
 	r.t.Helper()
 	method, body, values := http.MethodGet, "", url.Values{}
@@ -57,6 +69,9 @@ func (r *door) page(below string, form ...string) (int, string) {
 		values.Set(form[i], form[i+1])
 	}
 	if form != nil {
+		if below != "" && !values.Has("revision") {
+			values.Set("revision", r.revision())
+		}
 		method, body, header = http.MethodPost, values.Encode(), []string{"Content-Type", "application/x-www-form-urlencoded"}
 	}
 	status, got, text := r.do(r.t, r.client, method, rotatePath+below, strings.NewReader(body), header...)
@@ -139,7 +154,7 @@ func TestRotateOnThePage(t *testing.T) {
 	}
 	r.accept("new-canary-4711")
 	// As htmx asks for it, the answer is the part of the page.
-	status, _, text = r.do(t, r.client, http.MethodPost, rotatePath+"/test", strings.NewReader("path=%2Fv1%2Fme"),
+	status, _, text = r.do(t, r.client, http.MethodPost, rotatePath+"/test", strings.NewReader("path=%2Fv1%2Fme&revision="+r.revision()),
 		"Content-Type", "application/x-www-form-urlencoded", "HX-Request", "true", "HX-Target", "rotation")
 	if status != 200 || !strings.Contains(text, "The credential was accepted.") || !strings.Contains(text, "GET /v1/me") || strings.Contains(text, "<html") {
 		t.Errorf("test passes: %d %s", status, text)
@@ -169,12 +184,16 @@ func TestRotateOnThePage(t *testing.T) {
 		t.Errorf("replaced meanwhile: %d", status)
 	}
 
-	for _, wrong := range []string{"abc", "-1", "0", "99999999999999999999"} {
+	for _, wrong := range []string{"", "abc", "-1", "0", "99999999999999999999"} {
 		status, text = r.page("/rollback", "revision", wrong)
 		r.want("revision "+wrong, status, text, 400, "Load the page again.")
 	}
 	if got := r.token(); got != "new-canary-4711" {
 		t.Errorf("calls use %q", got)
+	}
+	for _, step := range []string{"/test", "/switch", "/rollback", "/destroy", "/discard"} {
+		status, _, text := r.form(t, r.client, rotatePath+step, "reason", "x", "keep", "1h", "anyway", "on")
+		r.want(step+" of a form without a state", status, text, 400, "The form does not say which state it was made for.")
 	}
 	// Whoever runs things sees the way back, and goes it; the rest is not theirs.
 	operator := r.signedIn(t, access.RoleOperator)
@@ -193,12 +212,12 @@ func TestRotateOnThePage(t *testing.T) {
 	}
 	owner := r.client
 	r.client = operator
-	status, text = r.page("/rollback", "revision", "")
+	status, text = r.page("/rollback", "revision", r.revision())
 	r.client = owner
 	r.want("rolled back by an operator", status, text, 200, "The old credential is in use again.", "Rolled back")
 	status, text = r.page("/switch", "keep", "168h", "anyway", "on", "reason", "to see it again")
 	r.want("switched anew", status, text, 200, "Roll back")
-	status, text = r.page("/rollback", "revision", "")
+	status, text = r.page("/rollback", "revision", r.revision())
 	r.want("rolled back", status, text, 200, "The old credential is in use again.", "Rolled back", "Send the test request")
 	if got := r.token(); got != "old-canary-4711" {
 		t.Errorf("calls use %q", got)

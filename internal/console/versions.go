@@ -112,7 +112,7 @@ func (p connectionPages) activate(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	left, err := seen(form, "version")
+	left, err := seen(form)
 	if err != nil {
 		return err
 	}

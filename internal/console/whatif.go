@@ -60,7 +60,7 @@ func (p whatIfPages) ask(w http.ResponseWriter, r *http.Request) error {
 	values, draft, err := pages.entered(r, form, &view)
 	view.Slug = c.Slug
 	var unknown error
-	if view.Version, unknown = seen(form, "version"); unknown != nil {
+	if view.Version, unknown = seen(form); unknown != nil {
 		return unknown
 	}
 	q := whatif.Question{Slug: c.Slug, Policy: draft.Policy}
