@@ -58,8 +58,8 @@ func TestCourseOfAnOperation(t *testing.T) {
 	g.status.Store(http.StatusUnauthorized)
 	g.call(t, 10)
 	g.looked(t)
-	part := func(query string) string {
-		return g.page(t, g.operator, "/connections/guarded?range=15m"+query, "HX-Request", "true", "HX-Target", connectionsview.CourseRegion)
+	part := func(query string) string { // in steps of half a day, so that all of it is in one
+		return g.page(t, g.operator, "/connections/guarded?range=30d"+query, "HX-Request", "true", "HX-Target", connectionsview.CourseRegion)
 	}
 	says(t, "limits that did nothing", part(""), "No call was kept back in this time")
 	all := part("")
