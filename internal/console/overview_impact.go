@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,8 +11,6 @@ import (
 	"switchgear/internal/breakers"
 	"switchgear/internal/calls"
 	"switchgear/internal/connections"
-	"switchgear/internal/credentials"
-	"switchgear/internal/credentials/authtype"
 	"switchgear/internal/fault"
 	"switchgear/internal/health"
 	"switchgear/internal/runtime"
@@ -115,7 +112,7 @@ func (p overviewPages) impactRow(r *http.Request, c *health.Item) overviewview.R
 		LastSuccess: traffic.LastSuccess, LastFailure: traffic.LastFailure, LastError: traffic.LastError,
 	}
 	if c.Status.State == health.StateNotSetUp && actor(r).Role.Can(access.PermissionConfigure) {
-		row.Mend = mend(c)
+		row.Mend = mendNew(c)
 	}
 	row.Done, row.Items = p.badge(c.ID)
 	row.Breaker, row.Operation = healthBreaker(&c.Status)
@@ -178,8 +175,11 @@ func (p overviewPages) incident(r *http.Request, c *health.Item) (overviewview.I
 		Since: c.Status.Since, Until: c.Status.Until, Refused: c.Since.Refused + c.Since.Stale, Stale: c.Since.Stale, Lost: c.Since.Refused,
 		More: max(0, c.Breakers-1), MayOperate: role.Can(access.PermissionOperate), MayConfigure: role.Can(access.PermissionConfigure),
 	}
-	if out.State == overviewview.StateCredential {
-		out.Mend = mend(c)
+	if out.State == overviewview.StateCredential && out.MayConfigure {
+		var err error
+		if out.Mend, err = p.mend(r, c); err != nil {
+			return out, err
+		}
 	}
 	out.Breaker, out.Operation = healthBreaker(&c.Status)
 	if c.Since.Stale > 0 {
@@ -200,23 +200,6 @@ func (p overviewPages) incident(r *http.Request, c *health.Item) (overviewview.I
 		return out, err
 	}
 	return out, nil
-}
-
-// mend is what a person does about the credential of a connection.
-func mend(c *health.Item) overviewview.Mend {
-	accounts := "/connections/" + c.Slug + "/accounts"
-	connect := accounts + "/" + url.PathEscape(c.Status.Account) + "/connect"
-	switch code := fault.CodeOf(c.Problem); {
-	case code == "CREDENTIAL_NOT_CONNECTED" && credentials.NotSetUp(c.Problem):
-		return overviewview.Mend{Label: "Connect account", Href: connect}
-	case code == "CREDENTIAL_NEEDS_REAUTH", code == "CREDENTIAL_NOT_CONNECTED":
-		return overviewview.Mend{Label: "Reconnect", Href: connect}
-	case code == "CREDENTIAL_OTHER_ORIGIN":
-		if t, err := authtype.Lookup(c.AuthType); err == nil && authtype.Interactive(t) {
-			return overviewview.Mend{Label: "Reconnect", Href: connect}
-		}
-	}
-	return overviewview.Mend{Label: "Enter a credential", Href: accounts + "?account=" + url.QueryEscape(c.Status.Account) + "#account"}
 }
 
 // failures are the outcomes that count against an upstream, the most frequent first.

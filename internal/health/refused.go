@@ -19,7 +19,7 @@ func (f *facts) withoutCredential() (Status, bool) {
 	if worst == nil {
 		return Status{}, false
 	}
-	s := Status{State: StateCredential, Account: worst.Account}
+	s := Status{State: StateCredential, Account: worst.Account, Code: worst.Code}
 	if !f.words {
 		return s, true
 	}
@@ -65,7 +65,7 @@ func (f *facts) unlessMissed(s Status) Status {
 	if missed == nil {
 		return s
 	}
-	s = Status{State: StateDegraded, Account: missed.Account}
+	s = Status{State: StateDegraded, Account: missed.Account, Code: missed.Code}
 	if f.words {
 		s.Why = fmt.Sprintf("Account %s is called and was never set up: %s", missed.Account, f.refusedFor(missed))
 	}

@@ -54,8 +54,9 @@ type Status struct {
 	Until time.Time
 	// Breaker is the one that decided, nil when none did.
 	Breaker *breaker.Snapshot
-	// Account is the one whose credential or pause it is about.
-	Account string
+	// Account is the one whose credential or pause it is about, Code why the credential cannot be used: what calls are
+	// refused with. It is CREDENTIAL_REJECTED where the upstream does not accept it.
+	Account, Code string
 }
 
 // Actor is the person who made it so, by a command to the breaker that decided.
@@ -132,7 +133,7 @@ func (f *facts) unfinished() (Status, bool) {
 	if s, ok := f.withoutCredential(); ok {
 		return s, true
 	}
-	return Status{State: StateNotSetUp, Account: f.standing.Account, Why: f.say("It is not set up yet. Account %s: %s", f.standing.Account, fault.PublicMessage(f.standing.Problem))}, true
+	return Status{State: StateNotSetUp, Account: f.standing.Account, Code: fault.CodeOf(f.standing.Problem), Why: f.say("It is not set up yet. Account %s: %s", f.standing.Account, fault.PublicMessage(f.standing.Problem))}, true
 }
 
 func be(n int) string {
@@ -145,13 +146,13 @@ func be(n int) string {
 func (f *facts) credential() (Status, bool) {
 	if f.standing.Problem != nil {
 		return Status{
-			State: StateCredential, Account: f.standing.Account,
+			State: StateCredential, Account: f.standing.Account, Code: fault.CodeOf(f.standing.Problem),
 			Why: f.say("Account %s: %s", f.standing.Account, fault.PublicMessage(f.standing.Problem)),
 		}, true
 	}
 	if r := f.rejected; r != nil {
 		return Status{
-			State: StateCredential, Account: r.Account, Since: r.Since, Until: r.Until,
+			State: StateCredential, Account: r.Account, Code: runtime.CodeCredentialRejected, Since: r.Since, Until: r.Until,
 			Why: f.say("Account %s: the upstream did not accept the credential several times in a row, so it is not asked again for a while.", r.Account),
 		}, true
 	}
@@ -280,7 +281,7 @@ func (f *facts) checked() (Status, bool) {
 	case c.OK():
 		return Status{State: StateHealthy, Why: f.say("%s The health check %s ago was answered with %s in %s.", quiet, f.ago(c.At), c.Answer(), c.Took.Round(time.Millisecond))}, true
 	case c.Outcome == runtime.OutcomeUnauthenticated:
-		return Status{State: StateCredential, Account: credentials.DefaultAccount, Why: f.say("%s The health check %s ago was answered with %s: the credential is not accepted.", quiet, f.ago(c.At), c.Answer())}, true
+		return Status{State: StateCredential, Account: credentials.DefaultAccount, Code: runtime.CodeCredentialRejected, Why: f.say("%s The health check %s ago was answered with %s: the credential is not accepted.", quiet, f.ago(c.At), c.Answer())}, true
 	case c.Failed() && c.InARow >= fewest:
 		return Status{State: StateDown, Since: c.FailingSince, Why: f.say("%s The last %d health checks failed. The last one, %s ago: %s.", quiet, c.InARow, f.ago(c.At), c.Answer())}, true
 	}
