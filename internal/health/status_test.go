@@ -46,16 +46,18 @@ func TestStatus(t *testing.T) {
 		why   []string
 		op    string
 	}{
-		"idle":           {nil, StateIdle, []string{"No call in the last 15 minutes. Nothing is known about it."}, ""},
-		"idle for long":  {[]func(*world){weighs(calls.Weight{LastCall: ago(6 * time.Hour), LastSuccess: ago(6 * time.Hour)})}, StateIdle, []string{"No call for 6 h. Nothing is known"}, ""},
-		"healthy":        {[]func(*world){weighs(calls.Weight{Calls: 90, Lately: 40})}, StateHealthy, []string{"40 calls in the last 5 minutes, none failed."}, ""},
-		"hardly failing": {[]func(*world){weighs(calls.Weight{Calls: 900, Failed: 3, Lately: 400, LatelyFailed: 3})}, StateHealthy, []string{"3 of 400 calls", "less than 1 %"}, ""},
-		"quiet":          {[]func(*world){weighs(calls.Weight{Calls: 1, LastCall: ago(8 * time.Minute), LastSuccess: ago(8 * time.Minute)})}, StateHealthy, []string{"1 call in the last 15 minutes; the last one, 8 min ago, did not fail."}, ""},
-		"quiet, failed":  {[]func(*world){weighs(calls.Weight{Calls: 1, Failed: 1, LastFailure: ago(8 * time.Minute), LastError: "Timed out"})}, StateDegraded, []string{"The last call, 8 min ago, failed: Timed out."}, ""},
+		"idle":                  {nil, StateIdle, []string{"No call in the last 15 minutes. Nothing is known about it."}, ""},
+		"idle for long":         {[]func(*world){weighs(calls.Weight{LastCall: ago(6 * time.Hour), LastSuccess: ago(6 * time.Hour)})}, StateIdle, []string{"No call since 06:00:00 UTC. Nothing is known"}, ""},
+		"idle for days":         {[]func(*world){weighs(calls.Weight{LastCall: ago(50 * time.Hour), LastSuccess: ago(50 * time.Hour)})}, StateIdle, []string{"No call since 12 Mar 10:00 UTC. Nothing is known"}, ""},
+		"failed on another day": {[]func(*world){weighs(calls.Weight{Calls: 1, Failed: 1, LastFailure: ago(13 * time.Hour), LastError: "Timed out"})}, StateDegraded, []string{"The last call, on 13 Mar at 23:00 UTC, failed: Timed out."}, ""},
+		"healthy":               {[]func(*world){weighs(calls.Weight{Calls: 90, Lately: 40})}, StateHealthy, []string{"40 calls in the last 5 minutes, none failed."}, ""},
+		"hardly failing":        {[]func(*world){weighs(calls.Weight{Calls: 900, Failed: 3, Lately: 400, LatelyFailed: 3})}, StateHealthy, []string{"3 of 400 calls", "less than 1 %"}, ""},
+		"quiet":                 {[]func(*world){weighs(calls.Weight{Calls: 1, LastCall: ago(8 * time.Minute), LastSuccess: ago(8 * time.Minute)})}, StateHealthy, []string{"1 call in the last 15 minutes; the last one, at 11:52:00 UTC, did not fail."}, ""},
+		"quiet, failed":         {[]func(*world){weighs(calls.Weight{Calls: 1, Failed: 1, LastFailure: ago(8 * time.Minute), LastError: "Timed out"})}, StateDegraded, []string{"The last call, at 11:52:00 UTC, failed: Timed out."}, ""},
 		"degraded": {
 			[]func(*world){weighs(calls.Weight{Calls: 60, Failed: 6, Lately: 60, LatelyFailed: 6, LastFailure: ago(10 * time.Second), LastError: "Unavailable"})},
 			StateDegraded,
-			[]string{"6 of 60 calls in the last 5 minutes failed. The last one, 10 s ago: Unavailable."},
+			[]string{"6 of 60 calls in the last 5 minutes failed. The last one, at 11:59:50 UTC: Unavailable."},
 			"",
 		},
 		"refused by us, then answered":         {[]func(*world){weighs(calls.Weight{Calls: 31, Failed: 30, Refused: 30, Lately: 1, LatelyRefused: 30, LastCall: noon, LastSuccess: noon})}, StateHealthy, []string{"1 call in the last 5 minutes, none failed."}, ""},
@@ -68,7 +70,7 @@ func TestStatus(t *testing.T) {
 				{Account: "default", Code: "CREDENTIAL_RENEWAL_FAILED", Text: "No new access token could be obtained (invalid_client). Check the client", Calls: 32, Last: ago(3 * time.Second)},
 			}})},
 			StateCredential,
-			[]string{"Account default: No new access token could be obtained (invalid_client). Check the client. 32 calls in a row were refused for it, the last one 3 s ago. Another account"},
+			[]string{"Account default: No new access token could be obtained (invalid_client). Check the client. 32 calls in a row were refused for it, the last one at 11:59:57 UTC. Another account"},
 			"",
 		},
 		"no token, another account works": {
@@ -76,7 +78,7 @@ func TestStatus(t *testing.T) {
 				{Account: "acme", Code: "CREDENTIAL_TIMEOUT", Text: "the new token …", Calls: 1, Last: ago(40 * time.Minute)},
 			}})},
 			StateCredential,
-			[]string{"Account acme: No new access token came within the time of the calls: the token endpoint is slow or does not answer. The last call was refused for it 40 min ago."},
+			[]string{"Account acme: No new access token came within the time of the calls: the token endpoint is slow or does not answer. The last call was refused for it at 11:20:00 UTC."},
 			"",
 		},
 		"no token, then a check of ours got out": {
@@ -124,7 +126,7 @@ func TestStatus(t *testing.T) {
 		"not set up": {[]func(*world){neverSetUp}, StateNotSetUp, []string{"It is not set up yet. Account default: The connection has no credential yet."}, ""},
 		"not set up, and called": {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Refused: 9, LatelyRefused: 3, Refusals: []calls.Refusal{
 			{Account: "default", Code: "CREDENTIAL_MISSING", Text: "The connection has no credential yet.", Calls: 3, Last: ago(4 * time.Second)},
-		}})}, StateCredential, []string{"Account default: The connection has no credential yet. 3 calls in a row were refused for it, the last one 4 s ago."}, ""},
+		}})}, StateCredential, []string{"Account default: The connection has no credential yet. 3 calls in a row were refused for it, the last one at 11:59:56 UTC."}, ""},
 		"not set up, and another account that does not exist is called": {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Refused: 9, LatelyRefused: 3, Reasons: []calls.Reason{{Code: "ACCOUNT_NOT_FOUND", Calls: 3}}})}, StateNotSetUp, []string{"It is not set up yet."}, ""},
 		"not set up, called before":                                     {[]func(*world){neverSetUp, weighs(calls.Weight{Calls: 9, Failed: 9, Refused: 9})}, StateNotSetUp, []string{"It is not set up yet."}, ""},
 		"open":                                                          {[]func(*world){func(w *world) { w.fail(whole) }, weighs(calls.Weight{Calls: 9, Lately: 9})}, StateDown, []string{"Open because"}, ""},
@@ -134,10 +136,10 @@ func TestStatus(t *testing.T) {
 		"held, the only account":                                        {[]func(*world){func(w *world) { w.throttle("default") }}, StateHeld, []string{"Calls wait until"}, ""},
 		"an operation is open":                                          {[]func(*world){func(w *world) { w.fail(charge) }, weighs(calls.Weight{Calls: 9, Lately: 9})}, StateDegraded, []string{"charge: Open because"}, "charge"},
 		"the connection before it":                                      {[]func(*world){func(w *world) { w.fail(charge) }, func(w *world) { must(w.t, command(w, whole).Trip(order)) }}, StateDown, []string{"Open, tripped by"}, ""},
-		"checked":                                                       {[]func(*world){checked(Check{At: ago(40 * time.Second), Status: 200, Outcome: runtime.OutcomeSuccess, Took: 120 * time.Millisecond})}, StateHealthy, []string{"No call in", "The health check 40 s ago was answered with 200 OK in 120ms."}, ""},
+		"checked":                                                       {[]func(*world){checked(Check{At: ago(40 * time.Second), Status: 200, Outcome: runtime.OutcomeSuccess, Took: 120 * time.Millisecond})}, StateHealthy, []string{"No call in", "The health check at 11:59:20 UTC was answered with 200 OK in 120ms."}, ""},
 		"checked long ago":                                              {[]func(*world){checked(Check{At: ago(12 * time.Minute), Status: 200, Outcome: runtime.OutcomeSuccess})}, StateIdle, []string{"Nothing is known"}, ""},
 		"checked before a call":                                         {[]func(*world){checked(Check{At: ago(time.Minute), Status: 503, Outcome: runtime.OutcomeUnavailable}), weighs(calls.Weight{Calls: 1, Lately: 1, LastCall: noon})}, StateHealthy, []string{"1 call in"}, ""},
-		"check failed":                                                  {[]func(*world){checked(Check{At: ago(time.Minute), Outcome: runtime.OutcomeConnectFailed})}, StateDegraded, []string{"The health check 1 min ago did not succeed: Could not connect."}, ""},
+		"check failed":                                                  {[]func(*world){checked(Check{At: ago(time.Minute), Outcome: runtime.OutcomeConnectFailed})}, StateDegraded, []string{"The health check at 11:59:00 UTC did not succeed: Could not connect."}, ""},
 		"check failed twice":                                            {[]func(*world){checked(Check{At: ago(time.Minute), Outcome: runtime.OutcomeTimeout}), checked(Check{At: noon, Status: 503, Outcome: runtime.OutcomeUnavailable})}, StateDown, []string{"The last 2 health checks failed.", "503 Service Unavailable"}, ""},
 		"check finds the credential":                                    {[]func(*world){checked(Check{At: noon, Status: 401, Outcome: runtime.OutcomeUnauthenticated})}, StateCredential, []string{"the credential is not accepted"}, ""},
 	} {
@@ -228,7 +230,7 @@ func TestNotSetUpIsNoIncident(t *testing.T) {
 	}
 	// Whoever calls it every ten minutes makes it one that lasts, and none that comes and goes.
 	w.called("stripe", calls.Weight{Refusals: refused(20 * time.Minute)})
-	if got := w.of("stripe"); got.Status.State != StateCredential || !strings.Contains(got.Status.Why, "The last call was refused for it 20 min ago.") {
+	if got := w.of("stripe"); got.Status.State != StateCredential || !strings.Contains(got.Status.Why, "The last call was refused for it ") {
 		t.Errorf("called now and then: %+v", got.Status)
 	}
 	w.called("stripe", calls.Weight{})

@@ -156,8 +156,21 @@
     if (s < 48 * 3600) return Math.floor(s / 3600) + " h " + Math.floor((s % 3600) / 60) + " min";
     return Math.floor(s / 86400) + " d";
   }
+  // And how long something has been so.
+  function age(then) {
+    const s = Math.max(0, Math.floor((Date.now() - then) / 1000));
+    if (s < 60) return s + " s";
+    if (s < 3600) return Math.floor(s / 60) + " min";
+    return s < 48 * 3600 ? Math.floor(s / 3600) + " h" : Math.floor(s / 86400) + " days";
+  }
   function tick() {
     if (document.hidden) return;
+    for (const t of all("time[data-age]")) {
+      const then = Date.parse(t.dateTime);
+      if (Number.isNaN(then) || (calm.matches && Math.floor(Date.now() / 1000) % 10)) continue;
+      const text = age(then);
+      if (t.textContent !== text) t.textContent = text;
+    }
     for (const t of all("[data-countdown]")) {
       const then = Date.parse(t.dataset.countdown);
       if (Number.isNaN(then) || (calm.matches && Math.floor(Date.now() / 1000) % 10)) continue;

@@ -319,7 +319,7 @@ func (v AlertView) sentence() templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Notice{Tone: severityTone(v.Row.Severity), Subject: "Firing", Title: "since " + began(v.Row.FiredAt, v.Now) + ".", Text: v.Row.Why, Actions: v.look()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Notice{Tone: severityTone(v.Row.Severity), Subject: "Firing", Began: v.Row.FiredAt, Now: v.Now, Text: v.Row.Why, Actions: v.look()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -343,7 +343,7 @@ func (v AlertView) sentence() templ.Component {
 				return nil
 			})
 			templ_7745c5c3_Err = ui.Notice{
-				Tone: ui.ToneOK, Subject: "Resolved", Title: "since " + began(v.Row.ResolvedAt, v.Now) + ". It lasted " + v.Row.lasted() + ".", Text: v.Row.Why,
+				Tone: ui.ToneOK, Subject: "Resolved", Began: v.Row.ResolvedAt, Now: v.Now, Title: "It lasted " + v.Row.lasted() + ".", Text: v.Row.Why,
 				Actions: v.look(),
 			}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var13), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {

@@ -321,7 +321,7 @@ func (r Row) notice(now time.Time, canOperate bool, back string) templ.Component
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Notice{Tone: severityTone(r.Severity), Subject: r.Title(), Title: "since " + began(r.FiredAt, now) + ".", Text: r.Why, Actions: r.actions(canOperate, back)}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Notice{Tone: severityTone(r.Severity), Subject: r.Title(), Began: r.FiredAt, Now: now, Text: r.Why, Actions: r.actions(canOperate, back)}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -232,15 +232,6 @@ func (n Notification) resend(back string) ui.PostButton {
 	}
 }
 
-// began is a time and how long ago that is; of another day with the date.
-func began(at, now time.Time) string {
-	format := "15:04"
-	if at.UTC().YearDay() != now.UTC().YearDay() || now.Sub(at) > 24*time.Hour {
-		format = "2 Jan 15:04"
-	}
-	return at.UTC().Format(format) + " UTC (" + Span(now.Sub(at)) + ")"
-}
-
 // Span is a time in its largest whole unit.
 func Span(d time.Duration) string {
 	switch {

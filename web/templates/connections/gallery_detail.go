@@ -22,7 +22,7 @@ func sampleDetail() DetailView {
 		},
 		Credential: Credential{Account: "default", Auth: "Bearer token", State: "active", Fields: []string{"token"}, UpdatedAt: ago(12 * day), LastUsedAt: ago(3 * time.Second), LastKey: KeyUse{"key_1", "billing-worker", ago(3 * time.Second)}},
 		Course:     sampleCourse(15),
-		Health:     HealthStatus{State: health.StateDegraded, Why: "37 of 911 calls in the last 5 minutes failed. The last one, 8 min ago: Timed out."},
+		Health:     HealthStatus{State: health.StateDegraded, Why: "37 of 911 calls in the last 5 minutes failed. The last one, at 09:18:53 UTC: Timed out."},
 	}
 }
 

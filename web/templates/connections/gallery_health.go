@@ -36,7 +36,7 @@ func sampleHealth() HealthView {
 			{ID: "4", At: ago(14 * time.Minute), To: health.StateDown, Why: "Open because 38 of 60 calls failed: 63 % of 50 %.", Lasted: 14 * time.Minute, Now: true},
 			{ID: "3", At: ago(5 * time.Hour), To: health.StateHealthy, Why: "60 calls in the last 5 minutes, none failed.", Lasted: 4*time.Hour + 46*time.Minute},
 			{ID: "2", At: ago(6 * time.Hour), To: health.StatePaused, Why: "It is paused: maintenance of the vendor.", Actor: "ada@example.com", Lasted: time.Hour},
-			{ID: "1", At: ago(3 * day), To: health.StateHealthy, Why: "The health check 0 s ago was answered with 200 OK in 98 ms.", Lasted: 2*day + 18*time.Hour},
+			{ID: "1", At: ago(3 * day), To: health.StateHealthy, Why: "The health check on 11 Mar at 15:26 UTC was answered with 200 OK in 98 ms.", Lasted: 2*day + 18*time.Hour},
 		},
 	}
 }

@@ -111,7 +111,7 @@ func cardStates() []ui.State {
 func noticeStates() []ui.State {
 	return []ui.State{
 		state("Notice", "incident", ui.Notice{
-			Tone: ui.ToneBad, Subject: "Stripe live / createCharge is open", Title: "since 03:07 (14 min).",
+			Tone: ui.ToneBad, Subject: "Stripe live / createCharge is open", Began: now().Add(-14 * time.Minute), Now: now(),
 			Text:    "38 of 60 calls failed in 60 s: 31× 503, 7× timeout. 412 refused, 390 answered from cache (oldest 9 min), 22 lost.",
 			Actions: []templ.Component{ui.Button{Label: "Probe now", Small: true, Href: "/x"}, ui.Button{Label: "Roll back v18", Small: true, Kind: ui.ButtonDanger, Href: "/x"}},
 		}),

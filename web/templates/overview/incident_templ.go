@@ -95,7 +95,7 @@ func (v Impact) incidents() templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Notice{Tone: i.tone(), Subject: i.subject(), Title: "since " + i.began(v.Now) + ".", Text: i.text(), Actions: i.actions()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Notice{Tone: i.tone(), Subject: i.subject(), Began: i.Since, Now: v.Now, Text: i.text(), Actions: i.actions()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -139,15 +139,6 @@ func (i Incident) subject() string {
 		return name + " is held by the vendor"
 	}
 	return name + " is down"
-}
-
-// began is the time and how long ago that is; of another day with the date.
-func (i Incident) began(now time.Time) string {
-	layout := "15:04"
-	if i.Since.UTC().YearDay() != now.UTC().YearDay() || now.Sub(i.Since) > 24*time.Hour {
-		layout = "2 Jan 15:04"
-	}
-	return i.Since.UTC().Format(layout) + " UTC (" + span(now.Sub(i.Since)) + ")"
 }
 
 // text is what happened and what it costs.

@@ -38,6 +38,29 @@ func relative(t, now time.Time) string {
 	return text + " ago"
 }
 
+// age writes how long ago t was, in its largest whole unit, to the second below a minute. app.js repeats these rules
+// for the ticking in the browser.
+func age(t, now time.Time) string {
+	d := max(0, now.Sub(t))
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + " s"
+	case d < time.Hour:
+		return strconv.Itoa(int(d/time.Minute)) + " min"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d/time.Hour)) + " h"
+	}
+	return strconv.Itoa(int(d/(24*time.Hour))) + " days"
+}
+
+// clockTime writes the time of day in UTC, with the date when it is of another day than now.
+func clockTime(t, now time.Time) string {
+	if t.UTC().YearDay() != now.UTC().YearDay() || now.Sub(t) > 24*time.Hour {
+		return t.UTC().Format("2 Jan 15:04 UTC")
+	}
+	return t.UTC().Format("15:04 UTC")
+}
+
 // remaining writes how long it is until t, to the second below an hour. What is over is "0 s". app.js
 // repeats these rules for the ticking in the browser.
 func remaining(t, now time.Time) string {

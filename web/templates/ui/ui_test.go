@@ -63,6 +63,26 @@ func TestRelative(t *testing.T) {
 	}
 }
 
+func TestAge(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+	for ago, want := range map[time.Duration][2]string{
+		-time.Second:               {"0 s", "09:26 UTC"},
+		0:                          {"0 s", "09:26 UTC"},
+		59*time.Second + 999999999: {"59 s", "09:25 UTC"},
+		time.Minute:                {"1 min", "09:25 UTC"},
+		time.Hour - 1:              {"59 min", "08:26 UTC"},
+		10 * time.Hour:             {"10 h", "13 Mar 23:26 UTC"},
+		48*time.Hour - 1:           {"47 h", "12 Mar 09:26 UTC"},
+		49 * time.Hour:             {"2 days", "12 Mar 08:26 UTC"},
+		365 * 24 * time.Hour:       {"365 days", "14 Mar 09:26 UTC"},
+	} {
+		if got := [2]string{age(now.Add(-ago), now), clockTime(now.Add(-ago), now)}; got != want {
+			t.Errorf("%s ago: %q, want %q", ago, got, want)
+		}
+	}
+}
+
 func TestSortLinks(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
