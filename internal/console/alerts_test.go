@@ -136,7 +136,7 @@ func TestAlertThatCameBack(t *testing.T) {
 	s.exec(`UPDATE alerts SET flaps = 1, fired_at = fired_at + $1, fired_before_us = $2 WHERE id = 'alr_1'`, 10*minute, 3*minute)
 	s.exec(`UPDATE alerts SET carried_by = 'alr_1' WHERE id = 'alr_2'`)
 	page := s.get(t, client, "/alerts/alr_1")
-	says(t, "the alert", page, "Fired again", "It opened again.", "It lasted 3 min. It closed.", "(20 min)", "23 min so far", "without the times in between")
+	says(t, "the alert", page, "Fired again", "It opened again.", "It lasted 3 min. It closed.", "data-age>20 min</time>)", "23 min so far", "without the times in between")
 	says(t, "the other one", s.get(t, client, "/alerts/alr_2"), "Not told by itself: ", `href="/alerts/alr_1"`)
 	if n := strings.Count(page, "Resolved"); n != 1 {
 		t.Errorf("it ended %d times", n)
