@@ -79,6 +79,8 @@ func startChrome(t *testing.T) *chrome {
 		chromedp.WindowSize(desktop, windowHeight),
 		// The browser opens pages of this test only. Its sandbox needs rights that containers, and root, lack.
 		chromedp.NoSandbox,
+		// Where everything is built and tested at once, it takes its time to begin.
+		chromedp.WSURLReadTimeout(patience),
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-quic", true),
