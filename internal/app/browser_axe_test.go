@@ -192,9 +192,9 @@ func axePagesJourney(j *journey) {
 	stranger.open(link)
 	stranger.inspect("accept")
 
-	// What opens over a page on the phone.
-	b.open("/")
+	// What opens over a page on the phone. A page that becomes narrow while it is open closes it.
 	b.size(phone)
+	b.open("/")
 	b.click("header a", "Menu")
 	b.wait("the navigation", `document.querySelector("#nav").getBoundingClientRect().left >= 0`)
 	b.inspectIn("menu", []int64{phone}, []string{"light", "dark"})
