@@ -61,7 +61,7 @@ func TestWhatIf(t *testing.T) {
 		Present: WhatIfFigures{Sent: 20, Openings: []WhatIfOpening{}},
 		Edited: WhatIfFigures{
 			Opened: 1, OpenMS: 10_000, RefusedBreaker: WhatIfRefusals{Failing: 6, Good: 4}, Sent: 10,
-			Openings: []WhatIfOpening{{At: from.Add(3100 * time.Millisecond), OpenMS: 10_000, Reason: "4 of 4 calls failed: 100 % of 100 %"}},
+			Openings: []WhatIfOpening{{At: from.Add(3100 * time.Millisecond), OpenMS: 10_000, Reason: "4 of 4 calls failed: 100 %, trips at 100 %"}},
 		},
 		Caveats: []string{
 			"Nobody knows what the callers of refused calls would have done instead, nor whether the upstream would have recovered sooner with fewer calls.",

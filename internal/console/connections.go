@@ -21,6 +21,7 @@ import (
 	"switchgear/internal/health"
 	connectionsview "switchgear/web/templates/connections"
 	"switchgear/web/templates/layout"
+	"switchgear/web/templates/ui"
 )
 
 type connectionPages struct{ *Console }
@@ -134,7 +135,7 @@ func points(counts []int) []float64 {
 	for i, n := range counts {
 		out[i] = float64(n)
 	}
-	return out
+	return ui.SoFar(out)
 }
 
 func plainOptions(values []string) []connectionsview.Option {

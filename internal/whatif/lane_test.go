@@ -18,7 +18,7 @@ func TestFigures(t *testing.T) {
 	const second = time.Second
 	repeat := strings.Repeat
 	// The ends of calls come 100 ms after their beginnings: the fourth failure is known at 3.1 s.
-	first := Opening{At: at(3100 * time.Millisecond), For: 10 * second, Reason: "4 of 4 calls failed: 100 % of 100 %"}
+	first := Opening{At: at(3100 * time.Millisecond), For: 10 * second, Reason: "4 of 4 calls failed: 100 %, trips at 100 %"}
 	for name, tt := range map[string]struct {
 		policy   string
 		calls    []call
@@ -62,7 +62,7 @@ func TestFigures(t *testing.T) {
 			calls:  append(each(second, "ssss"), one(4*second, 's', 50*time.Millisecond), one(7*second, 's', 50*time.Millisecond)),
 			want: Figures{
 				Opened: 1, OpenFor: 2 * second, Breaker: Refusals{Good: 1}, Sent: 5,
-				Openings: []Opening{{At: at(3100 * time.Millisecond), For: 2 * second, Reason: "4 of 4 calls were slow: 100 % of 75 %"}},
+				Openings: []Opening{{At: at(3100 * time.Millisecond), For: 2 * second, Reason: "4 of 4 calls were slow: 100 %, trips at 75 %"}},
 			},
 			sentence: "would have opened once for 2 s, saved 0 failing calls, rejected 1 good one",
 		},
@@ -76,7 +76,7 @@ func TestFigures(t *testing.T) {
 			policy: `{` + small + `}`, calls: each(second, "fff"+repeat("u", 3)+"f"+"uusftss"),
 			want: Figures{
 				Opened: 1, OpenFor: 10 * second, Breaker: Refusals{Failing: 1, Good: 3, Other: 1, Unknown: 2}, Sent: 7,
-				Openings: []Opening{{At: at(6100 * time.Millisecond), For: 10 * second, Reason: "4 of 4 calls failed: 100 % of 100 %"}},
+				Openings: []Opening{{At: at(6100 * time.Millisecond), For: 10 * second, Reason: "4 of 4 calls failed: 100 %, trips at 100 %"}},
 			},
 			sentence: "would have opened once for 10 s, saved 1 failing call, rejected 3 good ones",
 		},

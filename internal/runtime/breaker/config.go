@@ -115,11 +115,11 @@ func (c Config) exceeded(n Counts) (reason string, slow bool) {
 	judged := n.Judged()
 	switch {
 	case judged >= c.MinCalls && n.FailureRatio() >= c.FailureRatio:
-		return fmt.Sprintf("%d of %d calls failed: %s of %s", n.Failures, judged, percent(n.FailureRatio()), percent(c.FailureRatio)), false
+		return fmt.Sprintf("%d of %d calls failed: %s, trips at %s", n.Failures, judged, percent(n.FailureRatio()), percent(c.FailureRatio)), false
 	case c.ConsecutiveFailures > 0 && n.ConsecutiveFailures >= c.ConsecutiveFailures:
 		return fmt.Sprintf("%d calls in a row failed, %d are allowed to", n.ConsecutiveFailures, c.ConsecutiveFailures-1), false
 	case c.SlowRatio > 0 && judged >= c.MinCalls && n.SlowRatio() >= c.SlowRatio:
-		return fmt.Sprintf("%d of %d calls were slow: %s of %s", n.Slow, judged, percent(n.SlowRatio()), percent(c.SlowRatio)), true
+		return fmt.Sprintf("%d of %d calls were slow: %s, trips at %s", n.Slow, judged, percent(n.SlowRatio()), percent(c.SlowRatio)), true
 	}
 	return "", false
 }

@@ -50,7 +50,7 @@ func TestRestore(t *testing.T) {
 			func(r *rig, b *Breaker) {
 				s := b.Snapshot()
 				if time.Until(s.Until) != 4*time.Second || time.Since(s.Since) != 6*time.Second || s.Epoch != 2 || s.Last.Seq != 2 ||
-					s.Why() != "Open because 4 of 4 calls failed: 100 % of 50 %." {
+					s.Why() != "Open because 4 of 4 calls failed: 100 %, trips at 50 %." {
 					r.Errorf("%+v", s)
 				}
 				pass(4*time.Second - 1)

@@ -19,7 +19,7 @@ func TestWhy(t *testing.T) {
 		"no calls":     {small(), func(*rig, *Breaker) {}, "No calls in the last 10s: nothing to judge."},
 		"too few":      {small(), func(r *rig, b *Breaker) { r.calls(b, "sff") }, "3 of 4 minimum calls, failures 66 % of 50 %: not tripped because too few calls were judged."},
 		"well":         {small(), func(r *rig, b *Breaker) { r.calls(b, "sssfss") }, "6 of 4 minimum calls, failures 16 % of 50 %: not tripped because no threshold is reached."},
-		"all measures": {all, func(r *rig, b *Breaker) { r.calls(b, "sSff") }, "Open because 2 of 4 calls failed: 50 % of 50 %."},
+		"all measures": {all, func(r *rig, b *Breaker) { r.calls(b, "sSff") }, "Open because 2 of 4 calls failed: 50 %, trips at 50 %."},
 		"every one": {
 			all, func(r *rig, b *Breaker) { r.calls(b, "sSf") },
 			"3 of 4 minimum calls, failures 33 % of 50 %, 1 of 5 failures in a row, slow calls 33 % of 80 %: not tripped because no threshold is reached.",
@@ -45,7 +45,7 @@ func TestWhy(t *testing.T) {
 				r.into(b, StateOpen)
 				r.ok(b.SetMode(ModeForcedClosed, orderFor("it lies", time.Minute)))
 			},
-			"Forced closed by ada@example.com: it lies. Without the override: open. Open because 4 of 4 calls failed: 100 % of 50 %.",
+			"Forced closed by ada@example.com: it lies. Without the override: open. Open because 4 of 4 calls failed: 100 %, trips at 50 %.",
 		},
 		"observe": {
 			small(), func(r *rig, b *Breaker) { r.ok(b.SetMode(ModeObserve, order("roll out"))) },

@@ -28,19 +28,19 @@ func TestTrips(t *testing.T) {
 		reason string // empty: stays closed
 	}{
 		"below the minimum":               {small(), "fff", ""},
-		"at the minimum":                  {small(), "ffff", "4 of 4 calls failed: 100 % of 50 %"},
+		"at the minimum":                  {small(), "ffff", "4 of 4 calls failed: 100 %, trips at 50 %"},
 		"ratio reached by a failure":      {small(), "sssff", ""},
-		"ratio reached exactly":           {small(), "sfsf", "2 of 4 calls failed: 50 % of 50 %"},
-		"minimum reached by a success":    {small(), "ffss", "2 of 4 calls failed: 50 % of 50 %"},
+		"ratio reached exactly":           {small(), "sfsf", "2 of 4 calls failed: 50 %, trips at 50 %"},
+		"minimum reached by a success":    {small(), "ffss", "2 of 4 calls failed: 50 %, trips at 50 %"},
 		"excluded calls do not count":     {small(), "fefeefe", ""},
-		"excluded calls do not dilute":    {small(), "feeeeffef", "4 of 4 calls failed: 100 % of 50 %"},
+		"excluded calls do not dilute":    {small(), "feeeeffef", "4 of 4 calls failed: 100 %, trips at 50 %"},
 		"failures in a row":               {consecutive, "sffsfff", "3 calls in a row failed, 2 are allowed to"},
 		"a success breaks the row":        {consecutive, "ffsffsff", ""},
 		"an excluded call does not":       {consecutive, "ffef", "3 calls in a row failed, 2 are allowed to"},
-		"slow successes":                  {slow, "sSsS", "2 of 4 calls were slow: 50 % of 50 %"},
-		"slow failures count as slow":     {slow, "sFsF", "2 of 4 calls were slow: 50 % of 50 %"},
+		"slow successes":                  {slow, "sSsS", "2 of 4 calls were slow: 50 %, trips at 50 %"},
+		"slow failures count as slow":     {slow, "sFsF", "2 of 4 calls were slow: 50 %, trips at 50 %"},
 		"slow, below the minimum":         {slow, "SSS", ""},
-		"slow, minimum reached by a fast": {slow, "SSss", "2 of 4 calls were slow: 50 % of 50 %"},
+		"slow, minimum reached by a fast": {slow, "SSss", "2 of 4 calls were slow: 50 %, trips at 50 %"},
 		"slow without a slow ratio":       {small(), "SSSSSSSS", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,11 +80,11 @@ func TestEventOfATrip(t *testing.T) {
 		events := r.r.queue.take()
 		want := []Event{{
 			Key: stripe, Epoch: 1, Seq: 1, At: time.Now(), From: StateClosed, To: StateOpen, Mode: ModeAuto, Cause: CauseAuto,
-			Reason:      "2 of 4 calls failed: 50 % of 50 %",
+			Reason:      "2 of 4 calls failed: 50 %, trips at 50 %",
 			Counts:      Counts{Successes: 2, Failures: 2, Excluded: 2, Slow: 1, ConsecutiveFailures: 1},
 			LastOutcome: "unavailable", Samples: []string{"req_3", "req_5"}, Until: time.Now().Add(10 * time.Second),
 			Durable: Durable{
-				Key: stripe, Mode: ModeAuto, State: StateOpen, Since: time.Now(), Reason: "2 of 4 calls failed: 50 % of 50 %",
+				Key: stripe, Mode: ModeAuto, State: StateOpen, Since: time.Now(), Reason: "2 of 4 calls failed: 50 %, trips at 50 %",
 				OpenUntil: time.Now().Add(10 * time.Second), Backoff: 1, Epoch: 1, Seq: 1,
 			},
 		}}

@@ -19,7 +19,7 @@ func sampleEvents() []Event {
 		{ID: "6", At: ago(8 * time.Second), From: StateHalfOpen, To: StateOpen, Cause: CauseAuto, Reason: "a probe failed: Server error", Failures: 1, Judged: 1, Calls: []string{"req_8kd2f9a0c1b2"}, Version: 18},
 		{ID: "5", At: ago(38 * time.Second), From: StateOpen, To: StateHalfOpen, Cause: CauseAuto, Reason: "30 s passed", Version: 18},
 		{
-			ID: "4", At: ago(14 * time.Minute), From: StateClosed, To: StateOpen, Cause: CauseAuto, Reason: "38 of 60 calls failed: 63 % of 50 %", Failures: 38, Judged: 60,
+			ID: "4", At: ago(14 * time.Minute), From: StateClosed, To: StateOpen, Cause: CauseAuto, Reason: "38 of 60 calls failed: 63 %, trips at 50 %", Failures: 38, Judged: 60,
 			Calls: []string{"req_7fa9c2d010aa", "req_7fa9c2d010ab", "req_7fa9c2d010ac", "req_7fa9c2d010ad"}, Version: 18,
 		},
 		{ID: "3", At: ago(22 * time.Minute), From: StateForcedOpen, To: StateClosed, Cause: "lease_expired", Reason: "the override came to its end", Version: 17},
@@ -81,7 +81,7 @@ func openTab() TabView {
 	v.Operation, v.Breakers = "createCharge", slices.Concat(sampleRows()[7:8], sampleRows()[:1])
 	v.PolicyOf = v.Operation
 	v.Breaker.Status = sampleRows()[0].Status
-	v.Breaker.Tripped, v.Breaker.Why = "38 of 60 calls failed: 63 % of 50 %.", "Open because 38 of 60 calls failed: 63 % of 50 %."
+	v.Breaker.Tripped, v.Breaker.Why = "38 of 60 calls failed: 63 %, trips at 50 %.", "Open because 38 of 60 calls failed: 63 %, trips at 50 %."
 	v.Breaker.Successes, v.Breaker.Failures, v.Breaker.Refused, v.Breaker.Reopened, v.Breaker.OpenTotal = 22, 38, 412, 2, 84*time.Minute
 	v.Breaker.Thresholds.InARow, v.Breaker.Thresholds.SlowRatio, v.Breaker.InARow = 5, .8, 4
 	v.Change = &Change{Version: 18, Author: "ops@example.com", At: ago(19 * time.Minute)}

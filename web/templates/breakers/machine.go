@@ -88,6 +88,9 @@ func (b Breaker) counts() string {
 		parts = append(parts, ui.Thousands(int64(b.Excluded))+" that say nothing about the upstream")
 	}
 	text := "In the last " + Span(b.Thresholds.Window) + ": " + strings.Join(parts, ", ") + "."
+	if b.Successes+b.Failures > 0 {
+		text += " A call that is tried again counts each time."
+	}
 	if b.Reopened > 0 {
 		text += " Recovery failed " + count(int64(b.Reopened), "time") + "."
 	}

@@ -16,7 +16,7 @@ func breakerStates() []ui.State {
 		Page: frame("Stripe live", "breakers", "calls"), Head: sampleHead(), Breaker: breakers.TabView{
 			Now: now(), Slug: "stripe", Name: "Stripe live", CanOperate: true, Topics: "breakers calls",
 			Breaker: breakers.Breaker{
-				Status: open, Failures: 38, Successes: 22, Refused: 412, Why: "Open because 38 of 60 calls failed: 63 % of 50 %.", Tripped: "38 of 60 calls failed: 63 % of 50 %.",
+				Status: open, Failures: 38, Successes: 22, Refused: 412, Why: "Open because 38 of 60 calls failed: 63 %, trips at 50 %.", Tripped: "38 of 60 calls failed: 63 %, trips at 50 %.",
 				Thresholds: breakers.Thresholds{FailureRatio: .5, MinCalls: 20, Window: time.Minute, OpenFor: 30 * time.Second, HalfOpenCalls: 3},
 			},
 		},

@@ -27,13 +27,13 @@ func sampleHealth() HealthView {
 		Page: frame("Stripe live", "connections", "health"), Now: now(), Head: sampleHead(), Number: 1, Limit: 50, Total: 4,
 		Status: HealthStatus{
 			State: health.StateDown, Since: ago(14 * time.Minute), Until: now().Add(22 * time.Second), Request: "GET /v1/balance", Every: 5 * time.Minute,
-			Why: "Open because 38 of 60 calls failed: 63 % of 50 %.", Check: HealthCheck{At: ago(16 * time.Minute), OK: true, Answer: "200 OK", Took: 120 * time.Millisecond},
+			Why: "Open because 38 of 60 calls failed: 63 %, trips at 50 %.", Check: HealthCheck{At: ago(16 * time.Minute), OK: true, Answer: "200 OK", Took: 120 * time.Millisecond},
 		},
 		Courses: []HealthCourse{
 			course("24 hours", 48, 30*time.Minute, health.StateDown, 1), course("7 days", 56, 3*time.Hour, health.StateDown, 1), course("30 days", 60, 12*time.Hour, health.StatePaused, 0),
 		},
 		Rows: []HealthChange{
-			{ID: "4", At: ago(14 * time.Minute), To: health.StateDown, Why: "Open because 38 of 60 calls failed: 63 % of 50 %.", Lasted: 14 * time.Minute, Now: true},
+			{ID: "4", At: ago(14 * time.Minute), To: health.StateDown, Why: "Open because 38 of 60 calls failed: 63 %, trips at 50 %.", Lasted: 14 * time.Minute, Now: true},
 			{ID: "3", At: ago(5 * time.Hour), To: health.StateHealthy, Why: "60 calls in the last 5 minutes, none failed.", Lasted: 4*time.Hour + 46*time.Minute},
 			{ID: "2", At: ago(6 * time.Hour), To: health.StatePaused, Why: "It is paused: maintenance of the vendor.", Actor: "ada@example.com", Lasted: time.Hour},
 			{ID: "1", At: ago(3 * day), To: health.StateHealthy, Why: "The health check on 11 Mar at 15:26 UTC was answered with 200 OK in 98 ms.", Lasted: 2*day + 18*time.Hour},

@@ -23,8 +23,8 @@ func whatIfResult() *WhatIfResult {
 			{"Longest wait", "120 ms", "120 ms"},
 		},
 		Edited: []WhatIfOpening{
-			{At: from.Add(30 * time.Hour), For: 30 * time.Second, Reason: "10 of 20 calls failed: 50 % of 30 %"},
-			{At: from.Add(101 * time.Hour), For: 11 * time.Second, Operation: "create-charge", Reason: "7 of 20 calls failed: 35 % of 30 %"},
+			{At: from.Add(30 * time.Hour), For: 30 * time.Second, Reason: "10 of 20 calls failed: 50 %, trips at 30 %"},
+			{At: from.Add(101 * time.Hour), For: 11 * time.Second, Operation: "create-charge", Reason: "7 of 20 calls failed: 35 %, trips at 30 %"},
 		},
 		Caveats: []string{
 			"Nobody knows what the callers of refused calls would have done instead, nor whether the upstream would have recovered sooner with fewer calls.",

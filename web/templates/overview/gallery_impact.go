@@ -65,7 +65,7 @@ func rowSamples() []Row {
 	return []Row{
 		{
 			Done: 9, Items: 12, Slug: "stripe", Name: "Stripe live", Kind: "rest", Auth: "Bearer token", Version: 18, Calls: 60, Failed: 60, Minutes: quarter(4, 15, 4),
-			State: StateDown, Why: "Open because 38 of 60 calls failed: 63 % of 50 %.", Since: at(14 * time.Minute), States: minutes(StateDown, 14),
+			State: StateDown, Why: "Open because 38 of 60 calls failed: 63 %, trips at 50 %.", Since: at(14 * time.Minute), States: minutes(StateDown, 14),
 			Breaker: &breakers.Status{State: breakers.StateOpen, Since: at(14 * time.Minute), Until: at(-22 * time.Second)},
 			Spans:   shortly(at(8*time.Minute).Add(12*time.Second), 6),
 			Limit:   breakers.Meter{Label: "90 per 1 s", Value: 90, Max: 90, Text: "90 of 90 per 1 s"}, InFlight: 25, MaxInFlight: 25, Repeats: 12, MostRepeats: 12, Stale: 390,

@@ -359,6 +359,7 @@ func (r Row) calls() templ.Component {
 	for i, m := range r.Minutes {
 		points[i] = float64(m.Calls)
 	}
+	points = ui.SoFar(points)
 	if r.Failed > 0 {
 		t = failureTone(r.Calls, r.Failed)
 	}

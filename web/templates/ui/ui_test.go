@@ -201,3 +201,22 @@ func FuzzJSONView(f *testing.F) {
 		}
 	})
 }
+
+func TestSoFar(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ counts, want []float64 }{
+		"a minute that runs":         {[]float64{5, 6, 2}, []float64{5, 6}},
+		"as many already":            {[]float64{5, 6, 6}, []float64{5, 6, 6}},
+		"more already":               {[]float64{5, 6, 9}, []float64{5, 6, 9}},
+		"nothing but what runs":      {[]float64{2}, []float64{2}},
+		"nothing":                    {nil, nil},
+		"the first calls since long": {[]float64{0, 0, 1}, []float64{0, 0, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(c.want, SoFar(c.counts)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
