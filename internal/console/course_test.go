@@ -5,19 +5,34 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"switchgear/internal/access"
 	"switchgear/internal/connections"
 	connectionsview "switchgear/web/templates/connections"
 )
 
+// inOneMinute does something again until it is done within one minute of the clock: what it counts is then in one
+// step of a chart.
+func inOneMinute[T any](do func() T) T {
+	for {
+		minute := time.Now().Truncate(time.Minute)
+		if out := do(); time.Now().Truncate(time.Minute).Equal(minute) {
+			return out
+		}
+	}
+}
+
 // The charts are tables of what is stored, with what changed meanwhile; each range answers.
 func TestCourseOfAConnection(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	g.call(t, 3)
-	g.status.Store(http.StatusServiceUnavailable)
-	g.call(t, 4)
+	g := inOneMinute(func() *guarded {
+		g := newGuarded(t)
+		g.call(t, 3)
+		g.status.Store(http.StatusServiceUnavailable)
+		g.call(t, 4)
+		return g
+	})
 	g.settled(t)
 	for choice, rows := range map[string]int{"": 61, "15m": 16, "6h": 73, "24h": 49, "7d": 57, "30d": 61, "nonsense": 61} {
 		_, _, part := g.do(t, g.operator, http.MethodGet, "/connections/guarded?range="+choice, nil, "HX-Request", "true", "HX-Target", connectionsview.CourseRegion)
@@ -42,13 +57,16 @@ func TestCourseOfAConnection(t *testing.T) {
 // The charts can be those of one operation, and say what happened to credentials.
 func TestCourseOfAnOperation(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	g.call(t, 3) // of no operation
-	status, _, text := g.do(t, g.operator, http.MethodPost, "/connections/guarded/try",
-		strings.NewReader(url.Values{"method": {"POST"}, "path": {"/v1/charges"}, "account": {"default"}}.Encode()), "Content-Type", "application/x-www-form-urlencoded")
-	if status != http.StatusOK {
-		t.Fatalf("%d %s", status, text)
-	}
+	g := inOneMinute(func() *guarded {
+		g := newGuarded(t)
+		g.call(t, 3) // of no operation
+		status, _, text := g.do(t, g.operator, http.MethodPost, "/connections/guarded/try",
+			strings.NewReader(url.Values{"method": {"POST"}, "path": {"/v1/charges"}, "account": {"default"}}.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+		if status != http.StatusOK {
+			t.Fatalf("%d %s", status, text)
+		}
+		return g
+	})
 	g.store(t)
 	for _, account := range []string{"default", "acme"} {
 		if _, err := g.connections.PutAccount(t.Context(), access.System(), "guarded", account, connections.Auth{Type: "bearer", Fields: map[string]string{"token": "another"}}, ""); err != nil {
@@ -58,8 +76,8 @@ func TestCourseOfAnOperation(t *testing.T) {
 	g.status.Store(http.StatusUnauthorized)
 	g.call(t, 10)
 	g.looked(t)
-	part := func(query string) string { // in steps of half a day, so that all of it is in one
-		return g.page(t, g.operator, "/connections/guarded?range=30d"+query, "HX-Request", "true", "HX-Target", connectionsview.CourseRegion)
+	part := func(query string) string {
+		return g.page(t, g.operator, "/connections/guarded?range=15m"+query, "HX-Request", "true", "HX-Target", connectionsview.CourseRegion)
 	}
 	says(t, "limits that did nothing", part(""), "No call was kept back in this time")
 	all := part("")
