@@ -170,7 +170,7 @@ func parseOrigin(s string) (string, error) {
 	switch {
 	case scheme != "http" && scheme != "https", u.Opaque != "", u.Hostname() == "":
 		return "", fmt.Errorf("%q is not an absolute http or https URL", clip(s))
-	case !validHost(u.Hostname()) || strings.HasSuffix(u.Host, ":"):
+	case !validHost(u.Hostname()):
 		return "", fmt.Errorf("%q has no valid host", clip(s))
 	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.ForceQuery, strings.Contains(s, "#"):
 		return "", fmt.Errorf("%q must be scheme and host only, without path, query or fragment", clip(s))

@@ -25,7 +25,7 @@ func (s *Service) setExpiry(ctx context.Context, tx *db.Tx, a access.Actor, r ro
 	}
 	text, value := "The secret expires on "+last.End().Format("2 Jan 2006")+".", string(last)
 	if last == "" {
-		text, value = "The secret has no set end any more.", "none"
+		text, value = "The secret has no expiry set any more.", "none"
 	}
 	if err := s.vault.Record(ctx, tx, stored, credentials.EventExpirySet, "", eventActor(a), text); err != nil {
 		return stored, false, err

@@ -187,7 +187,7 @@ func (r Rollover) ends() string {
 	if r.ExpiresOn == "" {
 		return ""
 	}
-	return "It ends on " + r.ExpiresOn.End().Format("2 Jan 2006") + "."
+	return "It expires on " + r.ExpiresOn.End().Format("2 Jan 2006") + "."
 }
 
 // nothingNew is about the first secret field: that is the one that a rotation is for.
