@@ -34,7 +34,7 @@ type CredentialEvent struct {
 // Revocation is what became of tokens at their service.
 type Revocation struct {
 	Result string `json:"result" enum:"nothing,revoked,not_supported,failed" doc:"nothing: there was no token. not_supported: the client has no revocation URL. failed: the tokens may be good there until they end."`
-	Code   string `json:"code,omitempty" doc:"Of a failure. other_server and client_changed: nothing was sent."`
+	Code   string `json:"code,omitempty" doc:"Of a failure. other_server, client_other_server and client_changed: nothing was sent."`
 	Detail string `json:"detail,omitempty" doc:"Why the service did not revoke them."`
 }
 

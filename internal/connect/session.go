@@ -314,7 +314,8 @@ type Visit struct {
 	Connection  connections.Connection
 }
 
-// Visit opens the link with a token. The token is the right, as long as whoever made it has theirs.
+// Visit opens the link with a token. The token is the right, as long as whoever made it has theirs. With an error that
+// is not about the link but about the client of its account, the session is returned all the same.
 func (s *Service) Visit(ctx context.Context, token, ip string) (Visit, error) {
 	session, err := s.visited(ctx, token, ip)
 	if err != nil {
@@ -330,7 +331,7 @@ func (s *Service) Visit(ctx context.Context, token, ip string) (Visit, error) {
 	case err == nil:
 		v.Interactive, v.Client = true, client
 	case !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound):
-		return Visit{}, lapsed(err)
+		return v, lapsed(err)
 	}
 	return v, nil
 }

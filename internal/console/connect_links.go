@@ -13,6 +13,7 @@ import (
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/credentials/authtype"
+	"switchgear/internal/credentials/oauth"
 	"switchgear/internal/fault"
 	connectview "switchgear/web/templates/connect"
 	connectionsview "switchgear/web/templates/connections"
@@ -92,6 +93,17 @@ func private(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 }
 
+// notVisited shows why a link cannot be used to the person who followed it, in words for a guest.
+func (p connectPages) notVisited(w http.ResponseWriter, r *http.Request, v connect.Visit, err error) error {
+	if fault.CodeOf(err) != "AUTH_FIELD_REQUIRED" || fault.WantsJSON(r) {
+		return p.gone(w, r, err)
+	}
+	// A secret of the client was entered for another server. That is for who sent the link to mend.
+	view := p.endedView(r, v.Session, v.Name)
+	view.Status, view.Step, view.Code = connect.SessionFailed, oauth.StepAuthorize, oauth.CodeClientServer
+	return p.render(w, r, http.StatusBadRequest, connectview.Ended(view))
+}
+
 // gone shows a link that has ended to the person who followed it. They have no business with the console, so
 // they are not asked to sign in there.
 func (p connectPages) gone(w http.ResponseWriter, r *http.Request, err error) error {
@@ -105,7 +117,7 @@ func (p connectPages) visit(w http.ResponseWriter, r *http.Request) error {
 	private(w)
 	v, err := p.Connect.Visit(r.Context(), chi.URLParam(r, "token"), clientIP(r))
 	if err != nil {
-		return p.gone(w, r, err)
+		return p.notVisited(w, r, v, err)
 	}
 	return p.visitWith(w, r, http.StatusOK, v, "", nil)
 }
@@ -154,7 +166,7 @@ func (p connectPages) enter(w http.ResponseWriter, r *http.Request) error {
 	token := chi.URLParam(r, "token")
 	v, err := p.Connect.Visit(r.Context(), token, clientIP(r))
 	if err != nil {
-		return p.gone(w, r, err)
+		return p.notVisited(w, r, v, err)
 	}
 	if v.Interactive {
 		return p.beginLink(w, r, v, token)

@@ -239,6 +239,11 @@ func TestConnectKeepsTheSecretOfAnAccountAtItsServer(t *testing.T) {
 	const path = "/connections/acme/accounts/own/connect"
 	_, header, _ := s.form(t, owner, path, "scope", "read") // before the change
 	begun := header.Get("Location")
+	_, _, links := s.form(t, owner, "/connections/acme/links", "account", "own", "life", "1h")
+	link := madeLink.FindStringSubmatch(links)
+	if link == nil {
+		t.Fatal("no link was made")
+	}
 	move("https://collect.example.net")
 	for name, ask := range map[string]func() (int, http.Header, string){
 		"the page":      func() (int, http.Header, string) { return s.do(t, owner, http.MethodGet, path, nil) },
@@ -254,6 +259,18 @@ func TestConnectKeepsTheSecretOfAnAccountAtItsServer(t *testing.T) {
 				t.Errorf("%s does not say %q", name, want)
 			}
 		}
+	}
+	// Who came by a link can do nothing about it, and is told so in their words, with the code for who sent it.
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		status, header, page := s.form(t, &http.Client{CheckRedirect: owner.CheckRedirect}, link[1])
+		if method == http.MethodGet {
+			status, header, page = s.do(t, &http.Client{CheckRedirect: owner.CheckRedirect}, method, link[1], nil)
+		}
+		if status != http.StatusBadRequest || header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s of the link: %d %v", method, status, header)
+		}
+		says(t, method+" of the link", page, "The account is not connected.", "you cannot mend it", "Code: client_other_server", "can be used again")
+		silent(t, method+" of the link", page, "Sign in", "<nav", "Client secret", "canary-own")
 	}
 	if status, _, _ := s.do(t, owner, http.MethodGet, "/connections/acme/accounts/default/connect", nil); status != http.StatusOK {
 		t.Errorf("the account with the client itself: %d", status)

@@ -105,7 +105,7 @@ func helpsRenewal(code string) help {
 	switch code {
 	case oauth.CodeUnreachable, oauth.CodeNoAnswer, oauth.CodeServerError, "temporarily_unavailable", oauth.CodeSlowDown:
 		return helpNobody
-	case "invalid_client", oauth.CodeClientConfig:
+	case "invalid_client", oauth.CodeClientConfig, oauth.CodeClientServer:
 		return helpSecret
 	case oauth.CodeInvalidGrant, oauth.CodeExpired, oauth.CodeDenied, oauth.CodeOtherServer, "expired",
 		"login_required", "interaction_required", "consent_required", "account_selection_required":

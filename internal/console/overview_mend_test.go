@@ -53,6 +53,8 @@ func TestMendByCauseAndKind(t *testing.T) {
 		"consent, not renewed, ended":            {lost, stored(code, "expired"), reconnect},
 		"consent, not renewed, person wanted":    {lost, stored(code, "login_required"), reconnect},
 		"consent, not renewed, client refused":   {lost, stored(code, "invalid_client"), edit},
+		"consent, not renewed, client elsewhere": {lost, stored(code, "client_other_server"), edit},
+		"consent, not renewed, token elsewhere":  {lost, stored(code, "other_server"), reconnect},
 		"consent, not renewed, scopes refused":   {lost, stored(code, "invalid_scope"), edit},
 		"consent, not renewed, server is down":   {lost, stored(code, "server_error"), nothing},
 		"consent, not renewed, not reachable":    {lost, stored(code, "unreachable"), nothing},

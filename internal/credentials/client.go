@@ -11,7 +11,8 @@ import (
 	"switchgear/internal/fault"
 )
 
-// outdated reports whether a change of the values makes the token of a credential useless.
+// outdated reports whether a change of the values makes the token of a credential useless. They are all the values of
+// the client, those that it shares included.
 func outdated(t authtype.Type, oldType string, before, after map[string]string) bool {
 	if oldType != t.Kind() {
 		return true

@@ -213,7 +213,7 @@ func (v *Vault) ask(ctx context.Context, r sealedRow, lease string) (*heldToken,
 	}
 	cfg, granted, err := v.client(ctx, v.store.db, r)
 	if clientElsewhere(err) {
-		return v.failed(ctx, r, lease, failure{code: oauth.CodeOtherServer})
+		return v.failed(ctx, r, lease, failure{code: oauth.CodeClientServer})
 	}
 	if err != nil {
 		return unsent(err)

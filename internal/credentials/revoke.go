@@ -45,6 +45,8 @@ func NotRevoked(code string) string {
 	switch code {
 	case oauth.CodeOtherServer:
 		why = "The service was not told: the revocation URL leads to another server than the tokens are from. They were not sent there"
+	case oauth.CodeClientServer:
+		why = "The service was not told: the client leads to another server than the client secret of the account was entered for. The tokens were not sent there"
 	case codeClientChanged:
 		why = "The service was not told: the tokens were forgotten when the client was changed"
 	}
@@ -102,7 +104,7 @@ func (v *Vault) revocation(ctx context.Context, tx *db.Tx, r sealedRow) Revocati
 		out.cfg, _, err = v.client(ctx, tx, r)
 	}
 	if clientElsewhere(err) {
-		out.problem = oauth.CodeOtherServer
+		out.problem = oauth.CodeClientServer
 		return out
 	}
 	if err != nil { // It is deleted all the same.

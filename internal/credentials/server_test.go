@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -353,7 +354,11 @@ func TestSecretOfAnAccountStaysAtItsServer(t *testing.T) {
 		shared(w, there, "revoke_url", there+"/revoke")
 		_, err := sent(t, w.set(w.Vault), "acme")
 		wantCode(t, err, fault.Unavailable, "CREDENTIAL_RENEWAL_FAILED")
-		if gone, got := w.revoke("acme"); got != (Revoked{RevokedFailed, oauth.CodeOtherServer}) {
+		// Another consent is of no help: it is refused as well.
+		if why := fault.PublicMessage(err); !strings.Contains(why, "("+oauth.CodeClientServer+")") || !strings.Contains(why, "Enter the client secret of the account again") || strings.Contains(why, "Connect") {
+			t.Errorf("the advice: %s", why)
+		}
+		if gone, got := w.revoke("acme"); got != (Revoked{RevokedFailed, oauth.CodeClientServer}) || !strings.Contains(NotRevoked(got.Code), "the client secret of the account was entered for") {
 			t.Errorf("revoked %s: %+v", gone.Of().Account, got)
 		}
 		if asked := w.endpoint.Asked("refresh_token") + w.endpoint.Asked("revoke"); asked > 0 {
@@ -415,6 +420,42 @@ func TestConsentStaysWithItsServer(t *testing.T) {
 			values := append([]string{"authorize_url", here + "/authorize", "token_url", here + "/token", "client_id", "switchgear"}, c.change...)
 			w.put(DefaultAccount, "oauth2_authorization_code", values...)
 			got, err := authorized(t.Context(), w.set(w.Vault))
+			if c.kept && (err != nil || got != "Bearer access-1") || !c.kept && fault.CodeOf(err) != "CREDENTIAL_NOT_CONNECTED" {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+}
+
+// What an account enters over the client that it shares is compared with that client.
+func TestConsentStaysWithTheServerOfTheSharedClient(t *testing.T) {
+	t.Parallel()
+	const here, kind = "https://as.example.com", "oauth2_authorization_code"
+	own := []string{"token_url", here + "/v2/token"}
+	for name, c := range map[string]struct {
+		before, change []string
+		kept           bool
+	}{
+		"the path of the token URL":      {nil, own, true},
+		"the path of the authorize URL":  {nil, []string{"authorize_url", here + "/v2/authorize"}, true},
+		"what the shared client has":     {nil, []string{"token_url", here + "/token", "client_id", "switchgear"}, true},
+		"back to the shared client":      {own, nil, true},
+		"scopes":                         {nil, []string{"scopes", "read"}, true},
+		"another host":                   {nil, []string{"token_url", "https://other.example.com/token", "client_secret", "own"}, false},
+		"another client":                 {nil, []string{"client_id", "acme", "client_secret", "own"}, false},
+		"back from another client of it": {[]string{"client_id", "acme", "client_secret", "own"}, []string{"client_secret", "own"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newTokenWorld(t, rotating)
+			w.put("acme", kind, c.before...)
+			w.tx(func(ctx context.Context, tx *db.Tx) error {
+				_, err := w.PutToken(ctx, tx, holderOf("acme"), oauth.Token{Access: "a", Refresh: "r", ExpiresIn: time.Minute})
+				return err
+			})
+			w.pass(2 * time.Minute)
+			w.put("acme", kind, c.change...)
+			got, err := sent(t, w.set(w.Vault), "acme")
 			if c.kept && (err != nil || got != "Bearer access-1") || !c.kept && fault.CodeOf(err) != "CREDENTIAL_NOT_CONNECTED" {
 				t.Errorf("%q, %v", got, err)
 			}

@@ -216,8 +216,12 @@ func (r *sealedRow) expiryOf(before sealedRow) {
 
 // replace writes values as the next version of a credential, and forgets a token that they make useless.
 func (v *Vault) replace(ctx context.Context, tx *db.Tx, t authtype.Type, was sealedRow, before map[string]string, next sealedRow, values map[string]string) (Credential, error) {
+	var shared map[string]string
+	if client, err := v.clientOf(ctx, tx, t, next.ConnectionID, next.Account); err == nil { // What does not open is not compared.
+		shared = client
+	}
 	stored, err := v.write(ctx, tx, next, values, false)
-	if err == nil && (outdated(t, was.AuthType, before, values) || next.origin != was.origin && !authtype.Interactive(t)) {
+	if err == nil && (outdated(t, was.AuthType, under(shared, before), under(shared, values)) || next.origin != was.origin && !authtype.Interactive(t)) {
 		stored.Token, err = nil, v.dropToken(ctx, tx, stored.ID)
 	}
 	if err == nil {

@@ -17,15 +17,16 @@ const (
 
 // The codes of failures that no server named.
 const (
-	CodeUnreachable  = "unreachable"       // nothing was sent
-	CodeNoAnswer     = "no_answer"         // it was sent; nobody knows what became of it
-	CodeServerError  = "server_error"      // 5xx or 429
-	CodeBadAnswer    = "unreadable_answer" // an answer that is not one of the protocol
-	CodeRefused      = "refused"           // 4xx without a registered code
-	CodeClientConfig = "client_not_usable" // the client cannot authenticate with what is stored
-	CodeIssuer       = "issuer_mismatch"   // the answer is of another server
-	CodeOtherServer  = "other_server"      // nothing was sent: the token is from another server than the client's
-	CodeInvalidGrant = "invalid_grant"     // RFC 6749 5.2: the code or refresh token is of no use any more
+	CodeUnreachable  = "unreachable"         // nothing was sent
+	CodeNoAnswer     = "no_answer"           // it was sent; nobody knows what became of it
+	CodeServerError  = "server_error"        // 5xx or 429
+	CodeBadAnswer    = "unreadable_answer"   // an answer that is not one of the protocol
+	CodeRefused      = "refused"             // 4xx without a registered code
+	CodeClientConfig = "client_not_usable"   // the client cannot authenticate with what is stored
+	CodeIssuer       = "issuer_mismatch"     // the answer is of another server
+	CodeOtherServer  = "other_server"        // nothing was sent: the token is from another server than the client's
+	CodeClientServer = "client_other_server" // nothing was sent: the secret was entered for another server than the client's
+	CodeInvalidGrant = "invalid_grant"       // RFC 6749 5.2: the code or refresh token is of no use any more
 	CodePending      = "authorization_pending"
 	CodeSlowDown     = "slow_down"
 	CodeExpired      = "expired_token"
@@ -75,6 +76,8 @@ func (e *Error) Advice() string {
 		return "The answer is that of another authorization server than the issuer names. Check the issuer, and start again."
 	case CodeOtherServer:
 		return "The client leads to another authorization server than the token is from, so the token was not sent there. Connect the account again, or take the client back."
+	case CodeClientServer:
+		return "The client leads to another authorization server than the client secret of the account was entered for, so nothing was sent there. Enter the client secret of the account again, or take the client back."
 	case CodeInvalidGrant:
 		return "The grant is not valid any more: it was used, revoked or has expired. Connect the account again."
 	case CodePending:
