@@ -176,6 +176,9 @@ func (s *Service) trial(ctx context.Context, slug, account, path string, revisio
 	if !strings.HasPrefix(t.path, "/") || len(t.path) > maxTestPath {
 		return trial{}, fault.Field("INVALID_PATH", "path", "Enter a path below the base URL that begins with a slash.")
 	}
+	if err := runtime.CheckPath(t.path); err != nil {
+		return trial{}, fault.Field("INVALID_PATH", "path", fault.PublicMessage(err))
+	}
 	var set *credentials.Set
 	err := s.db.InTx(ctx, func(tx *db.Tx) error {
 		loaded, o, err := s.vault.Trial(ctx, tx, e.ID, account, revision)

@@ -322,7 +322,7 @@ func TestRotationNeedsConfigure(t *testing.T) {
 	_, _, err := w.TestStaged(ctx, admin(), "door", "default", "", 0)
 	wantCode(t, err, fault.NotFound, "NO_ROTATION")
 	w.stage("door", "default", newPassword())
-	for _, path := range []string{"me", "https://other.example.com/", "/" + strings.Repeat("a", maxTestPath)} {
+	for _, path := range []string{"me", "https://other.example.com/", "/" + strings.Repeat("a", maxTestPath), "/../../x", "/%zz", "/x\r\nY: z", "/\x00", "/x?a b"} {
 		_, _, err := w.TestStaged(ctx, admin(), "door", "default", path, 0)
 		wantField(t, err, "INVALID_PATH", "path")
 	}

@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"switchgear/internal/fault"
@@ -265,6 +267,23 @@ func TestProbeRenewsARefusedToken(t *testing.T) {
 				t.Errorf("%s, %v", got.Outcome, got.Err)
 			}
 		})
+	}
+}
+
+// A path that is not below the base URL is refused here, so it says nothing about the upstream.
+func TestProbeSendsNothingAboveTheBaseURL(t *testing.T) {
+	t.Parallel()
+	sent := atomic.Int32{}
+	up := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { sent.Add(1) }))
+	t.Cleanup(up.Close)
+	g := newGateway(t, up.URL+"/v1", egress.TransportConfig{}, authorize(func(context.Context, *http.Request) error { return nil }))
+	for _, path := range []string{"/../x", "/%2e%2e/x", "/%zz", "/x\r\nY: z"} {
+		if got := runtime.Probe(t.Context(), g.target, http.MethodGet, path); got.Outcome != runtime.OutcomeRejectedLocal || got.Problem == "" {
+			t.Errorf("%q: %s, %q", path, got.Outcome, got.Problem)
+		}
+	}
+	if n := sent.Load(); n > 0 {
+		t.Errorf("%d requests", n)
 	}
 }
 

@@ -50,6 +50,14 @@ func JoinPath(base *url.URL, rawRest, rawQuery string) (*url.URL, error) {
 	return u, nil
 }
 
+// CheckPath reports why a path with its query, as a person enters it, cannot be put below a base URL: as an error
+// of [JoinPath]; nil when it can.
+func CheckPath(pathAndQuery string) error {
+	path, query, _ := strings.Cut(strings.TrimPrefix(pathAndQuery, "/"), "?")
+	_, err := JoinPath(&url.URL{Scheme: "https", Host: "any.example"}, path, query)
+	return err
+}
+
 func joinQuery(base, query string) string {
 	if base == "" || query == "" {
 		return base + query

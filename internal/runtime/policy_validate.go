@@ -176,6 +176,8 @@ func (v *validation) healthCheck(h HealthCheck) {
 	if h.Path != "" && (!strings.HasPrefix(h.Path, "/") || strings.HasPrefix(h.Path, "//") || len(h.Path) > 500 || strings.ContainsAny(h.Path, "#\\ {}") ||
 		strings.ContainsFunc(h.Path, unicode.IsControl)) {
 		v.fail("health_check.path", clip(h.Path), "It must be a path below the base URL that starts with one slash and has no placeholder, such as /v1/account.")
+	} else if err := CheckPath(h.Path); err != nil {
+		v.fail("health_check.path", clip(h.Path), fault.PublicMessage(err))
 	}
 }
 

@@ -93,9 +93,17 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 		}
 		return result
 	}
+	unsent := func(err error) ProbeResult {
+		result.Took, result.Err, result.Outcome = time.Since(started), err, OutcomeRejectedLocal
+		result.Problem = "the credential could not be used"
+		if _, ok := errors.AsType[*fault.Error](err); ok {
+			result.Problem = fault.PublicMessage(err)
+		}
+		return result
+	}
 	u, err := JoinPath(t.BaseURL, path, query)
 	if err != nil {
-		return finish(nil, err)
+		return unsent(err)
 	}
 	shown := *u
 	shown.RawQuery = ""
@@ -109,16 +117,8 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 	r.Header.Set("Accept", "application/json, */*;q=0.5")
 	r.Header.Set("User-Agent", "switchgear")
 	before := maps.Clone(r.Header)
-	unusable := func(err error) ProbeResult {
-		result.Took, result.Err, result.Outcome = time.Since(started), err, OutcomeRejectedLocal
-		result.Problem = "the credential could not be used"
-		if _, ok := errors.AsType[*fault.Error](err); ok {
-			result.Problem = fault.PublicMessage(err)
-		}
-		return result
-	}
 	if err := t.Authorize(ctx, r); err != nil {
-		return unusable(err)
+		return unsent(err)
 	}
 	resp, err := t.Transport.RoundTrip(r)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized && t.Refresh != nil {
@@ -129,13 +129,13 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 			_ = resp.Body.Close()
 			r.Header = maps.Clone(before)
 			if err := again(ctx, r); err != nil {
-				return unusable(err)
+				return unsent(err)
 			}
 			resp, err = t.Transport.RoundTrip(r)
 		case fault.CodeOf(renewErr) == "CREDENTIAL_NEEDS_REAUTH":
 			_ = resp.Body.Close()
 			result.Status = resp.StatusCode
-			return unusable(renewErr)
+			return unsent(renewErr)
 		}
 	}
 	if err != nil {
