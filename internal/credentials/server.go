@@ -149,7 +149,8 @@ func atTheirServers(t authtype.Type, servers []string, shared, own map[string]st
 }
 
 // bindClients binds the secrets that accounts had of their own before these had servers, to those of the client that
-// they are part of. It returns how many; one that does not open is left, and goes to none.
+// they are part of. Where the token of an account is from elsewhere, the client has moved since it was used, and they
+// stay with the servers of the token. It returns how many; one that does not open is left, and goes to none.
 func (v *Vault) bindClients(ctx context.Context, tx *db.Tx) (int, error) {
 	all, err := v.store.all(ctx, tx)
 	if err != nil {
@@ -170,6 +171,9 @@ func (v *Vault) bindClients(ctx context.Context, tx *db.Tx) (int, error) {
 			continue
 		}
 		r.servers = clientServers(under(shared, own))
+		if from := v.tokenFrom(r); slices.ContainsFunc(from, func(server string) bool { return !slices.Contains(r.servers, server) }) {
+			r.servers = from
+		}
 		if err := v.seal(&r, own); err != nil {
 			return bound, err
 		}
@@ -179,6 +183,18 @@ func (v *Vault) bindClients(ctx context.Context, tx *db.Tx) (int, error) {
 		bound++
 	}
 	return bound, nil
+}
+
+// tokenFrom are the servers that the token of an account is from; none when there is none, or it does not say.
+func (v *Vault) tokenFrom(r sealedRow) []string {
+	if r.token.sealed == "" {
+		return nil
+	}
+	secrets, err := v.openToken(r.held())
+	if err != nil {
+		return nil
+	}
+	return secrets.Servers
 }
 
 // bindTokens binds the tokens that were stored before they had a server, to that of their client. It returns how

@@ -365,10 +365,7 @@ func TestSecretOfAnAccountStaysAtItsServer(t *testing.T) {
 			t.Errorf("the server was asked %d times", asked)
 		}
 	})
-	t.Run("of an older release", func(t *testing.T) {
-		t.Parallel()
-		w := newTokenWorld(t, rotating)
-		w.put("acme", kind, own...)
+	withoutServers := func(w *tokenWorld) { // as an older release stored it
 		w.tx(func(ctx context.Context, tx *db.Tx) error {
 			r, err := w.store.current(ctx, tx, "con_1", "acme")
 			if err != nil {
@@ -379,6 +376,28 @@ func TestSecretOfAnAccountStaysAtItsServer(t *testing.T) {
 			}
 			return w.store.bind(ctx, tx, r)
 		})
+	}
+	t.Run("of an older release, moved since", func(t *testing.T) {
+		t.Parallel()
+		w := newTokenWorld(t, rotating)
+		w.put("acme", kind, own...)
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.PutToken(ctx, tx, holderOf("acme"), oauth.Token{Access: "a", Refresh: "r", ExpiresIn: time.Minute})
+			return err
+		})
+		withoutServers(w)
+		shared(w, there)
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.Bind(ctx, tx, func(Credential) (string, error) { return upstream, nil })
+			return err
+		})
+		refused(w, "acme", "client_secret")
+	})
+	t.Run("of an older release", func(t *testing.T) {
+		t.Parallel()
+		w := newTokenWorld(t, rotating)
+		w.put("acme", kind, own...)
+		withoutServers(w)
 		refused(w, "acme", "client_secret") // not before it is bound
 		for _, want := range []int{1, 0} {
 			w.tx(func(ctx context.Context, tx *db.Tx) error {
