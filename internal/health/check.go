@@ -25,13 +25,15 @@ type Check struct {
 	Status       int    // 0 when nothing came back
 	Outcome      runtime.Outcome
 	Took         time.Duration
-	// Expected is the one status that counts as good, 0 when answers are judged like those of calls.
+	// Expected is the one status that counts as good. 0: a 2xx, or what the policy's outcomes count as a success.
 	Expected int
 	// InARow is how many failed one after the other, this one included, and FailingSince the first of them.
 	InARow       int
 	FailingSince time.Time
 	// Redirect is where a redirect leads to that shows nothing, by host and path, or nowhere; empty for every other answer.
 	Redirect string
+	// Cut reports that the answer began and did not end, or not in time, so that no rule of the policy was asked.
+	Cut bool
 }
 
 // nowhere is the Redirect of one that does not say where to.
@@ -64,7 +66,10 @@ func (c *Check) Answer() string {
 	switch {
 	case c.Expected > 0 && c.Status != c.Expected:
 		text += fmt.Sprintf(", where %d is expected", c.Expected)
-	case c.Expected == 0 && c.Status/100 == 2 && !c.OK():
+	case c.Expected > 0 || c.Status >= http.StatusBadRequest:
+	case c.Cut:
+		text += ", but " + strings.ToLower(c.Outcome.Label())
+	case c.Status/100 == 2 && !c.OK():
 		text += ", which the policy counts as " + strings.ToLower(c.Outcome.Label())
 	}
 	switch c.Redirect {
@@ -293,7 +298,7 @@ func (s *Service) send(ctx context.Context, target runtime.Target, check runtime
 	result := s.deps.Probe(ctx, target, check.Method, check.Path)
 	c := Check{
 		ConnectionID: target.ConnectionID, At: s.deps.Now(), Method: check.Method, Path: withoutQuery(check.Path), Status: result.Status,
-		Outcome: result.Meaning(target.Policy), Took: result.Took, Expected: check.ExpectedStatus,
+		Outcome: result.Meaning(target.Policy), Took: result.Took, Expected: check.ExpectedStatus, Cut: result.Status > 0 && result.Err != nil,
 	}
 	if c.Status/100 == 3 && c.Status != c.Expected && !result.Accepted(target.Policy) {
 		c.Redirect = cmp.Or(result.Redirect, nowhere)

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -223,6 +224,9 @@ func TestCheckThatIsRedirected(t *testing.T) {
 	redirected := func(to string) runtime.ProbeResult {
 		return runtime.ProbeResult{Status: 302, Outcome: runtime.OutcomeSuccess, Redirect: to}
 	}
+	cut := func(status int, outcome runtime.Outcome, to string) runtime.ProbeResult {
+		return runtime.ProbeResult{Status: status, Outcome: outcome, Redirect: to, Err: io.ErrUnexpectedEOF}
+	}
 	rule := func(status int, means runtime.Outcome) []runtime.OutcomeRule {
 		return []runtime.OutcomeRule{{Status: status, Outcome: means}}
 	}
@@ -240,6 +244,11 @@ func TestCheckThatIsRedirected(t *testing.T) {
 		"where another is wanted":       {redirected("login.example.com/"), nil, 200, StateDegraded, "302 Found, where 200 is expected, a redirect to login.example.com/, which may be a page to sign in"},
 		"an answer that a rule refuses": {runtime.ProbeResult{Status: 200, Outcome: runtime.OutcomeSuccess}, rule(200, runtime.OutcomeUnavailable), 0, StateDegraded, "200 OK, which the policy counts as unavailable"},
 		"an answer":                     {runtime.ProbeResult{Status: 200, Outcome: runtime.OutcomeSuccess}, rule(302, runtime.OutcomeSuccess), 0, StateHealthy, "200 OK"},
+		"an answer that is late":        {cut(200, runtime.OutcomeTimeout, ""), nil, 0, StateDegraded, "200 OK, but timed out"},
+		"an answer that breaks off":     {cut(206, runtime.OutcomeReset, ""), rule(206, runtime.OutcomeSuccess), 0, StateDegraded, "206 Partial Content, but connection broken"},
+		"expected, and breaks off":      {cut(200, runtime.OutcomeReset, ""), nil, 200, StateHealthy, "200 OK"},
+		"a redirect that breaks off":    {cut(302, runtime.OutcomeReset, "login.example.com/"), nil, 0, StateDegraded, "302 Found, but connection broken, a redirect to login.example.com/, which may be a page to sign in"},
+		"a failure that breaks off":     {cut(503, runtime.OutcomeReset, ""), nil, 0, StateDegraded, "503 Service Unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

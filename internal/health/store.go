@@ -26,6 +26,7 @@ type storedCheck struct {
 	FailingSince time.Time       `json:"failing_since,omitzero"`
 	Expected     int             `json:"expected_status,omitempty"`
 	Redirect     string          `json:"redirect,omitempty"`
+	Cut          bool            `json:"cut,omitempty"`
 }
 
 // load returns what is known of each connection from before the start.
@@ -51,7 +52,7 @@ func (s store) load(ctx context.Context) (map[string]*mark, map[string]*Check, e
 		}
 		checks[id] = &Check{
 			ConnectionID: id, At: c.At, Method: c.Method, Path: c.Path, Status: c.Status, Outcome: c.Outcome, Took: c.Took, InARow: c.InARow, FailingSince: c.FailingSince,
-			Expected: c.Expected, Redirect: c.Redirect,
+			Expected: c.Expected, Redirect: c.Redirect, Cut: c.Cut,
 		}
 		return nil
 	}, `SELECT connection_id, state, since, last_check FROM health_states`)
@@ -96,7 +97,7 @@ func (s store) save(ctx context.Context, changes []Change, results []Check) erro
 }
 
 func saveCheck(ctx context.Context, tx *db.Tx, c *Check) error {
-	text, err := json.Marshal(storedCheck{c.At, c.Method, c.Path, c.Status, c.Outcome, c.Took, c.InARow, c.FailingSince, c.Expected, c.Redirect})
+	text, err := json.Marshal(storedCheck{c.At, c.Method, c.Path, c.Status, c.Outcome, c.Took, c.InARow, c.FailingSince, c.Expected, c.Redirect, c.Cut})
 	if err != nil {
 		return err
 	}

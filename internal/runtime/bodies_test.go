@@ -287,6 +287,17 @@ func TestProbeSendsNothingAboveTheBaseURL(t *testing.T) {
 	}
 }
 
+// A redirect whose body breaks off still says where it leads to.
+func TestProbeOfARedirectThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	upstream := rawUpstream(t, answer("HTTP/1.1 302 Found\r\nLocation: https://login.example.com/signin?token="+canary+"\r\nContent-Length: 100\r\n\r\nyou are"))
+	none := authorize(func(context.Context, *http.Request) error { return nil })
+	got := runtime.Probe(t.Context(), newGateway(t, upstream, egress.TransportConfig{}, none).target, http.MethodGet, "/")
+	if got.Status != http.StatusFound || got.Err == nil || got.Outcome != runtime.OutcomeReset || got.Redirect != "login.example.com/signin" {
+		t.Errorf("%+v", got)
+	}
+}
+
 // A probe without an answer says why in words that may be shown.
 func TestProbeSaysWhyThereIsNoAnswer(t *testing.T) {
 	t.Parallel()

@@ -155,7 +155,7 @@ type HealthCheck struct {
 	Path string `json:"path"`
 	// Timeout is how long it may take; that of calls bounds it too.
 	Timeout Duration `json:"timeout"`
-	// ExpectedStatus is the one status that counts as good. 0: answers are judged like those of calls.
+	// ExpectedStatus is the one status that counts as good. 0: a 2xx, or what Outcomes count as a success.
 	ExpectedStatus int `json:"expected_status"`
 }
 

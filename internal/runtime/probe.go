@@ -25,7 +25,7 @@ type ProbeResult struct {
 	Outcome     Outcome
 	Took        time.Duration
 	Body        string // the beginning, when it is text
-	Err         error  // why there was no answer
+	Err         error  // why there was no answer, or not the whole of it: then there is a Status
 	Problem     string // Err in words that may be shown; empty when there was an answer
 	// Redirect is the host and path that a redirect leads to, without what may be secret; empty when it does not say.
 	Redirect string
@@ -143,19 +143,19 @@ func Probe(ctx context.Context, t Target, method, pathAndQuery string) ProbeResu
 	}
 	defer func() { _ = resp.Body.Close() }()
 	result.Status = resp.StatusCode
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProbeBody))
-	if err != nil {
-		return finish(nil, err)
-	}
 	// A system may repeat what it got, and nobody is to read the credential here.
 	hide := func(text string) string {
 		return bodies.Hide(text, true, addedValues(before, r.Header, query, r.URL.RawQuery))
 	}
-	if utf8.Valid(body) {
-		result.Body = hide(string(body))
-	}
 	if resp.StatusCode/100 == 3 {
 		result.Redirect = shorten(hide(destination(resp)))
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProbeBody))
+	if err != nil {
+		return finish(nil, err)
+	}
+	if utf8.Valid(body) {
+		result.Body = hide(string(body))
 	}
 	return finish(resp, nil)
 }

@@ -111,7 +111,7 @@ func (h HealthForm) fields(problems Errors) templ.Component {
 		}
 		templ_7745c5c3_Err = h.field("expected_status", ui.Field{
 			Label: "Expected status", Type: ui.FieldNumber, Value: h.ExpectedStatus, Min: "200", Max: "599", Optional: true,
-			Hint: "The one status that counts as good, such as 204. Left empty, answers are judged like those of calls.",
+			Hint: "The one status that counts as good, such as 204. Left empty: a 2xx, or what the policy's outcomes count as a success.",
 		}, problems).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
