@@ -129,7 +129,7 @@ func (j *Judge) write(ctx context.Context) {
 				j.deps.Log.recent.proven.put(id, version)
 			}
 			j.deps.Logger.LogAttrs(ctx, slog.LevelWarn, "versions that work are not marked yet",
-				slog.String("connection_id", ids[0]), slog.Int("connections", len(ids)), slog.Any("error", err))
+				slog.Int("connections", len(ids)), slog.Any("error", err))
 		}
 	}
 }

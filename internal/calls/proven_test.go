@@ -1,10 +1,13 @@
 package calls
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -140,5 +143,22 @@ func TestJudgeWritesTogether(t *testing.T) {
 	j.write(t.Context())
 	if len(m.made) != 2*provenAtOnce+1 || m.batches != 3 {
 		t.Errorf("%d marks in %d batches", len(m.made), m.batches)
+	}
+}
+
+// Any of those that were to be written together may be why it failed, so none is named.
+func TestJudgeBlamesNoConnection(t *testing.T) {
+	t.Parallel()
+	l := open(t, dbtest.New(t), Config{})
+	var logged bytes.Buffer
+	j, err := NewJudge(JudgeDeps{Log: l, Marks: &marks{broken: 1}, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.recent.proven.put("con_1", 1)
+	l.recent.proven.put("con_2", 1)
+	j.write(t.Context())
+	if got := logged.String(); strings.Contains(got, "con_") || !strings.Contains(got, "connections=2") {
+		t.Error(got)
 	}
 }

@@ -398,6 +398,11 @@ func (s *Service) Delete(ctx context.Context, a access.Actor, slug, confirmSlug,
 // MarkKnownGood notes which versions of connections, by their ids, were seen to work: all or none of them. It is for
 // whoever judges traffic; a mark only moves forward.
 func (s *Service) MarkKnownGood(ctx context.Context, versions map[string]int) error {
+	return s.markKnownGood(ctx, versions, s.store.markGood)
+}
+
+// markKnownGood is MarkKnownGood by way of a function that marks one version and says whether that is news.
+func (s *Service) markKnownGood(ctx context.Context, versions map[string]int, mark func(context.Context, *db.Tx, string, int) (bool, error)) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
@@ -405,7 +410,7 @@ func (s *Service) MarkKnownGood(ctx context.Context, versions map[string]int) er
 	moved := make(map[string]int, len(versions))
 	err := s.db.InTx(ctx, func(tx *db.Tx) error {
 		for id, version := range versions {
-			forward, err := s.store.markGood(ctx, tx, id, version)
+			forward, err := mark(ctx, tx, id, version)
 			if err != nil {
 				return err
 			}
@@ -416,6 +421,7 @@ func (s *Service) MarkKnownGood(ctx context.Context, versions map[string]int) er
 		return nil
 	})
 	if err != nil {
+		s.doubt(ctx, err)
 		return fmt.Errorf("connections: mark what works: %w", err)
 	}
 	if len(moved) > 0 {

@@ -185,11 +185,8 @@ func (s *Service) change(ctx context.Context, a access.Actor, p access.Permissio
 		next, err = s.load(ctx, tx, done)
 		return err
 	})
-	if fault.CodeOf(err) == "COMMIT_UNKNOWN" {
-		s.stale.Store(true)
-		s.mend(ctx)
-	}
 	if err != nil {
+		s.doubt(ctx, err)
 		return nil, err
 	}
 	if done.slug != "" {

@@ -295,6 +295,14 @@ func (s *Service) Refresh(ctx context.Context) error {
 	return s.reload(ctx)
 }
 
+// doubt follows what the database holds where err leaves open whether a commit succeeded. The caller holds the lock.
+func (s *Service) doubt(ctx context.Context, err error) {
+	if fault.CodeOf(err) == "COMMIT_UNKNOWN" {
+		s.stale.Store(true)
+		s.mend(ctx)
+	}
+}
+
 // mend tries once to reload at the end of a change, even if the request behind it is gone. Serve tries
 // again.
 func (s *Service) mend(ctx context.Context) {

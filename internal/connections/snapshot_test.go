@@ -387,6 +387,25 @@ func TestUnknownCommit(t *testing.T) {
 	}
 }
 
+// The same holds for marks of what works: when they are made again, they are no news to the database any more.
+func TestUnknownCommitOfMarks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.create("stripe")
+	other, err := New(t.Context(), w.deps)
+	must(t, err)
+	versions := map[string]int{c.ID: 1}
+	must(t, other.MarkKnownGood(t.Context(), versions))
+	err = w.markKnownGood(t.Context(), versions, func(context.Context, *db.Tx, string, int) (bool, error) {
+		return false, fault.New(fault.Unavailable, "COMMIT_UNKNOWN", "Perhaps.")
+	})
+	wantCode(t, err, fault.Unavailable, "COMMIT_UNKNOWN")
+	must(t, w.MarkKnownGood(t.Context(), versions))
+	if seen, _ := w.Peek("stripe"); seen.LastKnownGood != 1 || w.stale.Load() {
+		t.Errorf("%d is good", seen.LastKnownGood)
+	}
+}
+
 // Waiting for another change ends with the request, and so does a change whose transaction failed.
 func TestChangesDoNotHang(t *testing.T) {
 	t.Parallel()
