@@ -119,7 +119,13 @@ func (r *recent) line(connectionID string, create bool) *line {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l = r.lines[connectionID]; l == nil {
+	return r.made(connectionID)
+}
+
+// made is line for who holds the lock.
+func (r *recent) made(connectionID string) *line {
+	l := r.lines[connectionID]
+	if l == nil {
 		l = &line{}
 		r.lines[connectionID] = l
 	}
@@ -128,11 +134,41 @@ func (r *recent) line(connectionID string, create bool) *line {
 
 func (r *recent) add(rec runtime.Record) {
 	r.total.add(rec)
-	l := r.line(rec.ConnectionID, true)
-	if version, proven := l.add(rec); proven {
+	l, version, proven := r.count(rec)
+	if proven {
 		r.proven.put(rec.ConnectionID, version)
 	}
 	r.touched.put(rec.ConnectionID, l)
+}
+
+// count adds a call to the line of its connection, which cannot be dropped meanwhile.
+func (r *recent) count(rec runtime.Record) (l *line, version int, proven bool) {
+	r.mu.RLock()
+	if l = r.lines[rec.ConnectionID]; l != nil {
+		defer r.mu.RUnlock()
+		version, proven = l.add(rec)
+		return l, version, proven
+	}
+	r.mu.RUnlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l = r.made(rec.ConnectionID)
+	version, proven = l.add(rec)
+	return l, version, proven
+}
+
+// drop forgets connections that were not called within Window.
+func (r *recent) drop(now int64, connectionIDs []string) {
+	if len(connectionIDs) == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range connectionIDs {
+		if l := r.lines[id]; l != nil && l.idle(now) {
+			delete(r.lines, id)
+		}
+	}
 }
 
 // touched lists lines, each once until it is taken: of a thousand calls of one connection only the first
@@ -264,17 +300,24 @@ func (l *Log) Called(connectionID string) bool {
 }
 
 // Total is the traffic within Window of the connections that exist, all together, without moments. exists tells by an
-// id; what others did before they were deleted, and calls of no connection, do not count.
+// id; what others did before they were deleted, and calls of no connection, do not count. Others that were not called
+// within Window are forgotten.
 func (l *Log) Total(exists func(connectionID string) bool) Traffic {
 	now := l.deps.Now().Unix() / 60
 	var others []*line
+	var idle []string
 	l.recent.mu.RLock()
 	for id, line := range l.recent.lines {
-		if !exists(id) {
+		switch {
+		case exists(id):
+		case line.idle(now):
+			idle = append(idle, id)
+		default:
 			others = append(others, line)
 		}
 	}
 	l.recent.mu.RUnlock()
+	l.recent.drop(now, idle)
 	total := l.recent.total.figures(now)
 	for _, line := range others {
 		total.subtract(line.figures(now))
@@ -359,6 +402,18 @@ func (l *line) called(now int64) bool {
 		}
 	}
 	return false
+}
+
+// idle reports whether there was no call within Window, nor after it.
+func (l *line) idle(now int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.buckets {
+		if l.buckets[i].minute > now-minutes {
+			return false
+		}
+	}
+	return true
 }
 
 func (l *line) weight(now int64) (w Weight) {

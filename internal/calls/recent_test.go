@@ -2,6 +2,7 @@ package calls
 
 import (
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -91,6 +92,47 @@ func TestTrafficOfOneAndAll(t *testing.T) {
 	if got := l.Recent("con_2"); got.LastFailure.IsZero() || got.LastSuccess.IsZero() || got.P50 == 0 {
 		t.Errorf("con_2: %+v", got)
 	}
+}
+
+// What is kept of a connection that is gone goes with its last minute, and not before: its calls are taken out of the
+// total until then. Calls that end meanwhile are not lost, whoever makes and drops what is kept of them.
+func TestTotalDropsConnectionsThatAreGone(t *testing.T) {
+	t.Parallel()
+	l := open(t, dbtest.New(t), Config{})
+	now := noon()
+	l.deps.Now = func() time.Time { return now }
+	for _, id := range []string{"con_1", "con_gone"} {
+		l.Record(record(0, func(r *runtime.Record) { r.ConnectionID = id }))
+	}
+	exists := func(id string) bool { return id == "con_1" }
+	look := func(calls, kept int) {
+		t.Helper()
+		if got := l.Total(exists); got.Calls != calls || len(l.recent.lines) != kept {
+			t.Errorf("%s: %d calls, %d connections are kept", now, got.Calls, len(l.recent.lines))
+		}
+	}
+	look(1, 2)
+	now = now.Add(Window - time.Minute)
+	look(1, 2)
+	now = now.Add(2 * time.Minute)
+	look(0, 1)
+	if l.Recent("con_1").LastCall.IsZero() {
+		t.Error("a connection that was not called lately is forgotten")
+	}
+	late := func(id string) {
+		l.Record(record(0, func(r *runtime.Record) { r.ConnectionID, r.StartedAt = id, now }))
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for n := range 50 {
+				late("con_" + strconv.Itoa(n))
+				l.Total(exists)
+			}
+		})
+	}
+	all.Wait()
+	look(4, 50)
 }
 
 // What we refuse says nothing about the upstream: it is counted apart, and no moment is remembered of it.
