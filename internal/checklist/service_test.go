@@ -294,6 +294,23 @@ func TestWorker(t *testing.T) {
 	}
 }
 
+// A page may judge a connection that it found before the deletion, after the pass that saw the deletion.
+func TestWhatWasJudgedTooLateIsForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pass(0)
+	found, err := w.Find(t.Context(), access.System(), "stripe")
+	must(t, err)
+	w.facts.Connection.ID = ""
+	w.pass(0)
+	_, err = w.judge(t.Context(), found, nil)
+	must(t, err)
+	w.pass(0)
+	if _, _, ok := w.Badge(found.ID); ok {
+		t.Error("a connection that is gone is remembered")
+	}
+}
+
 func TestServe(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

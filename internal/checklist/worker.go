@@ -84,6 +84,7 @@ func (s *Service) pass(ctx context.Context, all bool) error {
 	s.seen = standings
 	if all {
 		look = standings
+		s.forgetOthers(standings)
 	}
 	var fresh []Evidence
 	var failed []error
@@ -185,6 +186,22 @@ func (s *Service) forget(gone []string) {
 	defer s.mu.Unlock()
 	for _, id := range gone {
 		delete(s.summaries, id)
+	}
+}
+
+// forgetOthers drops the summaries of all but some connections: a page may have judged one that it found before the
+// deletion after a pass forgot it.
+func (s *Service) forgetOthers(standings []*connections.Standing) {
+	exists := make(map[string]bool, len(standings))
+	for _, standing := range standings {
+		exists[standing.ID] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.summaries {
+		if !exists[id] {
+			delete(s.summaries, id)
+		}
 	}
 }
 
