@@ -76,8 +76,8 @@ func (s *Service) List(ctx context.Context, a access.Actor, q Query) (Page, erro
 	return Page{all, total}, nil
 }
 
-// FiringFor returns the alerts that fire for connections, by their slugs, the most urgent first and at most 200. It
-// needs system:read.
+// FiringFor returns the alerts that fire for connections, by their slugs, the most urgent first and at most 200 of each.
+// It needs system:read.
 func (s *Service) FiringFor(ctx context.Context, a access.Actor, slugs ...string) ([]Alert, error) {
 	if err := a.Require(access.PermissionSystemRead); err != nil {
 		return nil, err

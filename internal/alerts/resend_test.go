@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -96,6 +97,28 @@ func TestSwitchRule(t *testing.T) {
 	}
 	wantCode(t, w.SwitchRule(t.Context(), w.person(access.RoleOperator), id, false, "noisy"), "FORBIDDEN")
 	wantCode(t, w.SwitchRule(t.Context(), admin, "arl_none", false, "noisy"), "RULE_NOT_FOUND")
+}
+
+// However much one connection has to tell, what fires for another is among it.
+func TestFiringForEachConnection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	put := func(tx *db.Tx, id, slug string, severity Severity) error {
+		return w.store.putAlert(t.Context(), tx, &Alert{ID: id, Fingerprint: id, RuleID: "arl_1", Severity: severity, Connection: slug, State: StateFiring, OpenedAt: w.now(), ChangedAt: w.now()})
+	}
+	must(t, w.db.InTx(t.Context(), func(tx *db.Tx) error {
+		for n := range maxLimit + 1 {
+			if err := put(tx, fmt.Sprintf("alr_%03d", n), "stripe", SeverityCritical); err != nil {
+				return err
+			}
+		}
+		return put(tx, "alr_other", "github", SeverityInfo)
+	}))
+	firing, err := w.FiringFor(t.Context(), access.System(), "github", "stripe")
+	must(t, err)
+	if n := len(firing); n != maxLimit+1 || firing[0].ID != "alr_000" || firing[n-1].Connection != "github" {
+		t.Errorf("%d fire", n)
+	}
 }
 
 func TestListNarrowsAndOrders(t *testing.T) {

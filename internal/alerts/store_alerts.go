@@ -101,7 +101,11 @@ func (s store) firing(ctx context.Context, slugs []string) ([]Alert, error) {
 	for i, slug := range slugs {
 		places[i], args[i] = fmt.Sprintf("$%d", i+1), slug
 	}
-	return s.alerts(ctx, s.db, fmt.Sprintf("WHERE state = 'firing' AND connection IN (%s) %s LIMIT %d", strings.Join(places, ", "), byUrgency, maxLimit), args...)
+	return s.alerts(ctx, s.db, fmt.Sprintf(`WHERE id IN (
+		SELECT id FROM (
+			SELECT id, ROW_NUMBER() OVER (PARTITION BY connection %s) AS place FROM alerts WHERE state = 'firing' AND connection IN (%s)
+		) AS firing WHERE place <= %d
+	) %s`, byUrgency, strings.Join(places, ", "), maxLimit, byUrgency), args...)
 }
 
 // list returns a page of alerts, and how many there are in all.
