@@ -129,6 +129,35 @@ func (i inspector) chooseTypes() {
 	if got := eval[string](i.tab, `document.querySelector("#f-name").value`); got != "Orders" {
 		i.fatal("the form forgot the name: %q", got)
 	}
+	// An answer that is not shown leaves nothing behind: what is cleared after it stays so.
+	eval[chromedp.Void](i.tab, `(() => {
+	const target = document.querySelector("#auth-part");
+	const xhr = {getResponseHeader: () => null};
+	const requestConfig = {elt: target, path: "", formData: new FormData(target.closest("form"))};
+	target.dispatchEvent(new CustomEvent("htmx:beforeSwap", {bubbles: true, detail: {shouldSwap: false, target, xhr, requestConfig}}));
+	document.querySelector('[name="auth.client_secret"]').value = "";
+})()`)
+	choose("oauth2_client_credentials", "token_url")
+	i.wait("the fields of the other grant to go", `!document.querySelector('[name="auth.authorize_url"]')`)
+	if got := eval[string](i.tab, `document.querySelector('[name="auth.client_secret"]').value`); got != "" {
+		i.fatal("a cleared secret is there again: %q", got)
+	}
+	// What is typed, or cleared, while the fields are under way stays as it is.
+	eval[chromedp.Void](i.tab, `(() => {
+	const type = document.querySelector("#f-auth_type");
+	document.querySelector('[name="auth.scopes"]').value = "read";
+	type.value = "oauth2_authorization_code";
+	type.dispatchEvent(new Event("change", {bubbles: true}));
+	document.querySelector('[name="auth.client_id"]').value = "typed";
+	document.querySelector('[name="auth.client_secret"]').value = "secret";
+	document.querySelector('[name="auth.scopes"]').value = "";
+})()`)
+	i.wait("the fields of the other grant", `document.querySelector('[name="auth.authorize_url"]')`)
+	for field, want := range map[string]string{"client_id": "typed", "client_secret": "secret", "scopes": ""} {
+		if got := eval[string](i.tab, `document.querySelector(`+quote(`[name="auth.`+field+`"]`)+`).value`); got != want {
+			i.fatal("%s is %q, want %q", field, got, want)
+		}
+	}
 	choose("bearer", "token")
 	i.wait("the other fields to go", `!document.querySelector('[name="auth.client_id"]')`)
 }

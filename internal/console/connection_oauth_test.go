@@ -229,4 +229,13 @@ func TestAnotherAuthType(t *testing.T) {
 	if page := ask("/connections/acme/edit", true, "name", "Acme", "auth_type", "oauth2_authorization_code"); !strings.Contains(page, "leave empty to keep") {
 		t.Error("back at its own type, the secret is not said to be stored")
 	}
+	// What is said above the fields is about them, too.
+	for kind, shares := range map[string]bool{"oauth2_authorization_code": true, "bearer": false} {
+		for _, fragment := range []bool{true, false} {
+			page := ask("/connections/acme/accounts", fragment, "account", "other", "auth_type", kind)
+			if said := strings.Contains(page, "The OAuth client of the account default is used."); said != shares {
+				t.Errorf("an account with %s (part %v) is said to share the client: %v", kind, fragment, said)
+			}
+		}
+	}
 }

@@ -391,6 +391,7 @@
   const figures = new Map();
   const rowsBefore = new Map();
   const kept = new Map();
+  const typed = ":is(input:not([type=checkbox],[type=radio],[type=hidden]),textarea)[name]";
   const rows = (region) => all("tbody tr[id]", region);
   document.addEventListener("htmx:beforeRequest", (event) => {
     const region = event.detail.elt;
@@ -418,14 +419,22 @@
       return;
     }
     for (const f of all("[data-figure]")) figures.set(f.id, f.textContent);
-    // What is secret never comes back from the server; what was entered stays here.
-    if (region.matches("[data-keeps]")) for (const c of all("input[name],textarea[name]", region)) if (c.value) kept.set(c.name, c.value);
+    // What is secret never comes back from the server, nor what was typed since it was asked: that stays here.
+    if (event.detail.shouldSwap && region.matches("[data-keeps]")) {
+      for (const c of all(typed, region)) {
+        const since = asked.formData.has(c.name) && asked.formData.get(c.name) !== c.value;
+        if (since || c.value) kept.set(c.name, { value: c.value, since });
+      }
+    }
     // A filter shows other rows, and not new ones.
     if (byItself) rowsBefore.set(region.id, new Set(rows(region).map((r) => r.id)));
   });
   // At once: nobody gets to see, or to send, the form without what was entered.
   document.addEventListener("htmx:afterSwap", () => {
-    for (const c of all("[data-keeps] :is(input,textarea)")) if (!c.value && kept.has(c.name)) c.value = kept.get(c.name);
+    for (const c of all("[data-keeps] " + typed)) {
+      const before = kept.get(c.name);
+      if (before && (before.since || !c.value)) c.value = before.value;
+    }
     kept.clear();
   });
   document.addEventListener("htmx:afterSettle", () => {

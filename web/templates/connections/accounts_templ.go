@@ -136,7 +136,7 @@ func Accounts(v AccountsView) templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = ui.Card{ID: "account", Title: v.Form.title(), Sub: v.Form.help()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Card{ID: "account", Title: v.Form.title()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -356,11 +356,21 @@ func (v AccountsView) authPart(told string) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
+				if help := v.Form.help(); help != "" {
+					templ_7745c5c3_Err = ui.Muted(help).Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, " ")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
 				templ_7745c5c3_Err = fieldsOf(v.Form.Auth, v.Form.problems()).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, " ")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, " ")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
