@@ -407,6 +407,9 @@ func resolution(a *Alert, rule Rule, exists bool, facts *Facts, board *health.Bo
 	case !rule.Scope.covers(c):
 		return "The rule does not cover the connection any more."
 	}
+	if rule.Kind == (tokenExpiresSoon{}).Info().ID { // How the calls go has nothing to do with it.
+		return "Nothing ends that soon any more: the credential was renewed, replaced or taken away, or it ends later."
+	}
 	if it, ok := board.Of(a.ConnectionID); ok {
 		return "The condition does not hold any more. " + it.Status.Why
 	}

@@ -82,6 +82,10 @@ func TestExpiryIsSeenOnce(t *testing.T) {
 	w.ending(map[string]time.Time{"default": w.now().Add(90 * day)})
 	w.lookOnce()
 	w.want("told of the end", w.news(), "firing 24h", "resolved 24h")
+	// How the calls go has nothing to do with it.
+	if why := w.messages()[1].Why; !strings.Contains(why, "ends later") || strings.Contains(why, "calls") {
+		t.Errorf("it ended since %q", why)
+	}
 }
 
 // Each step tells as time passes, across a restart too, and the end once.

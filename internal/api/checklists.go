@@ -26,9 +26,9 @@ type ChecklistSummary struct {
 	Version     int    `json:"version"`
 	Done        int    `json:"done" doc:"Items that pass or are exempt. Unknown is never a pass."`
 	Total       int    `json:"total"`
-	Configured  int    `json:"configured" doc:"Items that got to this stage or beyond."`
-	Proven      int    `json:"proven"`
-	Observed    int    `json:"observed"`
+	Configured  int    `json:"configured" doc:"Items whose stage configured passes."`
+	Proven      int    `json:"proven" doc:"Items whose stage proven passes."`
+	Observed    int    `json:"observed" doc:"Items whose stage observed passes, proven or not."`
 	// JudgedAt is left out before the connection was judged.
 	JudgedAt time.Time         `json:"judged_at,omitzero"`
 	Items    map[string]string `json:"items" example:"{\"retry\":\"unknown\"}" doc:"The verdict of each item: pass, fail, stale, unknown or exempt."`
@@ -93,7 +93,7 @@ type ChecklistStatement struct {
 func checklistOf(s checklist.Summary) ChecklistSummary {
 	out := ChecklistSummary{
 		Connection: s.Slug, Name: s.Name, Environment: s.Environment, Version: s.Version, Done: s.Done, Total: checklist.Total(), JudgedAt: s.At,
-		Configured: s.Reached(checklist.StageConfigured), Proven: s.Reached(checklist.StageProven), Observed: s.Reached(checklist.StageObserved),
+		Configured: s.Passing(checklist.StageConfigured), Proven: s.Passing(checklist.StageProven), Observed: s.Passing(checklist.StageObserved),
 		Items: map[string]string{},
 	}
 	for i, item := range checklist.All() {

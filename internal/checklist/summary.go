@@ -14,7 +14,8 @@ import (
 // Cell is one item of a summary.
 type Cell struct {
 	Verdict Verdict
-	Stage   Stage
+	// Configured, Proven and Observed report whether the stage passes by itself, as it is shown with the item.
+	Configured, Proven, Observed bool
 }
 
 // Summary is how ready a connection is, as it was last judged.
@@ -45,11 +46,10 @@ func (s Summary) Count(of ...Verdict) (n int) {
 	return n
 }
 
-// Reached is how many items got to a stage or beyond it.
-func (s Summary) Reached(stage Stage) (n int) {
-	order := []Stage{StageNone, StageConfigured, StageProven, StageObserved}
+// Passing is how many items pass a stage, whatever is missing before it.
+func (s Summary) Passing(stage Stage) (n int) {
 	for _, c := range s.Items {
-		if slices.Index(order, c.Stage) >= slices.Index(order, stage) {
+		if stage == StageConfigured && c.Configured || stage == StageProven && c.Proven || stage == StageObserved && c.Observed {
 			n++
 		}
 	}
@@ -62,7 +62,7 @@ func summarize(c connections.Connection, problem error, items []Result, now time
 		Items: make([]Cell, len(items)),
 	}
 	for i, r := range items {
-		out.Items[i] = Cell{r.Verdict, r.Stage}
+		out.Items[i] = Cell{r.Verdict, r.Configured.Verdict == VerdictPass, r.Proven.Verdict == VerdictPass, r.Observed.Verdict == VerdictPass}
 		if r.Verdict.Done() {
 			out.Done++
 		}

@@ -157,7 +157,7 @@ func (p checklistPages) show(w http.ResponseWriter, r *http.Request) error {
 	view := connectionsview.ChecklistView{
 		Page: connectionPages(p).frame(r, head.Name, checklist.Topic, "connections"), Now: p.Now(), Head: head, Done: list.Summary.Done,
 		Required:   c.RequiresChecklist(),
-		Configured: list.Summary.Reached(checklist.StageConfigured), Proven: list.Summary.Reached(checklist.StageProven), Observed: list.Summary.Reached(checklist.StageObserved),
+		Configured: list.Summary.Passing(checklist.StageConfigured), Proven: list.Summary.Passing(checklist.StageProven), Observed: list.Summary.Passing(checklist.StageObserved),
 	}
 	// What is missing comes first, the most urgent before the rest.
 	items := slices.Clone(list.Items)

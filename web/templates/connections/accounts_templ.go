@@ -581,6 +581,8 @@ func (c Credential) token(now time.Time) templ.Component {
 		return ui.Muted("with the first call")
 	case t.ExpiresAt.IsZero():
 		return ui.Muted("no known expiry")
+	case c.State == "needs_reauth":
+		return ui.Lines(ui.RelTime(t.ExpiresAt, now), ui.Muted("not renewed before it is connected again"))
 	case t.Renewable:
 		return ui.Lines(ui.RelTime(t.ExpiresAt, now), ui.Muted("renewed by itself"))
 	}

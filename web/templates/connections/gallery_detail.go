@@ -135,7 +135,7 @@ func accountStates() []ui.State {
 		token          Token
 	}{
 		{"default", "active", Token{Connected: true, Renewable: true, ExpiresAt: now().Add(50 * time.Minute)}},
-		{"acme", "needs_reauth", Token{Connected: true, ExpiresAt: now().Add(-time.Hour)}},
+		{"acme", "needs_reauth", Token{Connected: true, Renewable: true, ExpiresAt: now().Add(-time.Hour)}},
 		{"globex", "active", Token{}},
 		{"initech", "active", Token{Connected: true, ExpiresAt: now().Add(20 * time.Hour)}},
 		{"umbrella", "active", Token{Connected: true, Renewable: true, Problem: "The server does not accept the client. Check client ID and client secret."}},
