@@ -39,7 +39,7 @@ func (r Role) Description() string {
 	case RoleAdmin:
 		return "Everything except touching owners, the encryption keys, and having secrets shown."
 	case RoleOperator:
-		return "Trip, reset, replay and roll back. Sees API keys, not users."
+		return "Trip and reset breakers, pause, roll back and mute alerts. Sees API keys, not users."
 	case RoleViewer:
 		return "Looks at integrations. Changes nothing."
 	case RoleAuditor:

@@ -141,9 +141,11 @@
   function relative(then) {
     const seconds = (Date.now() - then) / 1000;
     const d = Math.abs(seconds);
+    const whole = seconds < 0 ? Math.round : Math.floor; // what has passed is whole, what is ahead the nearest
     if (d < 10) return "just now";
-    if (d >= 60 * 86400) return new Date(then).toISOString().slice(0, 10);
-    const text = d < 60 ? Math.floor(d) + " s" : d < 3600 ? Math.floor(d / 60) + " min" : d < 48 * 3600 ? Math.floor(d / 3600) + " h" : Math.floor(d / 86400) + " d";
+    if (whole(d / 86400) >= 60) return new Date(then).toISOString().slice(0, 10);
+    const text =
+      d < 60 ? Math.floor(d) + " s" : whole(d / 60) < 60 ? whole(d / 60) + " min" : whole(d / 3600) < 48 ? whole(d / 3600) + " h" : whole(d / 86400) + " d";
     return seconds < 0 ? "in " + text : text + " ago";
   }
   // So do countdowns; where motion is not wanted, every ten seconds.
@@ -154,7 +156,7 @@
     if (s < 60) return s + " s";
     if (s < 3600) return Math.floor(s / 60) + " min " + (s % 60) + " s";
     if (s < 48 * 3600) return Math.floor(s / 3600) + " h " + Math.floor((s % 3600) / 60) + " min";
-    return Math.floor(s / 86400) + " d";
+    return Math.round(s / 86400) + " d";
   }
   // And how long something has been so.
   function age(then) {

@@ -77,7 +77,7 @@ func galleryRoles() []Option {
 	return []Option{
 		{Value: "owner", Label: "owner", Hint: "Everything, including other owners."},
 		{Value: "admin", Label: "admin", Hint: "Everything except touching owners."},
-		{Value: "operator", Label: "operator", Hint: "Trip, reset, replay and roll back. Sees API keys, not users."},
+		{Value: "operator", Label: "operator", Hint: "Trip and reset breakers, pause, roll back and mute alerts. Sees API keys, not users."},
 		{Value: "viewer", Label: "viewer", Hint: "Looks at integrations. Changes nothing."},
 		{Value: "auditor", Label: "auditor", Hint: "Reads users, API keys and the audit log. Changes nothing."},
 	}

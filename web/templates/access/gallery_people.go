@@ -61,7 +61,7 @@ func usersStates() []ui.State {
 
 func userStates() []ui.State {
 	active := UserView{
-		Page: galleryPage("grace@example.com", "users", "users", "sessions"), Now: galleryNow(), User: grace(), RoleText: "Trip, reset, replay and roll back. Sees API keys, not users.",
+		Page: galleryPage("grace@example.com", "users", "users", "sessions"), Now: galleryNow(), User: grace(), RoleText: "Trip and reset breakers, pause, roll back and mute alerts. Sees API keys, not users.",
 		PasswordChangedAt: ago(21 * day), UpdatedAt: ago(2 * day), Roles: galleryRoles(), Sessions: gallerySessions()[1:3], CanChange: true,
 	}
 	disabled := active

@@ -709,7 +709,7 @@ func (v FormView) policy() templ.Component {
 		templ_7745c5c3_Err = ui.Field{
 			Name: "policy", Label: "More", Type: ui.FieldTextarea, Value: v.Policy, Mono: true, Rows: 8, Optional: true, Autocomplete: "off",
 			Placeholder: `{"rate_limits": [{"requests": 90, "per": "1s"}]}`,
-			Hint:        "JSON: retry, rate_limits, breaker, bulkhead, cache, hedge, fallback, outcomes and operations; docs/gateway.md lists every field. The fields above win over the same ones here.", Error: v.problems()["policy"],
+			Hint:        "JSON: retry, rate_limits, breaker, bulkhead, cache, hedge, fallback, outcomes and operations; About leads to the reference of the machine API, which lists every field. The fields above win over the same ones here.", Error: v.problems()["policy"],
 		}.Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

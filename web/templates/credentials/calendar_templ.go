@@ -10,6 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"net/url"
+	"time"
 
 	"switchgear/web/templates/ui"
 )
@@ -65,7 +66,7 @@ func Calendar(v CalendarView) templ.Component {
 			}
 			templ_7745c5c3_Err = ui.Filters{
 				URL: v.url(), Search: "q", Placeholder: "Connection or account",
-				Fields: []ui.FilterField{{Name: "group", Label: "When", Options: groups()}}, Region: regionID,
+				Fields: []ui.FilterField{{Name: "group", Label: "Due", Options: groups()}}, Region: regionID,
 			}.Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -138,7 +139,7 @@ func Table(v CalendarView) templ.Component {
 				ctx = templ.InitializeContext(ctx)
 				templ_7745c5c3_Err = ui.Table{
 					Caption: "What expires, the first to expire first",
-					Columns: []ui.Column{{Label: "Connection"}, {Label: "Account"}, {Label: "What"}, {Label: "When"}, {Label: "Date"}, {Label: "Actions", Action: true}},
+					Columns: []ui.Column{{Label: "Connection"}, {Label: "Account"}, {Label: "What"}, {Label: "Due"}, {Label: "Date"}, {Label: "Actions", Action: true}},
 					Rows:    v.rows(),
 					Empty:   v.empty(),
 				}.Render(ctx, templ_7745c5c3_Buffer)
@@ -197,7 +198,7 @@ func (v CalendarView) rows() []ui.Row {
 		}
 		out[i] = ui.Row{
 			ID:    "ends-" + r.Slug + "-" + r.Account + "-" + r.Kind,
-			Cells: []templ.Component{ui.Name(r.Name, accounts, r.Environment), ui.Text(r.Account), ui.Text(r.what()), r.chip(v), ui.RelTime(r.At, v.Now), action},
+			Cells: []templ.Component{ui.Name(r.Name, accounts, r.Environment), ui.Text(r.Account), ui.Text(r.what()), r.chip(v), r.date(v), action},
 		}
 	}
 	return out
@@ -215,6 +216,15 @@ func (r Row) what() string {
 		return "Old credential, kept for a rollback"
 	}
 	return "Consent is needed again"
+}
+
+// date is the day, and how far it is away where that is not the same day written once more.
+func (r Row) date(v CalendarView) templ.Component {
+	day := ui.Text(r.At.UTC().Format("2 Jan 2006"))
+	if away := r.At.Sub(v.Now).Abs(); away >= 59*24*time.Hour {
+		return day
+	}
+	return ui.Lines(day, ui.RelTime(r.At, v.Now))
 }
 
 func (r Row) chip(v CalendarView) ui.Chip {

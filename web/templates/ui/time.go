@@ -8,34 +8,30 @@ import (
 // absolute writes t in UTC to the second.
 func absolute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" }
 
-// relative writes the distance from now to t in the largest unit that fits. Beyond 60 days the date says
-// more. app.js repeats these rules for the ticking in the browser.
+// relative writes the distance from now to t in the largest unit that fits: whole units that have passed, and the
+// nearest one ahead. Beyond 60 days the date says more. app.js repeats these rules for the ticking in the browser.
 func relative(t, now time.Time) string {
-	d := now.Sub(t)
-	ahead := d < 0
-	if ahead {
-		d = -d
+	d, before, after, half := now.Sub(t), "", " ago", time.Duration(0)
+	if d < 0 {
+		d, before, after, half = -d, "in ", "", 1
 	}
-	if d < 10*time.Second {
-		return "just now"
-	}
+	count := func(unit time.Duration) int { return int((d + half*unit/2) / unit) }
 	var text string
 	switch {
+	case d < 10*time.Second:
+		return "just now"
 	case d < time.Minute:
 		text = strconv.Itoa(int(d/time.Second)) + " s"
-	case d < time.Hour:
-		text = strconv.Itoa(int(d/time.Minute)) + " min"
-	case d < 48*time.Hour:
-		text = strconv.Itoa(int(d/time.Hour)) + " h"
-	case d < 60*24*time.Hour:
-		text = strconv.Itoa(int(d/(24*time.Hour))) + " d"
+	case count(time.Minute) < 60:
+		text = strconv.Itoa(count(time.Minute)) + " min"
+	case count(time.Hour) < 48:
+		text = strconv.Itoa(count(time.Hour)) + " h"
+	case count(24*time.Hour) < 60:
+		text = strconv.Itoa(count(24*time.Hour)) + " d"
 	default:
 		return t.UTC().Format("2006-01-02")
 	}
-	if ahead {
-		return "in " + text
-	}
-	return text + " ago"
+	return before + text + after
 }
 
 // age writes how long ago t was, in its largest whole unit, to the second below a minute. app.js repeats these rules
@@ -61,8 +57,8 @@ func clockTime(t, now time.Time) string {
 	return t.UTC().Format("15:04 UTC")
 }
 
-// remaining writes how long it is until t, to the second below an hour. What is over is "0 s". app.js
-// repeats these rules for the ticking in the browser.
+// remaining writes how long it is until t, to the second below an hour, and to the nearest day above two. What is
+// over is "0 s". app.js repeats these rules for the ticking in the browser.
 func remaining(t, now time.Time) string {
 	d := t.Sub(now)
 	if d <= 0 {
@@ -77,5 +73,5 @@ func remaining(t, now time.Time) string {
 	case seconds < 48*3600:
 		return strconv.Itoa(seconds/3600) + " h " + strconv.Itoa(seconds%3600/60) + " min"
 	}
-	return strconv.Itoa(seconds/86400) + " d"
+	return strconv.Itoa((seconds+43200)/86400) + " d"
 }

@@ -54,11 +54,34 @@ func TestRelative(t *testing.T) {
 		{59 * 24 * time.Hour, "59 d ago"},
 		{60 * 24 * time.Hour, "2026-01-13"},
 		{-time.Hour, "in 1 h"},
+		{-59 * time.Second, "in 59 s"},
+		{-(59*time.Minute + 31*time.Second), "in 1 h"},
+		{-(7*24*time.Hour - time.Second), "in 7 d"},
+		{-(6*24*time.Hour + 11*time.Hour), "in 6 d"},
+		{-(47*time.Hour + 40*time.Minute), "in 2 d"},
+		{-(60*24*time.Hour - time.Second), "2026-05-13"},
 		{-60 * 24 * time.Hour, "2026-05-13"},
 	}
 	for _, tt := range tests {
 		if got := relative(now.Add(-tt.ago), now); got != tt.want {
 			t.Errorf("%s ago: %q, want %q", tt.ago, got, tt.want)
+		}
+	}
+}
+
+func TestRemaining(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+	for ahead, want := range map[time.Duration]string{
+		0:                             "0 s",
+		59 * time.Second:              "59 s",
+		119 * time.Second:             "1 min 59 s",
+		47*time.Hour + time.Minute:    "47 h 1 min",
+		7*24*time.Hour - time.Second:  "7 d",
+		6*24*time.Hour + 11*time.Hour: "6 d",
+	} {
+		if got := remaining(now.Add(ahead), now); got != want {
+			t.Errorf("%s ahead: %q, want %q", ahead, got, want)
 		}
 	}
 }
