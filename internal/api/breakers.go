@@ -240,7 +240,7 @@ func (v *version) breakerRoutes() {
 		{breakers.Observe, "Let every call pass and count what would be refused", "Until somebody takes it back, unless a time is given."},
 		{breakers.Auto, "Take an override back", ""},
 		{breakers.Hold, "Refuse every call for a time, then probe", ""},
-		{breakers.Probe, "Probe an open breaker now", "The next calls go out as probes, and one request is sent to the health path."},
+		{breakers.Probe, "Probe a breaker now that is open, held or half-open", "The next calls go out as probes, and one request is sent to the health path as one of them."},
 	} {
 		register(v, route{
 			method: http.MethodPost, path: "/connections/{slug}/breaker/" + string(c.verb), id: string(c.verb) + "-breaker", tag: tag,

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -11,7 +12,6 @@ import (
 	"switchgear/internal/breakers"
 	"switchgear/internal/connections"
 	"switchgear/internal/fault"
-	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
 	"switchgear/internal/telemetry"
 )
@@ -22,8 +22,8 @@ func (c *core) openBreakers(inbox *breakers.Inbox, logger *slog.Logger, notify f
 	c.breakers, err = breakers.New(breakers.Deps{
 		DB: c.db, Audit: c.audit, Connections: c.connections, Inbox: inbox, Breakers: c.protections.Breakers(), Limiters: c.protections.Limiters(),
 		Prober: prober{
-			connections: c.connections, providers: c.providers,
-			proxy: c.newProxy(),
+			connections: c.connections,
+			proxy:       c.newProxy(),
 		},
 		Notify: notify, Logger: logger, Now: time.Now,
 	}, breakers.Config{})
@@ -48,7 +48,6 @@ func (all recorders) Record(r runtime.Record) {
 // prober sends the request of a probe as any call is sent: through the protections, into the call log.
 type prober struct {
 	connections *connections.Service
-	providers   *providers.Catalog
 	proxy       *runtime.Proxy
 }
 
@@ -58,20 +57,16 @@ func (p prober) Probe(ctx context.Context, slug, operation string) (result break
 	if err != nil {
 		return result, err
 	}
-	c, _ := p.connections.Peek(slug)
-	provider, err := p.providers.Find(c.Provider)
-	if err != nil || provider.Health.Path == "" {
+	check := target.Policy.HealthCheck // Its path is the provider's where the policy names none.
+	if check.Path == "" {
 		return result, fault.New(fault.Conflict, "NO_HEALTH_PATH",
-			"The provider has no health path, so no request was sent. The next calls are the probes.")
+			"Neither the policy nor the provider names a health path, so no request was sent. The next calls are the probes.")
 	}
-	method := provider.Health.Method
-	if method == "" {
-		method = http.MethodGet
-	}
-	path, query, _ := strings.Cut(strings.TrimPrefix(provider.Health.Path, "/"), "?")
+	method := cmp.Or(check.Method, http.MethodGet)
+	path, query, _ := strings.Cut(strings.TrimPrefix(check.Path, "/"), "?")
 	if op := runtime.MatchOperation(target.Operations, method, path); operation != "" && (op == nil || op.ID != operation) {
 		return result, fault.New(fault.Conflict, "NO_HEALTH_PATH",
-			"The health path of the provider does not belong to this operation, so no request was sent. The next calls are the probes.")
+			"The health path does not belong to this operation, so no request was sent. The next calls are the probes.")
 	}
 	result.RequestID, result.Method, result.Path = telemetry.NewRequestID(), method, "/"+path
 	watch := &runtime.Watch{}

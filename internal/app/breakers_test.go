@@ -120,21 +120,23 @@ func TestProbeWithoutAnAnswer(t *testing.T) {
 	p.owner(t)
 	for _, tt := range []struct {
 		slug, provider, operation string
+		check                     string // of the policy
 		up                        func()
 		want                      breakers.ProbeResult
 	}{
-		{"plain", "generic-rest", "", nil, breakers.ProbeResult{Error: "The provider has no health path, so no request was sent. The next calls are the probes."}},
-		{"other", "stripe", "charge", nil, breakers.ProbeResult{
-			Error: "The health path of the provider does not belong to this operation, so no request was sent. The next calls are the probes.",
+		{"plain", "generic-rest", "", "", nil, breakers.ProbeResult{Error: "Neither the policy nor the provider names a health path, so no request was sent. The next calls are the probes."}},
+		{"other", "stripe", "charge", "", nil, breakers.ProbeResult{
+			Error: "The health path does not belong to this operation, so no request was sent. The next calls are the probes.",
 		}},
-		{"refused", "stripe", "", nil, breakers.ProbeResult{Method: "GET", Path: "/v1/balance", Status: 401, Outcome: runtime.OutcomeUnauthenticated}},
-		{"silent", "stripe", "", func() { nettest.Silence(t, up.Server) }, breakers.ProbeResult{
+		{"own", "generic-rest", "", `"health_check":{"path":"/ping"},`, nil, breakers.ProbeResult{Method: "GET", Path: "/ping", Status: 401, Outcome: runtime.OutcomeUnauthenticated}},
+		{"refused", "stripe", "", "", nil, breakers.ProbeResult{Method: "GET", Path: "/v1/balance", Status: 401, Outcome: runtime.OutcomeUnauthenticated}},
+		{"silent", "stripe", "", "", func() { nettest.Silence(t, up.Server) }, breakers.ProbeResult{
 			Method: "GET", Path: "/v1/balance", Status: 502, Outcome: runtime.OutcomeConnectFailed, Error: "The upstream could not be reached; nothing was sent.",
 		}},
 	} {
 		_, err := p.core.connections.Create(t.Context(), admin(), connections.Draft{
 			Name: tt.slug, Slug: tt.slug, Provider: tt.provider, BaseURL: up.URL, Auth: connections.Auth{Type: "bearer", Fields: map[string]string{"token": "wrong"}},
-			Policy: json.RawMessage(`{"retry":{"max_attempts":1},"operations":[{"id":"charge","method":"POST","path":"/v1/charges"}]}`),
+			Policy: json.RawMessage(`{` + tt.check + `"retry":{"max_attempts":1},"operations":[{"id":"charge","method":"POST","path":"/v1/charges"}]}`),
 		}, "")
 		if err != nil {
 			t.Fatal(err)

@@ -56,7 +56,7 @@ func TestCommands(t *testing.T) {
 		Observe:     {observe, observe, observe, observe, observe, observe, observe},
 		Auto:        {"", "", "", "", closed, closed, closed},
 		Hold:        {held, held, held, held, forcedOpen, forcedClosed, observe},
-		Probe:       {"", half, "", half, "", "", ""},
+		Probe:       {"", half, half, half, "", "", ""},
 	}
 	w := newWorld(t)
 	for _, v := range Verbs() {

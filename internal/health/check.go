@@ -222,7 +222,7 @@ func (i *item) mayAsk(now time.Time, every time.Duration) bool {
 		return f.standing.Problem == nil && f.rejected == nil // what a check found may be mended upstream
 	case StateHealthy, StateDegraded, StateDown, StateNotSetUp, StateIdle:
 	}
-	return f.standing.Problem == nil && len(f.holds) == 0 && len(f.breakers) == 0
+	return f.standing.Problem == nil && len(f.holds) == 0 && (len(f.breakers) == 0 || f.probing())
 }
 
 // Checker sends the health checks. Make one with [Service.Checker]; Serve must run.
@@ -278,16 +278,24 @@ func (s *Service) due(room int) (map[string]string, error) {
 // ask sends one request. What stands in its way since it was planned cancels it.
 func (s *Service) ask(ctx context.Context, id, slug string) {
 	target, err := s.deps.Connections.Target(slug, "")
-	if err != nil || target.ConnectionID != id || !target.Policy.HealthCheck.Active() || s.stopped(id) {
+	if err != nil || target.ConnectionID != id || !target.Policy.HealthCheck.Active() {
 		s.checks.abandoned(id)
 		return
+	}
+	permit, err := s.leave(&target)
+	if err != nil {
+		s.checks.abandoned(id)
+		return
+	}
+	if permit != nil {
+		defer permit.Cancel()
 	}
 	c := s.send(ctx, target, target.Policy.HealthCheck)
 	if ctx.Err() != nil || c.Outcome == runtime.OutcomeRejectedLocal {
 		s.checks.abandoned(id)
 		return
 	}
-	s.checks.finished(c)
+	s.finished(&target, permit, c)
 }
 
 // send sends one request.
@@ -317,12 +325,17 @@ func (s *Service) CheckNow(ctx context.Context, a access.Actor, slug string) (Ch
 		return Check{}, err
 	}
 	check := target.Policy.HealthCheck
-	switch {
-	case check.Path == "":
+	if check.Path == "" {
 		return Check{}, fault.New(fault.Conflict, "NO_HEALTH_PATH", "The policy names no path for the health check, and neither does the provider.")
-	case s.stopped(target.ConnectionID):
-		return Check{}, fault.New(fault.Conflict, "CALLS_HELD", "Calls are held back, so no health check is sent. Probe the breaker, or wait until the pause is over.")
-	case !s.checks.begin(target.ConnectionID):
+	}
+	permit, err := s.leave(&target)
+	if err != nil {
+		return Check{}, err
+	}
+	if permit != nil {
+		defer permit.Cancel()
+	}
+	if !s.checks.begin(target.ConnectionID) {
 		return Check{}, fault.New(fault.Conflict, "CHECK_RUNNING", "A health check is under way. Look again in a moment.")
 	}
 	c := s.send(ctx, target, check)
@@ -334,18 +347,17 @@ func (s *Service) CheckNow(ctx context.Context, a access.Actor, slug string) (Ch
 		s.checks.abandoned(target.ConnectionID)
 		return Check{}, fault.New(fault.Conflict, "CHECK_NOT_SENT", "The health check was not sent: the credential cannot be used, or the address is not allowed.")
 	}
-	s.checks.finished(c)
+	s.finished(&target, permit, c)
 	s.Wake()
 	return *s.checks.of(target.ConnectionID), nil
 }
 
-// stopped reports whether calls of a connection are held back at this moment.
-func (s *Service) stopped(id string) bool {
-	if b, ok := s.deps.Protections.Breakers().Snapshot(breaker.Key{Connection: id}); ok && b.State != breaker.StateClosed {
-		return true
+// finished keeps a result, and tells it the breaker whose probe it was.
+func (s *Service) finished(target *runtime.Target, permit *breaker.Permit, c Check) {
+	if permit != nil {
+		permit.Done(c.verdict(&target.Policy))
 	}
-	limiter, ok := s.deps.Protections.Limiters().Get(id)
-	return ok && len(limiter.Holds()) > 0
+	s.checks.finished(c)
 }
 
 func withoutQuery(path string) string {

@@ -138,6 +138,72 @@ func TestHoldBetweenPlanAndRequest(t *testing.T) {
 	}
 }
 
+// While a breaker is half-open, and nobody calls, the checks are its probes: it closes by them, or opens again.
+func TestChecksAreProbesOfAHalfOpenBreaker(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		key     breaker.Key
+		answers runtime.ProbeResult
+		want    breaker.State
+	}{
+		"answered":                   {breaker.Key{Connection: "stripe"}, runtime.ProbeResult{Status: 200, Outcome: runtime.OutcomeSuccess}, breaker.StateClosed},
+		"not found":                  {breaker.Key{Connection: "stripe"}, runtime.ProbeResult{Status: 404, Outcome: runtime.OutcomeClientError}, breaker.StateClosed},
+		"failed":                     {breaker.Key{Connection: "stripe"}, runtime.ProbeResult{Status: 500, Outcome: runtime.OutcomeServerError}, breaker.StateOpen},
+		"not sent":                   {breaker.Key{Connection: "stripe"}, runtime.ProbeResult{Outcome: runtime.OutcomeRejectedLocal}, breaker.StateHalfOpen},
+		"only an operation answered": {charge, runtime.ProbeResult{Status: 200, Outcome: runtime.OutcomeSuccess}, breaker.StateHalfOpen},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := checkedWorld(t, "stripe")
+				w.answers = tt.answers
+				w.fail(tt.key)
+				b := command(w, tt.key)
+				must(t, b.Probe(breaker.Order{Actor: "ada", Reason: "test"})) // half-open, and no call comes
+				w.of("stripe")
+				due, err := w.due(4)
+				must(t, err)
+				for range 20 { // the first is planned within the interval
+					time.Sleep(time.Minute)
+					if due, err = w.due(4); len(due) > 0 || err != nil {
+						break
+					}
+				}
+				must(t, err)
+				for id, slug := range due {
+					w.ask(t.Context(), id, slug)
+				}
+				if got := b.Snapshot(); got.State != tt.want || got.ProbesUsed != 0 {
+					t.Errorf("the breaker is %s, %d probes used, after %d requests", got.State, got.ProbesUsed, len(w.asked))
+				}
+			})
+		})
+	}
+}
+
+// A check that somebody asks for is a probe then too; while the probes are under way none is sent, nor while it is open.
+func TestCheckNowIsAProbe(t *testing.T) {
+	t.Parallel()
+	w := checkedWorld(t, "stripe")
+	key := breaker.Key{Connection: "stripe"}
+	w.fail(key)
+	if _, err := w.CheckNow(t.Context(), access.System(), "stripe"); fault.CodeOf(err) != "CALLS_HELD" || len(w.asked) != 0 {
+		t.Errorf("open: %v", err)
+	}
+	b := command(w, key)
+	must(t, b.Probe(breaker.Order{Actor: "ada", Reason: "test"}))
+	permit, err := b.Allow()
+	must(t, err)
+	if _, err := w.CheckNow(t.Context(), access.System(), "stripe"); fault.CodeOf(err) != "PROBES_UNDER_WAY" || len(w.asked) != 0 {
+		t.Errorf("its one probe is under way: %v", err)
+	}
+	permit.Cancel()
+	c, err := w.CheckNow(t.Context(), access.System(), "stripe")
+	if err != nil || !c.OK() || b.Snapshot().State != breaker.StateClosed {
+		t.Errorf("half-open: %+v, %v, then %s", c, err, b.Snapshot().State)
+	}
+}
+
 // Few requests are under way at once, and the others follow.
 func TestChecksAreBounded(t *testing.T) {
 	t.Parallel()

@@ -12,7 +12,7 @@
 //   - Looking changes nothing: neither breakers nor limiters, and it sends no request.
 //   - A change of a status is stored by the worker, once; what it cannot store it tries again.
 //   - A health check is a request of ours: it passes the egress guard, is no call of an application, and is
-//     not sent where calls are held back or tell more.
+//     not sent where calls are held back or tell more. While a breaker is half-open it is one of its probes.
 package health
 
 import (

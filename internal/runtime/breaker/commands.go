@@ -180,7 +180,8 @@ func (b *Breaker) holdUntil(now time.Time, lease Lease, n note) {
 	b.move(now, StateHeld, n)
 }
 
-// Probe ends a hold or the open time: the next calls are probes.
+// Probe ends a hold or the open time: the next calls are probes. A half-open breaker stays so; that somebody sends one
+// of its probes is an event all the same.
 func (b *Breaker) Probe(o Order) error {
 	return b.command(&o, true, false, func(now time.Time) error {
 		switch {
@@ -188,10 +189,13 @@ func (b *Breaker) Probe(o Order) error {
 			return conflict("The breaker is %s by an override, under which there are no probes.", State(b.mode).words())
 		case b.state == StateClosed:
 			return conflict("The breaker is closed: every call is let through.")
-		case b.state == StateHalfOpen:
-			return conflict("The breaker is half-open: the next calls are probes.")
 		}
-		b.halfOpen(now, b.note(now, o.cause(), o.Actor, o.Reason))
+		n := b.note(now, o.cause(), o.Actor, o.Reason)
+		if b.state == StateHalfOpen {
+			b.record(now, StateHalfOpen, StateHalfOpen, n)
+			return nil
+		}
+		b.halfOpen(now, n)
 		return nil
 	})
 }

@@ -333,7 +333,7 @@ func (p *pair) command() {
 			p.held(now, until)
 		}
 	case 4:
-		if conflict(p.b.Probe(order("x")), forced || !stopped); !forced && stopped {
+		if conflict(p.b.Probe(order("x")), forced || m.state == StateClosed); !forced && stopped {
 			m.open, m.hold = time.Time{}, time.Time{}
 			m.to(now, StateHalfOpen)
 		}

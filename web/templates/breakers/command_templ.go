@@ -140,7 +140,7 @@ func (verb Verb) title(of string) string {
 func (v CommandView) consequence() string {
 	switch v.Verb {
 	case VerbProbe:
-		return "The wait ends now, and one request is sent to the health path at once. That and the next calls are probes, " + number(v.Thresholds.HalfOpenCalls) + " in all: it closes when all of them succeed, and opens again, for longer, at the first failure."
+		return "What is left of the wait ends now, and one request is sent to the health path at once. That and the next calls are probes, " + number(v.Thresholds.HalfOpenCalls) + " in all: it closes when all of them succeed, and opens again, for longer, at the first failure."
 	case VerbTrip:
 		return "Calls are refused at once and nothing reaches the upstream. When the time is over, probes decide; it recovers by itself."
 	case VerbForceOpen:

@@ -131,7 +131,9 @@ func (s Status) commands() []Verb {
 		switch s.automatic() {
 		case StateOpen, StateHeld:
 			out = append(out, VerbProbe)
-		case StateClosed, StateHalfOpen:
+		case StateHalfOpen:
+			out = append(out, VerbProbe, VerbTrip)
+		case StateClosed:
 			out = append(out, VerbTrip)
 		}
 	}

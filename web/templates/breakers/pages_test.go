@@ -182,7 +182,7 @@ func TestCommandsByState(t *testing.T) {
 		want   []Verb
 	}{
 		{Status{State: StateClosed}, []Verb{VerbTrip}},
-		{Status{State: StateHalfOpen}, []Verb{VerbTrip}},
+		{Status{State: StateHalfOpen}, []Verb{VerbProbe, VerbTrip}},
 		{Status{State: StateOpen}, []Verb{VerbProbe}},
 		{Status{State: StateHeld}, []Verb{VerbProbe}},
 		{Status{State: StateForcedOpen, WouldBe: StateClosed}, []Verb{VerbAuto}},

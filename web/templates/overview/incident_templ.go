@@ -210,7 +210,7 @@ func (i Incident) actions() []templ.Component {
 	switch {
 	case i.State == StateCredential && i.MayConfigure && i.Mend.Label != "":
 		small(i.Mend.Label, i.Mend.Href, ui.ButtonPrimary)
-	case i.MayOperate && i.Breaker != nil && (i.Breaker.State == breakers.StateOpen || i.Breaker.State == breakers.StateHeld):
+	case i.MayOperate && i.Breaker != nil && (i.Breaker.State == breakers.StateOpen || i.Breaker.State == breakers.StateHalfOpen || i.Breaker.State == breakers.StateHeld):
 		small("Probe now", ui.URL(breakers.Address(i.Slug, "probe"), "operation", i.Operation), ui.ButtonDefault)
 	}
 	if i.MayOperate && i.Changed != nil && i.Changed.Before > 0 {
