@@ -45,6 +45,8 @@ type Weight struct {
 	// LastCall, LastSuccess, LastFailure and LastError are as in [Traffic].
 	LastCall, LastSuccess, LastFailure time.Time
 	LastError                          string
+	// LastRefused is when a call was refused last, since the process started.
+	LastRefused time.Time
 	// Sum counts since the process started, or a little before.
 	Sum Sum
 	// Refusals are the accounts that have no credential to go out with, within [RefusalsKept], by name.
@@ -92,8 +94,8 @@ type line struct {
 
 // moments are when a call of a connection got out last, and how that went.
 type moments struct {
-	call, success, failure time.Time
-	problem                string
+	call, success, failure, refused time.Time
+	problem                         string
 }
 
 // bucket is one minute. A bucket of another minute than its number says is stale and counts as empty.
@@ -245,6 +247,7 @@ func (l *line) add(rec runtime.Record) (version int, proven bool) {
 		fallthrough
 	default:
 		b.refused++
+		l.last.refused = later(l.last.refused, ended)
 	}
 	l.remember(ended, rec.Outcome)
 	return rec.Version, proven
@@ -433,6 +436,7 @@ func (l *line) weight(now int64) (w Weight) {
 		}
 	}
 	w.LastCall, w.LastSuccess, w.LastFailure, w.LastError = l.last.call, l.last.success, l.last.failure, l.last.problem
+	w.LastRefused = l.last.refused
 	w.Sum = l.sum
 	w.Refusals = l.refusals.list(now)
 	if len(w.Reasons) > 0 {

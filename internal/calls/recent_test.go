@@ -68,10 +68,10 @@ func TestTrafficOfOneAndAll(t *testing.T) {
 		"con_3": {Sum: Sum{Calls: 1, Failed: 1}}, "con_4": {},
 	} {
 		got := weight(id)
-		if got.LastCall.IsZero() != (want.Sum.Calls == 0) || got.LastFailure.IsZero() != (want.Sum.Failed == 0) || got.LastFailure.IsZero() != (got.LastError == "") {
+		if got.LastCall.IsZero() != (want.Sum.Calls == 0) || got.LastFailure.IsZero() != (want.Sum.Failed == 0) || got.LastFailure.IsZero() != (got.LastError == "") || got.LastRefused.IsZero() != (want.Sum.Refused == 0) {
 			t.Errorf("%s: %+v", id, got)
 		}
-		got.LastCall, got.LastSuccess, got.LastFailure, got.LastError = time.Time{}, time.Time{}, time.Time{}, ""
+		got.LastCall, got.LastSuccess, got.LastFailure, got.LastRefused, got.LastError = time.Time{}, time.Time{}, time.Time{}, time.Time{}, ""
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s weighs (-want +got):\n%s", id, diff)
 		}
@@ -135,17 +135,20 @@ func TestTotalDropsConnectionsThatAreGone(t *testing.T) {
 	look(4, 50)
 }
 
-// What we refuse says nothing about the upstream: it is counted apart, and no moment is remembered of it.
+// What we refuse says nothing about the upstream: it is counted apart, and of its moments only the last is remembered, apart as well.
 func TestRefusedCallsSayNothingAboutTheUpstream(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	l := open(t, d, Config{})
 	stop := serve(t, l)
+	var last time.Time
 	for n := range 9 {
-		l.Record(record(n, func(r *runtime.Record) { r.Outcome, r.Status = runtime.OutcomeRejectedLocal, 503 }))
+		r := record(n, func(r *runtime.Record) { r.Outcome, r.Status = runtime.OutcomeRejectedLocal, 503 })
+		last = later(last, r.StartedAt.Add(r.Duration))
+		l.Record(r)
 	}
 	got := l.Weights()("con_1")
-	if diff := cmp.Diff(Weight{Calls: 9, Failed: 9, Refused: 9, LatelyRefused: 9, Sum: Sum{Calls: 9, Failed: 9, Refused: 9}}, got); diff != "" {
+	if diff := cmp.Diff(Weight{Calls: 9, Failed: 9, Refused: 9, LatelyRefused: 9, LastRefused: last, Sum: Sum{Calls: 9, Failed: 9, Refused: 9}}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	stop()

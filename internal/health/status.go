@@ -247,6 +247,11 @@ func (f *facts) lately() (Status, bool) {
 	switch {
 	case w.Lately == 0:
 		return Status{}, false
+	case w.LatelyFailed == w.Lately && w.Lately >= fewest && f.answeredSince():
+		return Status{
+			State: StateDegraded,
+			Why:   f.say("All of the %d calls in the last %d minutes failed; the health check since, %s, was answered with %s.", w.Lately, minutes, f.when(f.check.At), f.check.Answer()),
+		}, true
 	case w.LatelyFailed == w.Lately && w.Lately >= fewest:
 		return Status{State: StateDown, Why: f.say("All of the %d calls in the last %d minutes failed. The last one: %s.", w.Lately, minutes, w.LastError)}, true
 	case w.LatelyFailed*100 >= w.Lately*shareOfFailures:
@@ -260,6 +265,12 @@ func (f *facts) lately() (Status, bool) {
 		return Status{State: StateHealthy, Why: f.say("%d of %s in the last %d minutes failed, which is less than 1 %%.", w.LatelyFailed, f.counted(w.Lately), minutes)}, true
 	}
 	return Status{State: StateHealthy, Why: f.say("%s in the last %d minutes, none failed.", f.counted(w.Lately), minutes)}, true
+}
+
+// answeredSince reports whether a request of ours was answered well after the last call: it may work again, which the
+// next calls show.
+func (f *facts) answeredSince() bool {
+	return f.check != nil && f.check.OK() && f.check.At.After(f.traffic.LastCall)
 }
 
 // checkedUntil is how long the last request of ours says something; zero when there is none.
@@ -307,7 +318,7 @@ func (f *facts) idle() Status {
 
 func (f *facts) sinceLastCall() string {
 	what := "No call"
-	if f.traffic.Refused > 0 {
+	if f.traffic.Refused > 0 && f.traffic.LastRefused.After(f.traffic.LastCall) {
 		what = "No call got through"
 	}
 	if last := f.traffic.LastCall; !last.IsZero() {

@@ -60,10 +60,12 @@ func TestStatus(t *testing.T) {
 			[]string{"6 of 60 calls in the last 5 minutes failed. The last one, at 11:59:50 UTC: Unavailable."},
 			"",
 		},
-		"refused by us, then answered":         {[]func(*world){weighs(calls.Weight{Calls: 31, Failed: 30, Refused: 30, Lately: 1, LatelyRefused: 30, LastCall: noon, LastSuccess: noon})}, StateHealthy, []string{"1 call in the last 5 minutes, none failed."}, ""},
-		"refused by us, and nothing since":     {[]func(*world){weighs(calls.Weight{Calls: 30, Failed: 30, Refused: 30, LatelyRefused: 30})}, StateIdle, []string{"No call got through in the last 15 minutes."}, ""},
-		"refused by us, and answered before":   {[]func(*world){weighs(calls.Weight{Calls: 31, Failed: 30, Refused: 30, LatelyRefused: 30, LastCall: ago(8 * time.Minute), LastSuccess: ago(8 * time.Minute)})}, StateHealthy, []string{"1 call in the last 15 minutes"}, ""},
-		"refused by us, and checked meanwhile": {[]func(*world){checked(Check{At: ago(time.Minute), Status: 200, Outcome: runtime.OutcomeSuccess}), weighs(calls.Weight{Calls: 30, Failed: 30, Refused: 30, LatelyRefused: 30})}, StateHealthy, []string{"The health check"}, ""},
+		"refused by us, then answered":                      {[]func(*world){weighs(calls.Weight{Calls: 31, Failed: 30, Refused: 30, Lately: 1, LatelyRefused: 30, LastCall: noon, LastSuccess: noon})}, StateHealthy, []string{"1 call in the last 5 minutes, none failed."}, ""},
+		"refused by us, and nothing since":                  {[]func(*world){weighs(calls.Weight{Calls: 30, Failed: 30, Refused: 30, LatelyRefused: 30, LastRefused: noon})}, StateIdle, []string{"No call got through in the last 15 minutes."}, ""},
+		"refused by us, then one got out and nothing since": {[]func(*world){checked(Check{At: ago(time.Second), Status: 200, Outcome: runtime.OutcomeSuccess}), weighs(calls.Weight{Calls: 31, Failed: 30, Refused: 30, LastRefused: ago(9 * time.Minute), LastCall: ago(8 * time.Minute), LastSuccess: ago(8 * time.Minute)})}, StateHealthy, []string{"No call since 11:52:00 UTC. The health check"}, ""},
+		"refused by us since the last one got out":          {[]func(*world){checked(Check{At: ago(time.Second), Status: 200, Outcome: runtime.OutcomeSuccess}), weighs(calls.Weight{Calls: 31, Failed: 30, Refused: 30, LastRefused: ago(7 * time.Minute), LastCall: ago(8 * time.Minute), LastSuccess: ago(8 * time.Minute)})}, StateHealthy, []string{"No call got through since 11:52:00 UTC. The health check"}, ""},
+		"refused by us, and answered before":                {[]func(*world){weighs(calls.Weight{Calls: 31, Failed: 30, Refused: 30, LatelyRefused: 30, LastCall: ago(8 * time.Minute), LastSuccess: ago(8 * time.Minute)})}, StateHealthy, []string{"1 call in the last 15 minutes"}, ""},
+		"refused by us, and checked meanwhile":              {[]func(*world){checked(Check{At: ago(time.Minute), Status: 200, Outcome: runtime.OutcomeSuccess}), weighs(calls.Weight{Calls: 30, Failed: 30, Refused: 30, LatelyRefused: 30})}, StateHealthy, []string{"The health check"}, ""},
 		"no token": {
 			[]func(*world){weighs(calls.Weight{Calls: 33, Failed: 33, Refused: 33, LatelyRefused: 33, Refusals: []calls.Refusal{
 				{Account: "acme", Code: "CREDENTIAL_NEEDS_REAUTH", Text: "Connect it.", Calls: 1, Last: ago(time.Minute)},
@@ -102,6 +104,24 @@ func TestStatus(t *testing.T) {
 		"refused here, the others failed":         {[]func(*world){weighs(calls.Weight{Calls: 30, Failed: 30, Refused: 28, Lately: 2, LatelyFailed: 2, LatelyRefused: 28, Reasons: []calls.Reason{{Code: "BULKHEAD_FULL", Calls: 28}}, LastError: "Timed out"})}, StateDown, []string{"All of the 2 calls"}, ""},
 		"one call failed":                         {[]func(*world){weighs(calls.Weight{Calls: 1, Failed: 1, Lately: 1, LatelyFailed: 1, LastError: "Unavailable", LastFailure: noon})}, StateDegraded, []string{"1 of 1 call in"}, ""},
 		"every call failed":                       {[]func(*world){weighs(calls.Weight{Calls: 7, Failed: 7, Lately: 7, LatelyFailed: 7, LastError: "Could not connect"})}, StateDown, []string{"All of the 7 calls", "Could not connect."}, ""},
+		"every call failed, and a check since did not": {
+			[]func(*world){checked(Check{At: ago(10 * time.Second), Status: 200, Outcome: runtime.OutcomeSuccess}), weighs(calls.Weight{Calls: 3, Failed: 3, Lately: 3, LatelyFailed: 3, LastCall: ago(time.Minute), LastError: "Server error"})},
+			StateDegraded,
+			[]string{"All of the 3 calls in the last 5 minutes failed; the health check since, at 11:59:50 UTC, was answered with 200 OK."},
+			"",
+		},
+		"every call failed since the check": {
+			[]func(*world){checked(Check{At: ago(2 * time.Minute), Status: 200, Outcome: runtime.OutcomeSuccess}), weighs(calls.Weight{Calls: 3, Failed: 3, Lately: 3, LatelyFailed: 3, LastCall: ago(time.Minute), LastError: "Server error"})},
+			StateDown,
+			[]string{"All of the 3 calls in the last 5 minutes failed. The last one: Server error."},
+			"",
+		},
+		"every call failed, and the check since": {
+			[]func(*world){checked(Check{At: ago(10 * time.Second), Status: 503, Outcome: runtime.OutcomeUnavailable}), weighs(calls.Weight{Calls: 3, Failed: 3, Lately: 3, LatelyFailed: 3, LastCall: ago(time.Minute), LastError: "Server error"})},
+			StateDown,
+			[]string{"All of the 3 calls in the last 5 minutes failed. The last one: Server error."},
+			"",
+		},
 		"paused": {
 			[]func(*world){func(w *world) {
 				w.change("stripe", func(c *connections.Standing) { c.State = connections.StatePaused })
