@@ -109,7 +109,7 @@ type listCalls struct {
 	Paging
 
 	Connection string    `query:"filter[connection]" doc:"The slug of a connection."`
-	Outcome    string    `query:"filter[outcome]" doc:"Such as success or timeout."`
+	Outcome    string    `query:"filter[outcome]" doc:"Such as success or timeout; failed for every one that counts as a failure, which a call that was refused here (rejected_local) does not."`
 	Method     string    `query:"filter[method]"`
 	Status     int       `query:"filter[status]" minimum:"0" maximum:"599" doc:"Exact, such as 503."`
 	Class      int       `query:"filter[class]" minimum:"0" maximum:"5" doc:"The first digit of the status."`
@@ -155,7 +155,7 @@ func (v *version) listCalls(ctx context.Context, in *listCalls) (*callList, erro
 		return nil, err
 	}
 	outcomes := each(runtime.Rules(), func(r runtime.Rule) string { return string(r.Outcome) })
-	if err := oneOf("filter[outcome]", in.Outcome, outcomes); err != nil {
+	if err := oneOf("filter[outcome]", in.Outcome, append(outcomes, calls.AnyFailure)); err != nil {
 		return nil, err
 	}
 	if !in.From.IsZero() && !in.To.IsZero() && in.To.Before(in.From) {

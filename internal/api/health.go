@@ -41,8 +41,8 @@ type ConnectionHealth struct {
 // HealthFacts are what a status is made of.
 type HealthFacts struct {
 	Calls        int          `json:"calls" doc:"Of the last 15 minutes."`
-	Failed       int          `json:"failed"`
-	Refused      int          `json:"refused" doc:"Those that failed because they were not let out here: paused, over a limit, kept back by a breaker. They say nothing about the upstream, but a connection whose calls nearly all end so needs attention."`
+	Failed       int          `json:"failed" doc:"Without those that were refused here."`
+	Refused      int          `json:"refused" doc:"Those that were not let out here: paused, over a limit, kept back by a breaker. They say nothing about the upstream, but a connection whose calls nearly all end so needs attention."`
 	Lately       int          `json:"calls_lately" doc:"Of the last 5 minutes, by which it is judged; without those that were refused here."`
 	LatelyFailed int          `json:"failed_lately"`
 	LastCall     time.Time    `json:"last_call_at,omitzero"`

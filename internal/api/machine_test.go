@@ -111,6 +111,7 @@ func TestCalls(t *testing.T) {
 		"?filter[class]=4":                   " 0",
 		"?filter[path]=/v1/req_3":            "req_3 1",
 		"?filter[outcome]=success":           "req_4 req_3 req_2 req_1 req_0 5",
+		"?filter[outcome]=failed":            " 0",
 		"?filter[to]=2001-01-01T00:00:00Z":   " 0",
 		"?filter[from]=2001-01-01T00:00:00Z": "req_4 req_3 req_2 req_1 req_0 5",
 	} {

@@ -105,7 +105,7 @@ func (s *RotationSwitch) order(revision int64) (credentials.Switchover, error) {
 
 // RotationProbe is the request of a test.
 type RotationProbe struct {
-	Path string `json:"path,omitempty" example:"/v1/balance" doc:"Below the base URL, for a GET. Left out: that of the provider's health check."`
+	Path string `json:"path,omitempty" example:"/v1/balance" doc:"Below the base URL, for a GET. Left out: that of the health check, the connection's own before the provider's; where neither has one, the base URL."`
 }
 
 type rotationOutput struct {

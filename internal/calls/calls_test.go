@@ -77,6 +77,43 @@ func TestStoredAndFoundAgain(t *testing.T) {
 	}
 }
 
+// The log has a filter for exactly the calls that the figures count as failed, whatever their status.
+func TestSearchForFailures(t *testing.T) {
+	t.Parallel()
+	l := open(t, dbtest.New(t), Config{})
+	stop := serve(t, l)
+	var want []string
+	for i, rule := range runtime.Rules() {
+		r := record(i, func(r *runtime.Record) { r.Outcome = rule.Outcome })
+		l.Record(r)
+		if rule.Breaker == runtime.VerdictFailure || rule.Outcome == runtime.OutcomeThrottled {
+			want = append(want, r.ID)
+		}
+	}
+	stop()
+	traffic := l.Recent("con_1")
+	page, err := l.Search(t.Context(), Query{Connection: "stripe", Outcome: AnyFailure})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := l.Search(t.Context(), Query{Outcome: AnyFailure})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := l.List(t.Context(), Query{Outcome: AnyFailure}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := traffic.Failed; n < len(want) || len(page.Calls) != n || len(all.Calls) != n || list.Total != n || traffic.Refused != 1 {
+		t.Errorf("%d failed; the log has %d of the connection and %d of all, and counts %d", n, len(page.Calls), len(all.Calls), list.Total)
+	}
+	for _, r := range page.Calls {
+		if r.Outcome == runtime.OutcomeRejectedLocal || r.Outcome == runtime.OutcomeSuccess || r.Outcome == runtime.OutcomeClientError || r.Outcome == runtime.OutcomeCanceled {
+			t.Errorf("%s is no failure", r.Outcome)
+		}
+	}
+}
+
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	l := open(t, dbtest.New(t), Config{})

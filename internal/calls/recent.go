@@ -18,11 +18,11 @@ const minutes = 15
 
 // Traffic is what one connection did within Window. Failed calls are all that neither succeeded nor ended
 // for what the caller asked or did: a client error (4xx without an outcome of its own), or a caller that
-// went away.
+// went away. Those that we did not let out are Refused and no failures: they say nothing about the upstream.
 type Traffic struct {
-	Calls, Failed int
-	// PerMinute and FailedPerMinute hold Window in minutes, oldest first.
-	PerMinute, FailedPerMinute [minutes]int
+	Calls, Failed, Refused int
+	// PerMinute, FailedPerMinute and RefusedPerMinute hold Window in minutes, oldest first.
+	PerMinute, FailedPerMinute, RefusedPerMinute [minutes]int
 	// Latency is the mean duration per minute, zero where there was no call.
 	Latency [minutes]time.Duration
 	// P50, P95 and P99 are what so many of 100 calls did not exceed, an eighth off at most; zero without calls.
@@ -36,11 +36,10 @@ type Traffic struct {
 
 // Weight is how much a connection was called within Window, and how it went lately.
 type Weight struct {
-	// Refused are those of Failed that we did not let out: paused, without a credential, over a limit, kept back by
-	// a breaker. They say nothing about the upstream.
+	// Refused are those that we did not let out: paused, without a credential, over a limit, kept back by a breaker.
+	// They say nothing about the upstream and are not among Failed.
 	Calls, Failed, Refused int
-	// Lately and LatelyFailed are those of Calls and Failed that ended within the last [Lately], without those that
-	// we refused, which are LatelyRefused.
+	// Lately and LatelyFailed ended within the last [Lately], without those that we refused, which are LatelyRefused.
 	Lately, LatelyFailed, LatelyRefused int
 	// LastCall, LastSuccess, LastFailure and LastError are as in [Traffic].
 	LastCall, LastSuccess, LastFailure time.Time
@@ -103,7 +102,7 @@ type bucket struct {
 	minute  int64
 	calls   int
 	failed  int
-	refused int            // of those that failed
+	refused int            // which did not fail
 	reasons map[string]int // of those that were refused, nil mostly
 	total   time.Duration
 	latency *histogram
@@ -272,10 +271,13 @@ func (l *line) failed(at time.Time, outcome runtime.Outcome) {
 	}
 }
 
-// failed reports whether a call with this outcome did not bring what the application wanted, and not for
-// what the application asked: every outcome but success, a client error and a caller that went away.
-func failed(o runtime.Outcome) bool {
-	return o != runtime.OutcomeSuccess && o != runtime.OutcomeClientError && o != runtime.OutcomeCanceled
+// failed reports whether a call with this outcome got out and did not bring what the application wanted, and not
+// for what the application asked: every outcome that is not in notFailed.
+func failed(o runtime.Outcome) bool { return !slices.Contains(notFailed(), o) }
+
+// notFailed are success, a client error, a caller that went away, and what was not let out by us.
+func notFailed() []runtime.Outcome {
+	return []runtime.Outcome{runtime.OutcomeSuccess, runtime.OutcomeClientError, runtime.OutcomeCanceled, runtime.OutcomeRejectedLocal}
 }
 
 // refused reports whether a call with this outcome was not let out by us.
@@ -429,7 +431,7 @@ func (l *line) weight(now int64) (w Weight) {
 			w.Refused += b.refused
 			if b.minute > now-lately {
 				w.Lately += b.calls - b.refused
-				w.LatelyFailed += b.failed - b.refused
+				w.LatelyFailed += b.failed
 				w.LatelyRefused += b.refused
 				w.Reasons = addReasons(w.Reasons, b.reasons)
 			}
@@ -456,9 +458,9 @@ func (l *line) traffic(now time.Time) Traffic {
 
 // figures are the minutes of Window, oldest first.
 type figures struct {
-	calls, failed [minutes]int
-	spent         [minutes]time.Duration
-	latency       histogram
+	calls, failed, refused [minutes]int
+	spent                  [minutes]time.Duration
+	latency                histogram
 }
 
 func (l *line) figures(now int64) *figures {
@@ -471,7 +473,7 @@ func (l *line) figures(now int64) *figures {
 		if b.minute != minute {
 			continue
 		}
-		out.calls[i], out.failed[i], out.spent[i] = b.calls, b.failed, b.total
+		out.calls[i], out.failed[i], out.refused[i], out.spent[i] = b.calls, b.failed, b.refused, b.total
 		out.latency.add(b.latency)
 	}
 	return out
@@ -482,16 +484,18 @@ func (f *figures) subtract(part *figures) {
 	for i := range minutes {
 		f.calls[i] = max(0, f.calls[i]-part.calls[i])
 		f.failed[i] = max(0, f.failed[i]-part.failed[i])
+		f.refused[i] = max(0, f.refused[i]-part.refused[i])
 		f.spent[i] = max(0, f.spent[i]-part.spent[i])
 	}
 	f.latency.subtract(&part.latency)
 }
 
 func (f *figures) traffic() Traffic {
-	t := Traffic{PerMinute: f.calls, FailedPerMinute: f.failed}
+	t := Traffic{PerMinute: f.calls, FailedPerMinute: f.failed, RefusedPerMinute: f.refused}
 	for i := range minutes {
 		t.Calls += f.calls[i]
 		t.Failed += f.failed[i]
+		t.Refused += f.refused[i]
 		t.Latency[i] = f.spent[i] / time.Duration(max(f.calls[i], 1))
 	}
 	t.P50, t.P95, t.P99 = f.latency.percentile(50), f.latency.percentile(95), f.latency.percentile(99)

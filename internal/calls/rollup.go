@@ -46,11 +46,12 @@ type Figures struct {
 	P50, P95, P99 time.Duration // within one per cent; 0 without calls
 }
 
-// Failed is how many of the calls count as failed, as in [Traffic].
+// Failed is how many of the calls did not bring what the application wanted: those that count as failed in [Traffic],
+// and those that we refused.
 func (f *Figures) Failed() int64 {
 	var n int64
 	for o, count := range f.Outcomes {
-		if failed(o) {
+		if failed(o) || refused(o) {
 			n += count
 		}
 	}

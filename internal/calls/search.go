@@ -18,10 +18,13 @@ const (
 	maxPage      = 1_000_000
 )
 
+// AnyFailure is the outcome in a [Query] that selects every call that counts as failed in [Traffic].
+const AnyFailure = "failed"
+
 // Query selects calls; zero fields select every call.
 type Query struct {
 	Connection string // slug
-	Outcome    string
+	Outcome    string // or AnyFailure
 	Method     string
 	Status     int    // exact
 	Class      int    // 2 for 2xx, 5 for 5xx

@@ -15,7 +15,7 @@ import (
 // queries are lists in every combination of filters that a page can ask for.
 func queries() map[string]Query {
 	out := map[string]Query{}
-	for bits := range 1 << 9 {
+	for bits := range 1 << 10 {
 		var (
 			q    Query
 			name []string
@@ -27,6 +27,7 @@ func queries() map[string]Query {
 			{"connection", func() { q.Connection = "stripe" }},
 			{"outcome", func() { q.Outcome = string(runtime.OutcomeUnavailable) }},
 			{"success", func() { q.Outcome = string(runtime.OutcomeSuccess) }},
+			{"failed", func() { q.Outcome = AnyFailure }},
 			{"method", func() { q.Method = "GET" }},
 			{"status", func() { q.Status = 503 }},
 			{"class", func() { q.Class = 5 }},

@@ -93,10 +93,10 @@ func path(q Query) *statement {
 	return s
 }
 
-// unlikeMost reports whether the calls of an outcome are in an index of their own. Those that succeed are found
-// along the time.
+// unlikeMost reports whether the calls of an outcome are in an index of their own. Those that succeed, and those of
+// several outcomes, are found along the time.
 func unlikeMost(outcome string) bool {
-	return outcome != "" && outcome != string(runtime.OutcomeSuccess)
+	return outcome != "" && outcome != string(runtime.OutcomeSuccess) && outcome != AnyFailure
 }
 
 // firstError is the first status in the index of what was refused or failed.
@@ -106,7 +106,13 @@ const firstError = 400
 // so that no index of theirs is taken instead of the one that the walk goes along.
 func filters(q Query, s *statement) bool {
 	n := len(s.parts)
-	if q.Outcome != "" && (q.Connection != "" || q.RequestID != "" || !unlikeMost(q.Outcome)) {
+	if q.Outcome == AnyFailure {
+		others := make([]string, 0, len(notFailed()))
+		for _, o := range notFailed() {
+			others = append(others, s.param(string(o)))
+		}
+		s.and(`outcome || '' NOT IN (` + strings.Join(others, ", ") + `)`)
+	} else if q.Outcome != "" && (q.Connection != "" || q.RequestID != "" || !unlikeMost(q.Outcome)) {
 		s.and(`outcome || '' = ` + s.param(q.Outcome))
 	}
 	if q.Connection != "" && q.RequestID != "" {

@@ -114,7 +114,8 @@ func (s *Service) Stage(ctx context.Context, a access.Actor, slug, account strin
 }
 
 // TestStaged sends one real request with the staged credential of an account, and stores how it was answered. It
-// needs configure. An empty path is that of the provider's health check. revision is that of the rotation that
+// needs configure. An empty path is that of the health check: the
+// connection's own, else the provider's, else the base URL. revision is that of the rotation that
 // was looked at, 0 for any. The credential in use is not touched, whatever comes back.
 func (s *Service) TestStaged(ctx context.Context, a access.Actor, slug, account, path string, revision int64) (credentials.Rollover, runtime.ProbeResult, error) {
 	var o credentials.Rollover
@@ -169,7 +170,9 @@ func (s *Service) trial(ctx context.Context, slug, account, path string, revisio
 	t := trial{method: http.MethodGet, path: path}
 	if path == "" {
 		t.path = "/"
-		if provider, err := s.provider(e.Provider); err == nil && provider.Health.Path != "" {
+		if own := e.policy.HealthCheck; own.Path != "" {
+			t.method, t.path = own.Method, own.Path
+		} else if provider, err := s.provider(e.Provider); err == nil && provider.Health.Path != "" {
 			t.method, t.path = provider.Health.Method, provider.Health.Path
 		}
 	}

@@ -243,6 +243,7 @@ func TestWhatPassesATest(t *testing.T) {
 		"not modified":                      {status: 304},
 		"what the health check expects":     {status: 302, policy: `{"health_check":{"path":"/up","expected_status":302}}`, path: "/up", want: true},
 		"not what the health check expects": {status: 200, policy: `{"health_check":{"path":"/up","expected_status":204}}`, path: "/up"},
+		"that of the health check":          {status: 302, policy: `{"health_check":{"path":"/up","expected_status":302}}`, want: true},
 		"another request than it sends":     {status: 302, policy: `{"health_check":{"path":"/up","expected_status":302}}`, path: "/other"},
 		"a success by the rules":            {status: 302, policy: `{"outcomes":[{"status":302,"outcome":"success"}]}`, want: true},
 		"a failure by the rules":            {status: 200, policy: `{"outcomes":[{"status":200,"body_contains":"sign in","outcome":"unauthenticated"}]}`},

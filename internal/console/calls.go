@@ -49,6 +49,7 @@ func (p callPages) view(r *http.Request, base calls.Query) (callsview.ListView, 
 		Cursor: q.Get("cursor"), Dropped: p.Calls.Dropped(), DroppedBodies: p.Calls.DroppedBodies(), CanConfigure: actor(r).Role.Can(access.PermissionConfigure), Errors: callsview.Errors{},
 	}
 	_, view.Limit = paging(q)
+	view.Outcomes = append(view.Outcomes, callsview.Option{Value: calls.AnyFailure, Label: "Any failure"})
 	for _, rule := range runtime.Rules() {
 		view.Outcomes = append(view.Outcomes, callsview.Option{Value: string(rule.Outcome), Label: rule.Label})
 	}

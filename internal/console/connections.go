@@ -111,7 +111,7 @@ func (p connectionPages) row(c connections.Connection) connectionsview.Row {
 	traffic := p.Calls.Recent(c.ID)
 	return connectionsview.Row{
 		Slug: c.Slug, Name: c.Name, Provider: p.providerName(c.Provider), Kind: c.Kind, Environment: c.Environment, Auth: authLabel(c.AuthType),
-		State: c.State, Version: c.Version, Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), Points: points(traffic.PerMinute[:]),
+		State: c.State, Version: c.Version, Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), Refused: int64(traffic.Refused), Points: points(traffic.PerMinute[:]),
 		LastSuccess: traffic.LastSuccess, Done: done, Items: items,
 	}
 }
@@ -252,7 +252,7 @@ func (p connectionPages) show(w http.ResponseWriter, r *http.Request) error {
 		Environment: c.Environment, BaseURL: c.BaseURL, Auth: authLabel(c.AuthType), LogBodies: c.LogBodies, LastKnownGood: c.LastKnownGood,
 		CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, ProxyURL: p.cfg.GatewayURL() + "/proxy/" + c.Slug + "/",
 		Example: fmt.Sprintf(`curl -H "Authorization: Bearer $API_KEY" %s/proxy/%s/`, p.cfg.GatewayURL(), c.Slug),
-		Calls:   int64(traffic.Calls), Failed: int64(traffic.Failed), Points: points(traffic.PerMinute[:]), FailedPoints: points(traffic.FailedPerMinute[:]),
+		Calls:   int64(traffic.Calls), Failed: int64(traffic.Failed), Refused: int64(traffic.Refused), Points: points(traffic.PerMinute[:]), FailedPoints: points(traffic.FailedPerMinute[:]),
 		LastSuccess: traffic.LastSuccess, LastFailure: traffic.LastFailure, LastError: traffic.LastError, P95: traffic.P95,
 		Latency:    course(traffic.Latency[:]),
 		Policy:     policyFacts(policy),

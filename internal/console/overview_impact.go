@@ -70,7 +70,7 @@ func (p overviewPages) impact(r *http.Request, board *health.Board) (overviewvie
 	page, found := board.Page(chosen(view.Show), (view.Number-1)*view.Limit, view.Limit)
 	view.Total = found
 	total := p.Calls.Total(board.Has)
-	view.Calls, view.Failed, view.P95 = int64(total.Calls), int64(total.Failed), total.P95
+	view.Calls, view.Failed, view.Refused, view.P95 = int64(total.Calls), int64(total.Failed), int64(total.Refused), total.P95
 	view.Points, view.FailedPoints, view.LatencyPoints = points(total.PerMinute[:]), points(total.FailedPerMinute[:]), course(total.Latency[:])
 	ids := make([]string, len(page))
 	for i := range page {
@@ -108,7 +108,7 @@ func (p overviewPages) impactRow(r *http.Request, c *health.Item) overviewview.R
 	row := overviewview.Row{
 		Slug: c.Slug, Name: c.Name, Kind: c.Kind, Auth: authLabel(c.AuthType), Version: c.Version,
 		State: overviewview.State(c.Status.State), Why: c.Status.Why, Since: c.Status.Since, Until: c.Status.Until,
-		Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), Refused: int64(c.Traffic.Refused), P50: traffic.P50, P95: traffic.P95, P99: traffic.P99,
+		Calls: int64(traffic.Calls), Failed: int64(traffic.Failed), Refused: int64(traffic.Refused), P50: traffic.P50, P95: traffic.P95, P99: traffic.P99,
 		LastSuccess: traffic.LastSuccess, LastFailure: traffic.LastFailure, LastError: traffic.LastError,
 	}
 	if c.Status.State == health.StateNotSetUp && actor(r).Role.Can(access.PermissionConfigure) {
@@ -120,7 +120,7 @@ func (p overviewPages) impactRow(r *http.Request, c *health.Item) overviewview.R
 		row.Slow, row.Judged = counts.Slow, counts.Judged()
 	}
 	for m, n := range traffic.PerMinute {
-		row.Minutes = append(row.Minutes, overviewview.Minute{Calls: n, Failed: traffic.FailedPerMinute[m]})
+		row.Minutes = append(row.Minutes, overviewview.Minute{Calls: n, Failed: traffic.FailedPerMinute[m], Refused: traffic.RefusedPerMinute[m]})
 	}
 	for i, s := range c.States {
 		row.States = append(row.States, overviewview.State(s))

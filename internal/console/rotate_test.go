@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -118,6 +119,28 @@ func TestRedirectIsNoAnswerToATest(t *testing.T) {
 	r.want("staged", status, text, 200, "answered with a redirect", "login page", "status 302")
 	status, _, text = r.do(t, r.client, http.MethodPost, "/connections/door/test", strings.NewReader(""), "Content-Type", "application/x-www-form-urlencoded")
 	r.want("in use", status, text, 200, "answered with a redirect", "login page")
+}
+
+// A test asks the health check of the connection itself, and claims nothing about a credential that there is not.
+func TestOfOwnHealthCheckWithoutACredential(t *testing.T) {
+	t.Parallel()
+	r := newRotation(t)
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if request.URL.Path != "/base/up" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(up.Close)
+	if _, err := r.connections.Create(t.Context(), access.System(), connections.Draft{
+		Name: "Open", Slug: "open", BaseURL: up.URL + "/base", Auth: connections.Auth{Type: "none"}, Policy: json.RawMessage(`{"health_check":{"path":"/up"}}`),
+	}, ""); err != nil {
+		t.Fatal(err)
+	}
+	status, _, text := r.do(t, r.client, http.MethodPost, "/connections/open/test", strings.NewReader(""), "Content-Type", "application/x-www-form-urlencoded")
+	r.want("no credential", status, text, 200, "/base/up", "The system answered with 200 OK.", "no credential that this could test")
+	if strings.Contains(text, "The credential was accepted.") {
+		t.Error("a credential that there is not was accepted")
+	}
 }
 
 // A rotation from the first page to the last, with forms only.

@@ -147,7 +147,13 @@ func (p connectionPages) test(w http.ResponseWriter, r *http.Request) error {
 	}
 	account := firstOf(form.Get("account"), credentials.DefaultAccount)
 	method, path := http.MethodGet, "/"
-	if provider, err := p.Providers.Find(c.Provider); err == nil && provider.Health.Path != "" {
+	policy, err := p.Connections.EffectivePolicy(c)
+	if err != nil {
+		return err
+	}
+	if own := policy.HealthCheck; own.Path != "" {
+		method, path = own.Method, own.Path
+	} else if provider, err := p.Providers.Find(c.Provider); err == nil && provider.Health.Path != "" {
 		method, path = provider.Health.Method, provider.Health.Path
 	}
 	var (
@@ -169,6 +175,9 @@ func (p connectionPages) test(w http.ResponseWriter, r *http.Request) error {
 		OK: accepted,
 	}
 	view.Message, view.Hint = testMessage(result, accepted)
+	if accepted && account == credentials.DefaultAccount && c.AuthType == authNone {
+		view.Message, view.Hint = "The system answered with "+strconv.Itoa(result.Status)+" "+http.StatusText(result.Status)+".", "The connection has no credential that this could test."
+	}
 	if !view.OK {
 		if view.Reconnect, err = p.reconnect(r, c.Slug, account, result); err != nil {
 			return err
@@ -176,6 +185,9 @@ func (p connectionPages) test(w http.ResponseWriter, r *http.Request) error {
 	}
 	return p.render(w, r, http.StatusOK, connectionsview.TestResult(view))
 }
+
+// authNone is the type of a connection without a credential.
+const authNone = "none"
 
 // reconnect is where a person connects the account again that a test failed with; empty where that would not
 // help.

@@ -283,7 +283,7 @@ type rank struct {
 }
 
 func (i *item) rank() rank {
-	return rank{i.status.State.Attention(), i.facts.traffic.Failed, i.facts.traffic.Calls}
+	return rank{i.status.State.Attention(), i.facts.traffic.Failed + i.facts.traffic.Refused, i.facts.traffic.Calls}
 }
 
 // byImpact puts those that need attention first, by what it costs, then the others by traffic, then by name.

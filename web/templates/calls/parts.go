@@ -114,3 +114,8 @@ func text(headers []Header) string {
 	}
 	return b.String()
 }
+
+// FailedPath is where a log has the calls that count as failed within the last 15 minutes, the one under way included.
+func FailedPath(log string, now time.Time) string {
+	return ui.URL(log, "outcome", "failed", "from", now.UTC().Add(-14*time.Minute).Format("2006-01-02T15:04"))
+}

@@ -438,13 +438,16 @@ func (v DetailView) accountForm() string {
 
 func (v DetailView) tiles() []ui.StatTile {
 	calls := address(v.Head.Slug, tabCalls)
-	tone := trafficTone(v.Calls, v.Failed)
-	failed := ui.ToneNone
+	sent := v.Calls - v.Refused
+	failed, apart := ui.ToneNone, ""
 	if v.Failed > 0 {
-		failed = tone
+		failed = trafficTone(sent, v.Failed)
+	}
+	if v.Refused > 0 {
+		apart = refusedHere(v.Refused)
 	}
 	ratio, percent, p95, unit := "—", "", "—", ""
-	if v.Calls > 0 {
+	if sent > 0 {
 		ratio, percent = v.ratio(), "%"
 	}
 	if v.P95 > 0 {
@@ -452,15 +455,17 @@ func (v DetailView) tiles() []ui.StatTile {
 	}
 	return []ui.StatTile{
 		{ID: "figure-calls", Label: "Calls in 15 min", Value: ui.Thousands(v.Calls), Points: v.Points, Href: calls, Tone: ui.ToneNone},
-		{ID: "figure-failed", Label: "Failed", Value: ui.Thousands(v.Failed), Points: v.FailedPoints, Href: ui.URL(calls, "class", "5"), Tone: failed},
+		{ID: "figure-failed", Label: "Failed", Value: ui.Thousands(v.Failed), Unit: apart, Points: v.FailedPoints, Href: callsview.FailedPath(calls, v.Now), Tone: failed},
 		{ID: "figure-ratio", Label: "Failure rate", Value: ratio, Unit: percent, Tone: failed},
 		{ID: "figure-p95", Label: "p95 latency", Value: p95, Unit: unit, Points: v.Latency},
 	}
 }
 
-// ratio is how many of a hundred calls failed, with one decimal.
+func refusedHere(n int64) string { return ui.Thousands(n) + " refused here" }
+
+// ratio is how many of a hundred calls that got out failed, with one decimal.
 func (v DetailView) ratio() string {
-	return strconv.FormatFloat(100*float64(v.Failed)/float64(v.Calls), 'f', 1, 64)
+	return strconv.FormatFloat(100*float64(v.Failed)/float64(v.Calls-v.Refused), 'f', 1, 64)
 }
 
 func (v DetailView) facts() []ui.Fact {

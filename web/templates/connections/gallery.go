@@ -82,7 +82,7 @@ func sampleList() ListView {
 		Rows: []Row{
 			{
 				Done: 9, Items: 12, Slug: "stripe", Name: "Stripe live", Provider: "Stripe", Kind: "rest", Environment: "production", Auth: "Bearer token", State: "active",
-				Version: 18, Calls: 12481, Failed: 7862, Points: course(1200), LastSuccess: ago(14 * time.Minute),
+				Version: 18, Calls: 12481, Failed: 7862, Refused: 412, Points: course(1200), LastSuccess: ago(14 * time.Minute),
 				Breaker: &breakers.Status{State: breakers.StateOpen, Until: now().Add(22 * time.Second)},
 			},
 			{

@@ -68,7 +68,7 @@ func detailStates() []ui.State {
 	moved := sampleDetail()
 	moved.Credential.State, moved.Credential.EnteredFor, moved.Credential.GoesTo = stateOtherOrigin, "https://api.stripe.com", "https://eu.api.stripe.com"
 	failing := sampleDetail()
-	failing.Failed = 600
+	failing.Failed, failing.Refused = 600, 4
 	mute := alerts.Mute{ID: "amu_1", Slug: "stripe", Reason: "their maintenance", By: "ada@example.com", Since: ago(time.Minute), Until: now().Add(time.Hour)}
 	alerting := failing
 	alerting.Alerts = []alerts.Row{

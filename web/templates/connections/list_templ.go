@@ -296,19 +296,35 @@ func (r Row) course() ui.Sparkline {
 	if r.Calls > 0 {
 		label = count(int(r.Calls), "call") + " in 15 minutes, " + ui.Thousands(r.Failed) + " failed"
 	}
+	if r.Refused > 0 {
+		label += ", " + refusedHere(r.Refused)
+	}
 	points := r.Points
 	if len(points) == 0 {
 		points = []float64{0}
 	}
-	return ui.Sparkline{Points: points, Tone: trafficTone(r.Calls, r.Failed), Small: true, Label: label}
+	return ui.Sparkline{Points: points, Tone: r.tone(), Small: true, Label: label}
 }
 
-// failed is how many of the calls failed; none is no news.
+// failed is how many of the calls failed, and how many we refused; none is no news.
 func (r Row) failed() templ.Component {
-	if r.Failed == 0 {
-		return ui.Text("")
+	var parts []templ.Component
+	if r.Failed > 0 {
+		parts = append(parts, ui.Chip{Label: ui.Thousands(r.Failed), Tone: r.tone()})
 	}
-	return ui.Chip{Label: ui.Thousands(r.Failed), Tone: trafficTone(r.Calls, r.Failed)}
+	if r.Refused > 0 {
+		parts = append(parts, ui.Muted(refusedHere(r.Refused)))
+	}
+	switch len(parts) {
+	case 0:
+		return ui.Text("")
+	case 1:
+		return parts[0]
+	}
+	return ui.Lines(parts...)
 }
+
+// tone is that of the calls that got out.
+func (r Row) tone() ui.Tone { return trafficTone(r.Calls-r.Refused, r.Failed) }
 
 var _ = templruntime.GeneratedTemplate

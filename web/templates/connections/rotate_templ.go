@@ -530,7 +530,7 @@ func (v RotateView) testForm() templ.Component {
 			ctx = templ.InitializeContext(ctx)
 			templ_7745c5c3_Err = ui.Field{
 				Name: "path", Label: "Path", Value: v.Form.Path, Mono: true, Optional: true, Placeholder: "/v1/me", Autocomplete: "off", MaxLength: 2000,
-				Hint: "Below the base URL, for a GET that needs the credential and changes nothing. Empty: the health check of the provider.", Error: v.problems(RotateTest)["path"],
+				Hint: "Below the base URL, for a GET that needs the credential and changes nothing. Empty: the path of the health check, the connection's own before that of the provider; where neither has one, the base URL.", Error: v.problems(RotateTest)["path"],
 			}.Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

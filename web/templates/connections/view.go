@@ -43,10 +43,11 @@ type Row struct {
 	Version int
 	// Breaker is the state of its breaker; nil when nothing is known of it.
 	Breaker *breakers.Status
-	// Calls, Failed and Points (calls of each minute) are those of the last 15 minutes.
-	Calls, Failed int64
-	Points        []float64
-	LastSuccess   time.Time
+	// Calls, Failed and Points (calls of each minute) are those of the last 15 minutes. Refused are those of Calls that
+	// we did not let out, which are no failures.
+	Calls, Failed, Refused int64
+	Points                 []float64
+	LastSuccess            time.Time
 	// Done and Items are of the checklist; no items before the connection was judged.
 	Done, Items int
 }
@@ -221,9 +222,9 @@ type DetailView struct {
 	// holds a key.
 	ProxyURL, Example string
 
-	// Traffic of the last 15 minutes; Points and FailedPoints by the minute.
-	Calls, Failed        int64
-	Points, FailedPoints []float64
+	// Traffic of the last 15 minutes; Points and FailedPoints by the minute. Refused are as in [Row].
+	Calls, Failed, Refused int64
+	Points, FailedPoints   []float64
 	// LastSuccess and LastFailure are zero when none is known. LastError says how the last failure ended.
 	LastSuccess, LastFailure time.Time
 	LastError                string

@@ -38,7 +38,7 @@ func waves(high float64) []float64 {
 func impactSample() Impact {
 	return Impact{
 		Now: now(), Number: 1, Limit: 50, Total: 9, All: 9, Attention: 5, Idle: 1, NotSetUp: 1,
-		Calls: 187_215, Failed: 2_658, Points: waves(12_481), FailedPoints: waves(60), P95: 183 * time.Millisecond, LatencyPoints: waves(60),
+		Calls: 187_215, Failed: 2_658, Refused: 22, Points: waves(12_481), FailedPoints: waves(60), P95: 183 * time.Millisecond, LatencyPoints: waves(60),
 		NotClosed: 3, Breakers: 31, Troubled: 4, Incidents: incidentSamples(), Rows: rowSamples(),
 	}
 }
@@ -64,7 +64,7 @@ func rowSamples() []Row {
 	}
 	return []Row{
 		{
-			Done: 9, Items: 12, Slug: "stripe", Name: "Stripe live", Kind: "rest", Auth: "Bearer token", Version: 18, Calls: 60, Failed: 60, Minutes: quarter(4, 15, 4),
+			Done: 9, Items: 12, Slug: "stripe", Name: "Stripe live", Kind: "rest", Auth: "Bearer token", Version: 18, Calls: 60, Failed: 38, Refused: 22, Minutes: quarter(4, 15, 4),
 			State: StateDown, Why: "Open because 38 of 60 calls failed: 63 %, trips at 50 %.", Since: at(14 * time.Minute), States: minutes(StateDown, 14),
 			Breaker: &breakers.Status{State: breakers.StateOpen, Since: at(14 * time.Minute), Until: at(-22 * time.Second)},
 			Spans:   shortly(at(8*time.Minute).Add(12*time.Second), 6),
@@ -148,7 +148,7 @@ func oneConnection() Impact {
 	one := impactSample()
 	one.Rows, one.Total, one.All, one.Attention, one.Idle, one.NotSetUp = one.Rows[7:8], 1, 1, 0, 1, 0
 	one.Incidents, one.Troubled, one.NotClosed, one.Breakers = nil, 0, 0, 1
-	one.Calls, one.Failed, one.P95, one.Points, one.FailedPoints, one.LatencyPoints = 0, 0, 0, make([]float64, 15), make([]float64, 15), make([]float64, 15)
+	one.Calls, one.Failed, one.Refused, one.P95, one.Points, one.FailedPoints, one.LatencyPoints = 0, 0, 0, 0, make([]float64, 15), make([]float64, 15), make([]float64, 15)
 	return one
 }
 

@@ -172,10 +172,15 @@ func (v Impact) choices() []ui.Option {
 }
 
 func (v Impact) figures() []ui.StatTile {
-	failed := share(v.Calls, v.Failed)
-	p95, unit := "—", ""
+	sent := v.Calls - v.Refused
+	failed := share(sent, v.Failed)
+	unit := unitOf(failed)
+	if v.Refused > 0 {
+		unit = strings.TrimPrefix(unit+", "+refusedHere(v.Refused), ", ")
+	}
+	p95, inUnit := "—", ""
 	if v.P95 > 0 {
-		p95, unit = calls.TookParts(v.P95)
+		p95, inUnit = calls.TookParts(v.P95)
 	}
 	attention := ui.ToneNone
 	if v.Attention > 0 {
@@ -183,8 +188,8 @@ func (v Impact) figures() []ui.StatTile {
 	}
 	return []ui.StatTile{
 		{ID: "figure-calls", Label: "Calls / min", Value: perMinute(v.Calls), Points: v.Points, Href: "/calls"},
-		{ID: "figure-failed", Label: "Failed", Value: failed, Unit: unitOf(failed), Points: v.FailedPoints, Tone: failureTone(v.Calls, v.Failed)},
-		{ID: "figure-p95", Label: "p95 latency", Value: p95, Unit: unit, Points: v.LatencyPoints},
+		{ID: "figure-failed", Label: "Failed", Value: failed, Unit: unit, Points: v.FailedPoints, Href: calls.FailedPath("/calls", v.Now), Tone: failureTone(sent, v.Failed)},
+		{ID: "figure-p95", Label: "p95 latency", Value: p95, Unit: inUnit, Points: v.LatencyPoints},
 		{ID: "figure-breakers", Label: "Breakers not closed", Value: ui.Thousands(int64(v.NotClosed)), Unit: "of " + ui.Thousands(int64(v.Breakers)), Href: "/breakers", Tone: breakersTone(v.NotClosed)},
 		{ID: "figure-attention", Label: "Need attention", Value: ui.Thousands(int64(v.Attention)), Unit: "of " + ui.Thousands(int64(v.All)), Href: ui.URL("/", "show", ShowAttention), Tone: attention},
 	}
@@ -206,6 +211,8 @@ func breakersTone(open int) ui.Tone {
 	}
 	return ui.ToneNone
 }
+
+func refusedHere(n int64) string { return ui.Thousands(n) + " refused here" }
 
 // share is how many of a hundred calls failed: with one decimal, and never 0 when there was one.
 func share(all, failed int64) string {
@@ -310,23 +317,34 @@ func (r Row) course() ui.Ribbon {
 		ago := strconv.Itoa(len(r.Minutes)-1-i) + " min ago: "
 		if state := r.stateAt(i); state == StateDown || state == StateHeld || state == StateCredential {
 			bad++
-			s.Tone, s.Title = state.chip().Tone, ago+strings.ToLower(state.chip().Label)+r.exactly(i)+", "+ui.Thousands(int64(m.Calls))+" calls, "+ui.Thousands(int64(m.Failed))+" failed"
+			s.Tone, s.Title = state.chip().Tone, ago+strings.ToLower(state.chip().Label)+r.exactly(i)+", "+m.text()
 			continue
 		}
 		switch {
 		case m.Calls == 0:
 			*s = ui.Slice{Tone: ui.ToneIdle, Title: ago + "no calls"}
 			continue
-		case m.Failed == 0:
-			s.Tone = ui.ToneOK
-		default:
+		case m.Failed > 0:
 			bad++
-			s.Tone = failureTone(int64(m.Calls), int64(m.Failed))
+			s.Tone = failureTone(int64(m.Calls-m.Refused), int64(m.Failed))
+		case m.Refused > 0:
+			bad++
+			s.Tone = ui.ToneHeld
+		default:
+			s.Tone = ui.ToneOK
 		}
-		s.Title = ago + ui.Thousands(int64(m.Calls)) + " calls, " + ui.Thousands(int64(m.Failed)) + " failed"
+		s.Title = ago + m.text()
 	}
 	if r.Calls > 0 || bad > 0 {
 		out.Label = "Trouble in " + strconv.Itoa(bad) + " of the last " + strconv.Itoa(len(r.Minutes)) + " minutes"
+	}
+	return out
+}
+
+func (m Minute) text() string {
+	out := ui.Thousands(int64(m.Calls)) + " calls, " + ui.Thousands(int64(m.Failed)) + " failed"
+	if m.Refused > 0 {
+		out += ", " + refusedHere(int64(m.Refused))
 	}
 	return out
 }
@@ -361,7 +379,7 @@ func (r Row) calls() templ.Component {
 	}
 	points = ui.SoFar(points)
 	if r.Failed > 0 {
-		t = failureTone(r.Calls, r.Failed)
+		t = failureTone(r.Calls-r.Refused, r.Failed)
 	}
 	parts := []templ.Component{ui.Sparkline{Points: points, Tone: t, Small: true, Label: "Calls by the minute"}, ui.Number(r.Calls)}
 	if r.Stale > 0 {
@@ -395,12 +413,12 @@ func (r Row) limits() templ.Component {
 	return ui.Lines(parts...)
 }
 
-// errors is how many of a hundred calls failed, how many of these we refused, and how many of those that the
+// errors is how many of a hundred calls that got out failed, how many we refused, and how many of those that the
 // breaker judged took too long.
 func (r Row) errors() templ.Component {
 	parts := []templ.Component{r.failures()}
 	if r.Refused > 0 {
-		parts = append(parts, ui.Muted(ui.Thousands(r.Refused)+" refused here"))
+		parts = append(parts, ui.Muted(refusedHere(r.Refused)))
 	}
 	if r.Slow > 0 && r.Judged > 0 {
 		parts = append(parts, ui.Muted(share(int64(r.Judged), int64(r.Slow))+" % slow"))
@@ -412,21 +430,14 @@ func (r Row) errors() templ.Component {
 }
 
 func (r Row) failures() templ.Component {
+	sent := r.Calls - r.Refused
 	switch {
-	case r.Calls == 0:
+	case sent == 0:
 		return ui.Text("")
 	case r.Failed == 0:
 		return ui.Muted("0 %")
 	}
-	return ui.Chip{Label: share(r.Calls, r.Failed) + "\u00a0%", Tone: r.failureTone()}
-}
-
-// failureTone is that of what was kept back when the upstream had no part in it.
-func (r Row) failureTone() ui.Tone {
-	if r.Refused >= r.Failed {
-		return ui.ToneHeld
-	}
-	return failureTone(r.Calls, r.Failed)
+	return ui.Chip{Label: share(sent, r.Failed) + "\u00a0%", Tone: failureTone(sent, r.Failed)}
 }
 
 // latency is what 95 of 100 calls did not exceed, with what half of them and 99 did not.

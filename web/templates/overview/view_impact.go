@@ -22,11 +22,12 @@ type Impact struct {
 	Number, Limit, Total int
 	// All, Attention, Idle and NotSetUp count the connections of each choice.
 	All, Attention, Idle, NotSetUp int
-	// Calls, Failed and the courses by minute are those of all connections together.
-	Calls, Failed        int64
-	Points, FailedPoints []float64
-	P95                  time.Duration
-	LatencyPoints        []float64
+	// Calls, Failed, Refused and the courses by minute are those of all connections together. Refused calls were not
+	// let out by us and are no failures.
+	Calls, Failed, Refused int64
+	Points, FailedPoints   []float64
+	P95                    time.Duration
+	LatencyPoints          []float64
 	// NotClosed of Breakers do not let every call pass.
 	NotClosed, Breakers int
 	// Incidents are the connections that stand still, the worst first; Troubled counts all of them.
@@ -128,7 +129,7 @@ type Row struct {
 	Repeats, MostRepeats int
 	Stale                int64
 	// Calls and Failed are those of the last 15 minutes, and by the minute in Minutes, oldest first. Refused are
-	// those of Failed that we did not let out.
+	// those of Calls that we did not let out, which are no failures.
 	Calls, Failed, Refused int64
 	Minutes                []Minute
 	P50, P95, P99          time.Duration // zero without calls
@@ -145,4 +146,4 @@ type Row struct {
 type Span struct{ From, To time.Time }
 
 // Minute is what happened in one of the last minutes.
-type Minute struct{ Calls, Failed int }
+type Minute struct{ Calls, Failed, Refused int }
