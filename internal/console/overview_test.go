@@ -64,11 +64,11 @@ func TestOverviewShowsWhatNeedsAttentionFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for query, want := range map[string]string{
-		"":                            "worse failing no-credential paused busy less-busy quiet-a quiet-z",
-		"?show=attention":             "worse failing no-credential",
+		"":                            "worse no-credential failing paused busy less-busy quiet-a quiet-z",
+		"?show=attention":             "worse no-credential failing",
 		"?show=idle":                  "quiet-a quiet-z",
 		"?show=not_set_up":            "",
-		"?limit=3":                    "worse failing no-credential",
+		"?limit=3":                    "worse no-credential failing",
 		"?limit=3&page=2":             "paused busy less-busy",
 		"?limit=3&page=3":             "quiet-a quiet-z",
 		"?limit=7&page=2":             "quiet-z",
@@ -90,7 +90,7 @@ func TestOverviewShowsWhatNeedsAttentionFirst(t *testing.T) {
 
 	// A refresh asks for the part that changed.
 	_, _, part := s.do(t, client, http.MethodGet, "/?show=attention", nil, "HX-Request", "true", "HX-Target", overviewview.ImpactRegion)
-	if diff := cmp.Diff([]string{"worse", "failing", "no-credential"}, shown(part)); diff != "" || strings.Contains(part, "<html") || strings.Contains(part, "Recent changes") {
+	if diff := cmp.Diff([]string{"worse", "no-credential", "failing"}, shown(part)); diff != "" || strings.Contains(part, "<html") || strings.Contains(part, "Recent changes") {
 		t.Errorf("the part with the connections (-want +got):\n%s", diff)
 	}
 	_, _, part = s.do(t, client, http.MethodGet, "/", nil, "HX-Request", "true", "HX-Target", "overview")
@@ -199,7 +199,7 @@ func TestOverviewIncidents(t *testing.T) {
 			}
 		}
 	}
-	sentence := []string{"Guarded well is open since", "calls failed in 1 min: ", "Unavailable", "2 refused, 2 lost.", "Next probe in", "v2", "Open · probe in"}
+	sentence := []string{"Guarded well is open since", "calls failed in 1 min: ", "Unavailable", "2 calls were refused.", "Next probe in", "v2", "Open · probe in"}
 	_, _, page := g.do(t, g.operator, http.MethodGet, "/", nil)
 	want(page, append(sentence, "Probe now", "Roll back v2")...)
 	for _, href := range []string{"/connections/guarded/breaker/probe", "/connections/guarded/versions/1/rollback", "/connections/guarded/versions?a=1&amp;b=2"} {
@@ -252,6 +252,6 @@ func TestOverviewAfterATripByHand(t *testing.T) {
 	}
 	g.call(t, 2)
 	page := g.page(t, g.operator, "/")
-	says(t, "the overview", page, "Guarded well", "Probe now", "%, 2 refused here", ">2 refused here<")
-	silent(t, "the overview", page, "Roll back v2", "50.0\u00a0%", ">50.0 ")
+	says(t, "the overview", page, "Guarded well", "Open, tripped by ", ": the vendor is being mended.", "Next probe in", "Probe now", "%, 2 refused here", ">2 refused here<")
+	silent(t, "the overview", page, "calls failed in", "Roll back v2", "50.0\u00a0%", ">50.0 ")
 }

@@ -41,7 +41,7 @@ type Item struct {
 	Spans [Minutes]Span
 	// Trip is what opened the breaker of Status first, nil where that is not known.
 	Trip *Trip
-	// Since counts the calls since the status began to need attention.
+	// Since counts the calls since Status.Since.
 	Since calls.Sum
 	// Breakers is how many breakers of the connection do not let every call pass.
 	Breakers int

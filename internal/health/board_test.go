@@ -2,6 +2,7 @@ package health
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -169,8 +170,37 @@ func TestTrip(t *testing.T) {
 	if got := w.of("stripe"); got.Since.Refused != 6 || got.States[Minutes-1] != StateDown {
 		t.Errorf("later %+v, states %v", got.Since, got.States)
 	}
-	must(t, command(w, breaker.Key{Connection: "stripe"}).Reset(breaker.Order{Actor: "ada", Reason: "fixed"}))
+	// What a person opens was not opened by calls.
+	b := command(w, breaker.Key{Connection: "stripe"})
+	must(t, b.Probe(breaker.Order{Actor: "ada", Reason: "look"}))
+	must(t, b.Trip(breaker.Order{Actor: "ada", Reason: "no"}))
+	if got := w.of("stripe"); got.Trip != nil || !strings.Contains(got.Status.Why, "tripped by ada: no") {
+		t.Errorf("tripped by a person: %+v, %s", got.Trip, got.Status.Why)
+	}
+	must(t, b.Reset(breaker.Order{Actor: "ada", Reason: "fixed"}))
 	if got := w.of("stripe"); got.Trip != nil || got.Status.State != StateIdle || got.States[Minutes-1] != StateDown {
 		t.Errorf("after it closed: %+v", got)
+	}
+}
+
+// What is counted since an incident began is not what was counted since the connection needs attention: each state
+// begins anew, as its time does.
+func TestEachStateCountsItsOwnCalls(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, "stripe")
+	w.at = start()
+	w.called("stripe", calls.Weight{Calls: 10, Failed: 4, Lately: 10, LatelyFailed: 4, LastFailure: start(), Sum: calls.Sum{Calls: 10, Failed: 4}})
+	w.of("stripe")
+	w.called("stripe", calls.Weight{Calls: 30, Failed: 23, Refused: 19, Lately: 11, LatelyFailed: 4, LastFailure: start(), Sum: calls.Sum{Calls: 30, Failed: 23, Refused: 19}})
+	if got := w.of("stripe"); got.Status.State != StateDegraded {
+		t.Fatalf("%s: %s", got.Status.State, got.Status.Why)
+	}
+	must(t, command(w, breaker.Key{Connection: "stripe"}).Hold(breaker.Order{Actor: "ada", Reason: "look", Until: time.Now().Add(time.Hour)}))
+	if got := w.of("stripe"); got.Status.State != StateHeld || got.Since != (calls.Sum{}) {
+		t.Errorf("%s, since then %+v", got.Status.State, got.Since)
+	}
+	w.called("stripe", calls.Weight{Calls: 32, Failed: 25, Refused: 21, Sum: calls.Sum{Calls: 32, Failed: 25, Refused: 21}})
+	if got := w.of("stripe"); got.Since.Refused != 2 {
+		t.Errorf("since then %+v", got.Since)
 	}
 }

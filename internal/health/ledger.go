@@ -247,8 +247,9 @@ func (s *Service) follow(it *item) {
 	}
 	if m.state != st.State {
 		from := m.state
+		m.base = m.last
 		if !from.Attention() {
-			m.base, m.trip = m.last, nil
+			m.trip = nil
 		}
 		since := st.Since
 		if since.IsZero() || since.After(f.now) {
@@ -261,7 +262,7 @@ func (s *Service) follow(it *item) {
 			f.words = false
 		}
 	}
-	if b := st.Breaker; b == nil {
+	if b := st.Breaker; b == nil || b.Actor != "" { // what a person opened was not opened by calls
 		m.trip = nil
 	} else if l := &b.Last; m.trip == nil && l.Seq > 0 && l.From == breaker.StateClosed && l.To == breaker.StateOpen {
 		m.trip = &Trip{At: l.At, Counts: l.Counts, Window: b.Config.Window}
@@ -278,24 +279,46 @@ func minus(a, b calls.Sum) calls.Sum {
 
 // rank is what the place of a connection depends on, beside its name.
 type rank struct {
-	attention     bool
+	urgency       int  // 0 where it needs no attention
+	production    bool // only where it does
 	failed, calls int
 }
 
 func (i *item) rank() rank {
-	return rank{i.status.State.Attention(), i.facts.traffic.Failed + i.facts.traffic.Refused, i.facts.traffic.Calls}
+	r := rank{urgency: urgency(i.status.State), failed: i.facts.traffic.Failed + i.facts.traffic.Refused, calls: i.facts.traffic.Calls}
+	if r.urgency > 0 {
+		r.production = i.facts.standing.Environment == "production"
+	}
+	return r
 }
 
-// byImpact puts those that need attention first, by what it costs, then the others by traffic, then by name.
+// urgency orders the states that need attention: what stops every call first, whoever stopped it.
+func urgency(s State) int {
+	switch s {
+	case StateDown:
+		return 4
+	case StateHeld:
+		return 3
+	case StateCredential:
+		return 2
+	case StateDegraded:
+		return 1
+	case StateHealthy, StateNotSetUp, StateIdle, StatePaused:
+	}
+	return 0
+}
+
+// byImpact puts those that need attention first, the worst state before others, then production, then what it costs;
+// then the others by traffic, then by name.
 func (l *ledger) byImpact(i, k int) int {
 	x, y := l.items[i].rank(), l.items[k].rank()
-	if x.attention != y.attention {
-		if x.attention {
+	if x.urgency == y.urgency && x.production != y.production {
+		if x.production {
 			return -1
 		}
 		return 1
 	}
-	return cmp.Or(cmp.Compare(y.failed, x.failed), cmp.Compare(y.calls, x.calls), cmp.Compare(i, k))
+	return cmp.Or(cmp.Compare(y.urgency, x.urgency), cmp.Compare(y.failed, x.failed), cmp.Compare(y.calls, x.calls), cmp.Compare(i, k))
 }
 
 // fewMoves is the share of the connections up to which those that moved are put into their places one by one.
@@ -328,7 +351,7 @@ func (l *ledger) rankAll() {
 	order := make([]int, 0, len(l.items))
 	var rest []int // they are in the order of their names, and mostly many
 	for i, it := range l.items {
-		if r := it.rank(); r.attention || r.failed > 0 || r.calls > 0 {
+		if r := it.rank(); r.urgency > 0 || r.failed > 0 || r.calls > 0 {
 			order = append(order, i)
 		} else {
 			rest = append(rest, i)

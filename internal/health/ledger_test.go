@@ -74,6 +74,7 @@ func TestChangesComeToTheSameAsALookAtEverything(t *testing.T) {
 				case 5:
 					w.change(one, func(c *connections.Standing) {
 						c.State, c.Problem, c.Account = connections.StateActive, fault.New(fault.Unavailable, "", "revoked"), []string{"", "default"}[random.IntN(2)]
+						c.Environment = []string{"", "production"}[step%2]
 					})
 				case 6:
 					w.change(one, func(c *connections.Standing) {

@@ -227,6 +227,47 @@ func TestIncidents(t *testing.T) {
 	}
 }
 
+// The worst state comes first, then production, then what costs most.
+func TestOrderOfImpact(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, "idle", "degraded-dev", "degraded-dev-more", "degraded-prod", "credential", "held", "down-dev", "half-open-prod", "busy")
+	for _, slug := range []string{"degraded-prod", "half-open-prod"} {
+		w.change(slug, func(c *connections.Standing) { c.Environment = "production" })
+	}
+	w.change("credential", func(c *connections.Standing) {
+		c.Account, c.Problem = "default", fault.New(fault.Unavailable, "", "revoked")
+	})
+	partly := func(failed int) calls.Weight {
+		return calls.Weight{Calls: 100, Failed: failed, Lately: 100, LatelyFailed: failed}
+	}
+	w.called("degraded-dev", partly(50))
+	w.called("degraded-dev-more", partly(60))
+	w.called("degraded-prod", partly(2))
+	w.called("down-dev", partly(100))
+	w.called("busy", partly(0))
+	w.fail(breaker.Key{Connection: "half-open-prod"})
+	must(t, command(w, breaker.Key{Connection: "half-open-prod"}).Probe(breaker.Order{Actor: "ada", Reason: "look"}))
+	must(t, command(w, breaker.Key{Connection: "held"}).Hold(breaker.Order{Actor: "ada", Reason: "look", Until: time.Now().Add(time.Hour)}))
+	order := func() string {
+		t.Helper()
+		w.of("idle")
+		all, _ := w.published.Load().Page(nil, 0, 20)
+		out := make([]string, 0, len(all))
+		for _, i := range all {
+			out = append(out, i.Slug)
+		}
+		return strings.Join(out, " ")
+	}
+	if got, want := order(), "half-open-prod down-dev held credential degraded-prod degraded-dev-more degraded-dev busy idle"; got != want {
+		t.Errorf("%s\nnot %s", got, want)
+	}
+	// What changes its environment moves.
+	w.change("degraded-dev", func(c *connections.Standing) { c.Environment = "production" })
+	if got, want := order(), "half-open-prod down-dev held credential degraded-dev degraded-prod degraded-dev-more busy idle"; got != want {
+		t.Errorf("moved to production: %s\nnot %s", got, want)
+	}
+}
+
 // What is not set up yet needs nobody's attention, is no news, and counts neither as up nor as down.
 func TestNotSetUpIsNoIncident(t *testing.T) {
 	t.Parallel()

@@ -95,7 +95,7 @@ func (v Impact) incidents() templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Notice{Tone: i.tone(), Subject: i.subject(), Began: i.Since, Now: v.Now, Text: i.text(), Actions: i.actions()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Notice{Tone: i.tone(), Subject: i.subject(), Began: i.began(), Now: v.Now, Text: i.text(), Actions: i.actions()}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -141,9 +141,29 @@ func (i Incident) subject() string {
 	return name + " is down"
 }
 
+// began is since when the subject is so.
+func (i Incident) began() time.Time {
+	if i.recovers() {
+		return i.Breaker.Since
+	}
+	return i.Since
+}
+
+// recovers reports whether the breaker became half-open after the trouble began.
+func (i Incident) recovers() bool {
+	return i.Breaker != nil && i.Breaker.State == breakers.StateHalfOpen && i.Breaker.Since.After(i.Since)
+}
+
 // text is what happened and what it costs.
 func (i Incident) text() string {
 	var parts []string
+	if i.recovers() {
+		word := "Down"
+		if i.State == StateDegraded {
+			word = "Degraded"
+		}
+		parts = append(parts, word+" since "+moment(i.Since, i.Breaker.Since)+".")
+	}
 	if i.Judged > 0 {
 		text := strconv.Itoa(i.Failures) + " of " + plural(i.Judged, "call") + " failed in " + breakers.Span(i.Window)
 		var how []string
@@ -157,15 +177,17 @@ func (i Incident) text() string {
 	} else if i.Why != "" {
 		parts = append(parts, i.Why)
 	}
-	if i.Refused > 0 || i.Stale > 0 {
-		text := ui.Thousands(i.Refused) + " refused"
-		if i.Stale > 0 {
-			text += ", " + ui.Thousands(i.Stale) + " answered from cache"
-			if i.Oldest > 0 {
-				text += " (oldest " + span(i.Oldest) + ")"
-			}
+	switch {
+	case i.Stale > 0:
+		text := ui.Thousands(i.Refused) + " refused, " + ui.Thousands(i.Stale) + " answered from cache"
+		if i.Oldest > 0 {
+			text += " (oldest " + span(i.Oldest) + ")"
 		}
 		parts = append(parts, text+", "+ui.Thousands(i.Lost)+" lost.")
+	case i.Refused == 1:
+		parts = append(parts, "1 call was refused.")
+	case i.Refused > 0:
+		parts = append(parts, ui.Thousands(i.Refused)+" calls were refused.")
 	}
 	if i.More > 0 {
 		parts = append(parts, plural(i.More, "more breaker")+" of it not closed.")
@@ -235,6 +257,15 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return ui.Thousands(int64(n)) + " " + noun + "s"
+}
+
+// moment is a time of the day, with its date where it is not the day of the other.
+func moment(t, of time.Time) string {
+	t, of = t.UTC(), of.UTC()
+	if t.YearDay() == of.YearDay() && t.Year() == of.Year() {
+		return t.Format("15:04:05 UTC")
+	}
+	return t.Format("2 Jan 15:04 UTC")
 }
 
 // span is a time in its largest whole unit.
