@@ -11,11 +11,12 @@ func absolute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05")
 // relative writes the distance from now to t in the largest unit that fits: whole units that have passed, and the
 // nearest one ahead. Beyond 60 days the date says more. app.js repeats these rules for the ticking in the browser.
 func relative(t, now time.Time) string {
-	d, before, after, half := now.Sub(t), "", " ago", time.Duration(0)
+	d, before, after := now.Sub(t), "", " ago"
+	whole := time.Duration.Truncate
 	if d < 0 {
-		d, before, after, half = -d, "in ", "", 1
+		d, before, after, whole = -d, "in ", "", time.Duration.Round
 	}
-	count := func(unit time.Duration) int { return int((d + half*unit/2) / unit) }
+	count := func(unit time.Duration) int { return int(whole(d, unit) / unit) }
 	var text string
 	switch {
 	case d < 10*time.Second:
