@@ -14,6 +14,7 @@ import (
 	"switchgear/internal/audit"
 	"switchgear/internal/credentials"
 	"switchgear/internal/fault"
+	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
 	"switchgear/internal/runtime/egress"
 )
@@ -169,12 +170,11 @@ func (s *Service) trial(ctx context.Context, slug, account, path string, revisio
 	}
 	t := trial{method: http.MethodGet, path: path}
 	if path == "" {
-		t.path = "/"
-		if own := e.policy.HealthCheck; own.Path != "" {
-			t.method, t.path = own.Method, own.Path
-		} else if provider, err := s.provider(e.Provider); err == nil && provider.Health.Path != "" {
-			t.method, t.path = provider.Health.Method, provider.Health.Path
+		provider, err := s.provider(e.Provider)
+		if err != nil {
+			provider = providers.Provider{} // It left the catalogue, and has nothing to say.
 		}
+		t.method, t.path = HealthRequest(e.policy, provider)
 	}
 	if !strings.HasPrefix(t.path, "/") || len(t.path) > maxTestPath {
 		return trial{}, fault.Field("INVALID_PATH", "path", "Enter a path below the base URL that begins with a slash.")

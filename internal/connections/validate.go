@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -428,6 +429,18 @@ func ProviderPolicy(provider providers.Provider) (runtime.Policy, error) {
 		}
 	}
 	return policy, nil
+}
+
+// HealthRequest is what shows whether a credential works: the request of the policy's health check, else that of the
+// provider's, which a policy may have switched off, else one for the base URL.
+func HealthRequest(policy runtime.Policy, provider providers.Provider) (method, path string) {
+	switch {
+	case policy.HealthCheck.Path != "":
+		return policy.HealthCheck.Method, policy.HealthCheck.Path
+	case provider.Health.Path != "":
+		return provider.Health.Method, provider.Health.Path
+	}
+	return http.MethodGet, "/"
 }
 
 // ProviderLayers are what a provider lays over the product's policy: what its facts say about one (its health

@@ -12,6 +12,7 @@ import (
 	"switchgear/internal/connections"
 	"switchgear/internal/credentials"
 	"switchgear/internal/fault"
+	"switchgear/internal/providers"
 	"switchgear/internal/runtime"
 	connectionsview "switchgear/web/templates/connections"
 )
@@ -146,16 +147,15 @@ func (p connectionPages) test(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	account := firstOf(form.Get("account"), credentials.DefaultAccount)
-	method, path := http.MethodGet, "/"
 	policy, err := p.Connections.EffectivePolicy(c)
 	if err != nil {
 		return err
 	}
-	if own := policy.HealthCheck; own.Path != "" {
-		method, path = own.Method, own.Path
-	} else if provider, err := p.Providers.Find(c.Provider); err == nil && provider.Health.Path != "" {
-		method, path = provider.Health.Method, provider.Health.Path
+	provider, err := p.Providers.Find(c.Provider)
+	if err != nil {
+		provider = providers.Provider{} // It left the catalogue, and has nothing to say.
 	}
+	method, path := connections.HealthRequest(policy, provider)
 	var (
 		result   runtime.ProbeResult
 		accepted bool

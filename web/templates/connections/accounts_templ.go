@@ -10,7 +10,6 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"net/url"
-	"strings"
 	"time"
 
 	"switchgear/web/templates/ui"
@@ -399,16 +398,16 @@ func (v AccountsView) links() []templ.Component {
 	return []templ.Component{ui.Button{Label: "Connect links", Small: true, Icon: "link", Href: address(v.Head.Slug, "links")}}
 }
 
-// help says where the credential is found, or that the account need not bring an OAuth client of its own.
+// help says that the account need not bring an OAuth client of its own.
 func (f AccountForm) help() string {
 	switch {
 	case f.Shares:
 		return "The OAuth client of the account default is used. Empty fields are as they are there; fill in only what differs for this account. " +
 			"A secret of its own is for the server that the client has now: when that becomes another, enter it again."
 	case f.Replace && f.Consented:
-		return strings.TrimSpace(f.AuthHelp + " " + forgetsConsent)
+		return forgetsConsent
 	}
-	return f.AuthHelp
+	return ""
 }
 
 func (f AccountForm) problems() Errors {

@@ -258,7 +258,7 @@ func Form(v FormView) templ.Component {
 								}
 								return nil
 							})
-							templ_7745c5c3_Err = ui.Card{Title: "Authentication", Sub: v.AuthHelp}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Card{Title: "Authentication"}.Wrap().Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -868,7 +868,7 @@ func authType(chosen string, types []Option, problems Errors) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		templ_7745c5c3_Err = ui.Field{
-			Name: "auth_type", Label: "Type", Type: ui.FieldSelect, Value: chosen, Options: choices(types), Hint: authHint(chosen, types), Error: problems["auth_type"],
+			Name: "auth_type", Label: "Type", Type: ui.FieldSelect, Value: chosen, Options: choices(types), Error: problems["auth_type"],
 		}.Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
@@ -1007,15 +1007,6 @@ func enterSaves() templ.Component {
 		}
 		return nil
 	})
-}
-
-func authHint(chosen string, types []Option) string {
-	for _, t := range types {
-		if t.Value == chosen {
-			return t.Hint
-		}
-	}
-	return ""
 }
 
 // AuthControl is the control of one field of an auth type, for pages outside of a connection.

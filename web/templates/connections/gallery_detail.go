@@ -119,7 +119,7 @@ func accountStates() []ui.State {
 	replace, wrong, reader, empty, long := v, v, v, v, v
 	stored := tokenField()
 	stored.Set = true
-	replace.Form.Replace, replace.Form.Account, replace.Form.Auth, replace.Form.AuthHelp = true, "acme", []AuthField{stored}, "Developers, API keys, secret key."
+	replace.Form.Replace, replace.Form.Account, replace.Form.Auth = true, "acme", []AuthField{stored}
 	replace.Form.Expiry = &Expiry{Day: "2026-09-30"}
 	wrong.Form.Account = "Acme GmbH"
 	wrong.Form.Errors = Errors{"account": "Use lower-case letters, digits and hyphens.", "auth.fields.token": "Enter the token.", "auth.expires_on": "This day has passed."}

@@ -10,7 +10,7 @@ import (
 func authTypes() []Option {
 	return []Option{
 		{Value: "none", Label: "None"},
-		{Value: "bearer", Label: "Bearer token", Hint: "Authorization: Bearer …"},
+		{Value: "bearer", Label: "Bearer token"},
 		{Value: "api_key", Label: "API key"},
 		{Value: "basic", Label: "Basic"},
 		{Value: "custom_headers", Label: "Custom headers"},
@@ -50,7 +50,7 @@ func newForm() FormView {
 	return FormView{
 		Page: frame("New connection"), Mode: ModeNew, Provider: sampleProvider(), Environment: "production", Kind: "rest",
 		Environments: environments(), Kinds: kinds(), BaseURL: "https://api.stripe.com", AuthType: "bearer", AuthTypes: authTypes(),
-		AuthHelp: "Developers, API keys, secret key.", Auth: []AuthField{tokenField()}, Expiry: &Expiry{},
+		Auth: []AuthField{tokenField()}, Expiry: &Expiry{},
 		DefaultTimeout: "30s", DefaultAttemptTimeout: "10s", DefaultMaxAttempts: "3",
 		Health: HealthForm{Now: now(), Defaults: map[string]HealthDefault{
 			"health_check.enabled": {"true", "product"}, "health_check.path": {"/v1/balance", "provider"}, "health_check.method": {"GET", "product"},
@@ -103,7 +103,7 @@ func formStates() []ui.State {
 	taken.CopiesCredentials = true
 	taken.Errors = Errors{"slug": "stripe-copy is taken. Choose another slug.", "base_url": "Begin with https://."}
 	long := editForm()
-	long.From, long.Slug, long.Name, long.BaseURL, long.AuthHelp, long.Reason = longSlug(), longSlug(), longName, "https://"+longHost(), longText, longText
+	long.From, long.Slug, long.Name, long.BaseURL, long.Reason = longSlug(), longSlug(), longName, "https://"+longHost(), longText
 	long.Policy = "{\"rate_limits\": [" + strings.Repeat(`{"requests": 90, "per": "1s"}, `, 30) + "]}"
 	consent := newForm()
 	consent.AuthType, consent.Auth = "oauth2_authorization_code", clientFields()

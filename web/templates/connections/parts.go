@@ -71,7 +71,7 @@ func credentialChip(state string) ui.Chip {
 func choices(options []Option) []ui.Option {
 	out := make([]ui.Option, len(options))
 	for i, o := range options {
-		out[i] = ui.Option{Value: o.Value, Label: o.Label, Hint: o.Hint}
+		out[i] = ui.Option{Value: o.Value, Label: o.Label}
 	}
 	return out
 }

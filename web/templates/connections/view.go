@@ -18,7 +18,7 @@ import (
 type Errors map[string]string
 
 // Option is one choice of a select.
-type Option struct{ Value, Label, Hint string }
+type Option struct{ Value, Label string }
 
 // ListView is the list of connections. Its filters are q, state, kind, environment, provider; sort is by
 // name, state, provider, environment.
@@ -111,9 +111,7 @@ type FormView struct {
 	BaseURLHint string
 	AuthType    string
 	AuthTypes   []Option
-	// AuthHelp says where the credential is found at the vendor.
-	AuthHelp string
-	Auth     []AuthField
+	Auth        []AuthField
 	// Expiry is when the secret ends; nil where that is not asked for.
 	Expiry *Expiry
 	// OAuth is nil for auth types without an authorization server.
@@ -314,7 +312,6 @@ type AccountForm struct {
 	Account   string
 	AuthType  string
 	AuthTypes []Option
-	AuthHelp  string
 	Auth      []AuthField
 	// Expiry is when the secret ends; nil where that is not asked for.
 	Expiry *Expiry
